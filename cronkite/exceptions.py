@@ -1,0 +1,42 @@
+"""What can go wrong, by name."""
+
+from __future__ import annotations
+
+
+class CronkiteError(Exception):
+    """The base of every error that django-cronkite raises on purpose."""
+
+
+class ScheduleError(CronkiteError, ValueError):
+    """A crontab expression or a time zone cannot be used.
+
+    ``field`` names the culprit (``"minute"``, ``"day of week"``, ``"timezone"``, …), or is ``None`` when the
+    expression as a whole is at fault.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class FunctionError(CronkiteError, ValueError):
+    """A dotted name does not lead to a function that may be run."""
+
+
+class FunctionNotFound(FunctionError):
+    """The function cannot be imported on this node; another node's code may have it."""
+
+
+class FunctionNotAllowed(FunctionError):
+    """The function may not be run as a job; see ``CRONKITE_ALLOWED_FUNCTIONS``."""
+
+
+class JobIsLocked(CronkiteError):
+    """The job is already running: its lock is held by a run that has not ended."""
+
+
+class RunEnded(BaseException):
+    """Raised inside a job's function when its run has to stop: its time is up, its lock is lost or its node shuts down.
+
+    It is no :class:`Exception`, so that ``except Exception`` in a job does not swallow it.
+    """

@@ -1,0 +1,52 @@
+"""The test project: one small app, the admin, and the database that ``DATABASE_URL`` names (SQLite if it is unset).
+
+``CRONKITE_TEST_DATABASE`` overrides the database's name: a node started by a test joins that test's own database.
+"""
+
+import os
+
+from databases import parse_url
+
+SECRET_KEY = "tests"
+DEBUG = os.environ.get("CRONKITE_TEST_DEBUG") == "1"
+USE_TZ = True
+TIME_ZONE = "UTC"
+ROOT_URLCONF = "urls"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ALLOWED_HOSTS = ["*"]
+STATIC_URL = "static/"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "cronkite",
+    "app",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": parse_url(os.environ.get("DATABASE_URL", "sqlite:///"))}
+if "CRONKITE_TEST_DATABASE" in os.environ:
+    DATABASES["default"]["NAME"] = os.environ["CRONKITE_TEST_DATABASE"]
+
+CRONKITE_NODE = os.environ.get("CRONKITE_TEST_NODE", "")
+CRONKITE_LOCK_TIMEOUT = float(os.environ["CRONKITE_TEST_LOCK_TIMEOUT"]) if os.environ.get("CRONKITE_TEST_LOCK_TIMEOUT") else None

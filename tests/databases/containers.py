@@ -1,0 +1,60 @@
+"""A database server in a container of ``docker/compose.yaml``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from databases.processes import NoServer
+
+COMPOSE_FILE = Path(__file__).resolve().parents[2] / "docker" / "compose.yaml"
+# Our name of a database -> its service, the port inside the container, and the URL's scheme.
+SERVICES = {
+    "pg": ("postgres", 5432, "postgresql"),
+    "mysql": ("mysql", 3306, "mysql"),
+    "mariadb": ("mariadb", 3306, "mariadb"),
+}
+
+
+def engine_answers() -> bool:
+    """Whether a container engine answers, and ``docker compose`` is there to talk to it."""
+    if shutil.which("docker") is None:
+        return False
+    questions = (["docker", "info"], ["docker", "compose", "version"])
+    try:
+        return all(subprocess.run(ask, capture_output=True, timeout=30).returncode == 0 for ask in questions)
+    except subprocess.TimeoutExpired:
+        return False
+
+
+@contextlib.contextmanager
+def server(name: str) -> Iterator[str]:
+    """The URL of the database's container: the one that is up already, or one that lives during the block."""
+    service, port, scheme = SERVICES[name]
+    ours = f"django-cronkite-{os.getpid()}"
+    with contextlib.ExitStack() as stack:
+        if _is_up(service):
+            project = "django-cronkite"
+        else:
+            # A project of this process's own: two runs at a time neither share a server nor stop each other's.
+            project = ours
+            stack.callback(_compose, project, "down", "--volumes", "--timeout", "5")
+            _compose(project, "up", "--detach", "--wait", service)
+        address = _compose(project, "port", service, str(port)).strip()
+        yield f"{scheme}://cronkite:cronkite@{address}/cronkite"
+
+
+def _is_up(service: str) -> bool:
+    return bool(_compose("django-cronkite", "ps", "--quiet", "--status", "running", service).strip())
+
+
+def _compose(project: str, *arguments: str) -> str:
+    command = ["docker", "compose", "--file", str(COMPOSE_FILE), "--project-name", project, *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise NoServer(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout

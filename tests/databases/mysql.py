@@ -1,0 +1,46 @@
+"""A private, genuine MySQL server: from the binaries on this machine, or unpacked from Debian's packages."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from databases import mysql_packages
+from databases.mariadb import SBIN
+from databases.mysqld import serve
+from databases.processes import prepare, temporary_folder
+
+
+@contextlib.contextmanager
+def server(durable: bool) -> Iterator[str]:
+    """The URL of a MySQL server that runs during the block. Raises NoServer if none can be had."""
+    command = find_command()
+    with temporary_folder() as folder:
+        data = folder / "data"
+        if os.geteuid() == 0:
+            # Unlike PostgreSQL it does run as root, but only when told so; as another user it could not read its own
+            # unpacked files in root's cache.
+            command = [*command, f"--user={getpass.getuser()}"]
+        prepare([*command, "--initialize-insecure", f"--datadir={data}"], folder)
+        flags = ["--mysqlx=OFF", "--performance-schema=OFF", "--secure-file-priv=NULL"]
+        with serve([*command, *flags], folder, data, durable) as port:
+            yield f"mysql://cronkite@127.0.0.1:{port}/cronkite"
+
+
+def find_command() -> list[str]:
+    """The beginning of a command line that starts MySQL. Raises NoServer if none can be had."""
+    installed = shutil.which("mysqld") or shutil.which("mysqld", path=SBIN)
+    if installed and is_genuine(installed):
+        return [installed, "--no-defaults"]
+    return mysql_packages.command(mysql_packages.unpacked())
+
+
+def is_genuine(daemon: str) -> bool:
+    """Whether this ``mysqld`` is MySQL: MariaDB installs itself under that name too."""
+    version = subprocess.run([daemon, "--no-defaults", "--version"], capture_output=True, text=True).stdout
+    return bool(version) and "MariaDB" not in version

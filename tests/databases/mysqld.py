@@ -1,0 +1,42 @@
+"""What a private MySQL and a private MariaDB server have in common: their flags, their user and their end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from databases.processes import Account, accepts_connections, free_port, running
+
+FLAGS = [
+    "--bind-address=127.0.0.1",
+    "--skip-name-resolve",
+    "--skip-log-bin",
+    "--max-connections=400",
+    "--default-time-zone=+05:00",
+    # Both are relative to the data folder: a socket's path must be short, and the temporary folder's need not be.
+    "--socket=mysqld.sock",
+    "--pid-file=mysqld.pid",
+]
+FAST = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync"]
+# The tests act as an administrator: they create databases, kill connections and look into the server's state.
+USER = """\
+CREATE DATABASE cronkite CHARACTER SET utf8mb4;
+CREATE USER 'cronkite'@'%';
+GRANT ALL ON *.* TO 'cronkite'@'%' WITH GRANT OPTION;
+"""
+
+
+@contextlib.contextmanager
+def serve(
+    command: list[str], folder: Path, data: Path, durable: bool, account: Account | None = None
+) -> Iterator[int]:
+    """Run the server over a prepared data folder during the block; the value is its port on 127.0.0.1."""
+    setup = folder / "setup.sql"
+    setup.write_text(USER)
+    port = free_port()
+    flags = [f"--datadir={data}", f"--port={port}", f"--init-file={setup}", *FLAGS, *([] if durable else FAST)]
+    # The port opens when the init file has been worked off, so an open port means that the user is there.
+    with running([*command, *flags], folder, signal.SIGTERM, lambda: accepts_connections(port), account):
+        yield port

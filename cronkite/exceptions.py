@@ -38,5 +38,11 @@ class JobIsLocked(CronkiteError):
 class RunEnded(BaseException):
     """Raised inside a job's function when its run has to stop: its time is up, its lock is lost or its node shuts down.
 
-    It is no :class:`Exception`, so that ``except Exception`` in a job does not swallow it.
+    It is no :class:`Exception`, so that ``except Exception`` in a job does not swallow it. ``status`` is what the log
+    will say, and ``reason`` why.
     """
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason

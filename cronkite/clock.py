@@ -1,0 +1,80 @@
+"""What time is it? The database's answer, which is the same for every node.
+
+A node's own clock decides nothing: it may be wrong by hours (promise P5).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import functions
+from django.db.models.sql.compiler import SQLCompiler
+from django.utils.dateparse import parse_datetime
+
+
+class Now(functions.Now):
+    """The database's current instant, in UTC, as an expression for queries and updates.
+
+    Django's own ``Now`` differs in two places: on MySQL and MariaDB it is ``CURRENT_TIMESTAMP``, which is local to the
+    server's time zone, while Django stores UTC; on SQLite it has three decimals where stored instants have six, and
+    SQLite compares them as text.
+    """
+
+    def as_mysql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
+    ) -> tuple[str, tuple[Any, ...]]:
+        return "UTC_TIMESTAMP(6)", ()
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
+    ) -> tuple[str, tuple[Any, ...]]:
+        # Only the text is padded: SQLite's clock has milliseconds.
+        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW')", ()
+
+
+def now(using: str) -> datetime:
+    """Return the instant (aware, UTC) by the clock of the database with the alias ``using``; costs one query."""
+    connection = connections[using]
+    compiler = connection.ops.compiler("SQLCompiler")(_NoTable(), connection, using)
+    sql, params = compiler.compile(Now())
+    with connection.cursor() as cursor:
+        # The explicit tuple makes each driver unescape the doubled percent signs.
+        cursor.execute(f"SELECT {sql}{connection.features.bare_select_suffix}", tuple(params))
+        (value,) = cursor.fetchone()
+    return as_utc(value)
+
+
+class _NoTable:
+    """The little of a query that compiling a bare expression asks for."""
+
+    annotations: dict[str, Any] = {}
+
+
+def as_utc(value: datetime | str) -> datetime:
+    """Return ``value``, an instant as some driver gives it (text, naive UTC or aware), as an aware UTC datetime."""
+    instant = parse_datetime(value) if isinstance(value, str) else value
+    assert instant is not None
+    if instant.tzinfo is None:
+        return instant.replace(tzinfo=timezone.utc)
+    return instant.astimezone(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The database's clock, read once and carried on by this machine's stopwatch.
+
+    It says how long to wait for a slot. It never says that a slot is due: the claim asks the database that. It may lag
+    behind the database's clock by the time that the answer took, and does not run ahead of it.
+    """
+
+    instant: datetime
+    taken_at: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """Return the database's now (UTC), estimated."""
+        return self.instant + timedelta(seconds=time.monotonic() - self.taken_at)

@@ -1,0 +1,59 @@
+"""What differs from one database to the other?
+
+The one place that knows their codes and their drivers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import DatabaseError, ProgrammingError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+#: PostgreSQL: serialization failure, deadlock, lock not available (its manual, appendix A).
+POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
+#: MySQL and MariaDB: lock wait timeout, deadlock, and, with MariaDB's innodb_snapshot_isolation, "record has changed".
+MYSQL = frozenset({1205, 1213, 1020})
+#: SQLite: SQLITE_BUSY and SQLITE_LOCKED in words; the numbers come with Python 3.11.
+SQLITE = ("database is locked", "table is locked", "database schema is locked")
+
+
+def is_conflict(error: DatabaseError) -> bool:
+    """Tell whether ``error`` says that this transaction lost to another one and was rolled back, so that it may be tried again."""
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if state in POSTGRESQL:
+        return True
+    code = error.args[0] if error.args else None
+    if isinstance(code, int):
+        return code in MYSQL
+    return isinstance(code, str) and any(words in code for words in SQLITE)
+
+
+def is_missing_table(error: DatabaseError) -> bool:
+    """Tell whether ``error`` says that ``manage.py migrate`` has not been run."""
+    return isinstance(error, ProgrammingError) or "no such table" in str(error)
+
+
+def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether a transaction is open that Django may not know of: autocommit is off, or a bare ``BEGIN`` was sent.
+
+    Where the driver can't tell, the answer is yes: closing a connection that was fine costs little.
+    """
+    driver: Any = connection.connection
+    if driver is None:
+        return False
+    try:
+        if connection.vendor == "sqlite":
+            return bool(driver.in_transaction)
+        if connection.vendor == "postgresql":
+            # psycopg 3 and psycopg 2 agree on the number of the state "idle".
+            return bool(driver.info.transaction_status != 0)
+    except Exception:  # noqa: BLE001 - the function closed the driver's connection behind Django's back
+        return True
+    return True
+
+
+def is_in_memory(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether the database lives in this process's memory only, as SQLite's may in tests."""
+    return connection.vendor == "sqlite" and bool(connection.is_in_memory_db())  # type: ignore[attr-defined]

@@ -1,0 +1,315 @@
+"""How does one node take a job, keep it, and give it back?
+
+The only writer of the lock's columns (``lock``, ``locked_by``, ``locked_at``, ``fence``) and, while a job runs, of its
+slots (``next_run``, ``last_slot``). The claim, which promise P1 rests on:
+
+1. ``Job.objects.queue()`` read the row, and :mod:`cronkite.catch_up` decided on the slot.
+2. One conditional UPDATE takes the slot and the lock, if the row is still what was read, the lock is free or stale,
+   and the slot is newer than all that were taken before. Its row count is the verdict: 0 means another node was first.
+3. If the lock was stale, the run that held it is marked ``lost``.
+4. An INSERT of the log. UNIQUE (job, slot) would turn a second run of the slot into an error.
+5. COMMIT. Only then is the function called.
+
+The UPDATE is the first statement of its transaction: SQLite refuses a write after a read at once if another connection
+wrote in between.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import DatabaseError, IntegrityError, connections, router, transaction
+from django.db.models import F, Q
+
+from cronkite import databases
+from cronkite.catch_up import Decision
+from cronkite.clock import Now
+from cronkite.conf import get as get_conf
+from cronkite.exceptions import JobIsLocked
+from cronkite.models import Job, Log
+from cronkite.models.queries import JobQuerySet, is_free
+from cronkite.outcomes import Outcome, ascii_only
+
+logger = logging.getLogger("cronkite")
+
+TAKEN_OVER = "the lock was stale and {node} took it over"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job's slot and lock, taken: the right to run it once, and all that the run needs to know.
+
+    ``slot`` is ``None`` for a run by hand. ``next_run`` is the slot that follows. ``timeout`` is in seconds.
+    """
+
+    token: UUID
+    fence: int
+    job_id: int
+    job_name: str
+    function: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    timeout: int | None
+    slot: datetime | None
+    next_run: datetime | None
+    log_id: int
+    reason: str = ""
+
+    def __str__(self) -> str:
+        when = f"slot {self.slot:%Y-%m-%d %H:%M:%S} UTC" if self.slot else "by hand"
+        return f"job {self.job_name!r} ({self.function}), {when}"
+
+
+class Contention(Exception):
+    """The database rolled the claim back in favour of another transaction. Nothing is claimed; try again soon."""
+
+
+class OutcomeUnknown(Exception):
+    """The connection died at COMMIT. The claim is ours only if :func:`settle` finds it."""
+
+    def __init__(self, claim: Claim) -> None:
+        super().__init__(f"The connection died while {claim} was claimed; whether it is ours shows when it is back.")
+        self.claim = claim
+
+
+def database() -> str:
+    """Return the alias of the database that jobs and logs are in."""
+    return router.db_for_write(Job)
+
+
+def claim(job: Job, decision: Decision, node: str) -> Claim | None:
+    """Take the slot that was decided on, and the lock; return ``None`` if another node was first.
+
+    ``job`` comes from :meth:`JobQuerySet.queue`. Raises :class:`Contention`, :class:`OutcomeUnknown`, or
+    :class:`django.db.DatabaseError` if nothing was claimed because the database is out of order.
+    """
+    assert decision.slot is not None
+    using, token, taken = database(), uuid4(), None
+    try:
+        with transaction.atomic(using=using):
+            rows = _as_read(job, using).filter(
+                is_free(get_conf().lock_timeout),
+                Q(last_slot__isnull=True) | Q(last_slot__lt=decision.slot),
+                # The caller's clock is an estimate, and this is the database's (promise P5).
+                Q(next_run__lte=Now()),
+            )
+            if not rows.write(
+                lock=token,
+                locked_by=node,
+                locked_at=Now(),
+                last_slot=decision.slot,
+                next_run=decision.next_run,
+                fence=F("fence") + 1,
+            ):
+                return None
+            if job.lock is not None:
+                _mark_lost(job.pk, node, using)
+            taken = _record(job, decision, token, job.fence + 1, node, using)
+    except IntegrityError:
+        logger.exception(
+            "Slot %s of job %r has a log already, and is not run again. Was %s changed by hand?",
+            decision.slot,
+            job.name,
+            "last_slot",
+        )
+        _skip(job, decision, using)
+        return None
+    except DatabaseError as error:
+        _raise_unclaimed(error, taken, using)
+    return taken
+
+
+def claim_by_hand(job: Job, node: str) -> Claim:
+    """Take the lock of ``job`` for a run without a slot.
+
+    Raises :class:`JobIsLocked` if a run holds it, :class:`Contention`, :class:`OutcomeUnknown`, or
+    :class:`django.db.DatabaseError`.
+    """
+    using, token, taken = database(), uuid4(), None
+    rows = Job.objects.using(using).filter(pk=job.pk)
+    try:
+        with transaction.atomic(using=using):
+            if not rows.filter(is_free(get_conf().lock_timeout)).write(
+                lock=token, locked_by=node, locked_at=Now(), fence=F("fence") + 1
+            ):
+                holder = rows.get()
+                raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
+            fresh = rows.get()
+            _mark_lost(job.pk, node, using)
+            taken = _record(fresh, None, token, fresh.fence, node, using)
+    except DatabaseError as error:
+        _raise_unclaimed(error, taken, using)
+    assert taken is not None
+    return taken
+
+
+def settle(claim: Claim) -> bool:
+    """Tell whether ``claim``, whose COMMIT was not answered, was committed and is ours still."""
+    return _held(claim).exists()
+
+
+def pass_over(job: Job, decision: Decision, node: str) -> bool:
+    """Record the slots that were decided to be missed, and move on to the next; no lock is taken.
+
+    Return ``False`` if another node was first, or the database sent us away.
+    """
+    using = database()
+    try:
+        with transaction.atomic(using=using):
+            rows = _as_read(job, using)
+            last_slot = decision.last_missed or job.last_slot
+            if not rows.write(next_run=decision.next_run, last_slot=last_slot):
+                return False
+            Log.record_missed(job, decision, node=node, using=using)
+    except IntegrityError:
+        logger.exception("A slot of job %r that is to be recorded as missed has a log already.", job.name)
+        _skip(job, decision, using)
+        return False
+    except DatabaseError as error:
+        if databases.is_conflict(error):
+            return False
+        raise
+    return True
+
+
+def why_missed(job: Job) -> str:
+    """Say why slots of ``job`` were passed over: a run was in their way, or no node came by in time."""
+    last = Log.objects.using(database()).filter(job=job.pk, fence=job.fence).first()
+    if last is not None and last.finished_at is not None and job.next_run is not None:
+        if last.finished_at >= job.next_run:
+            return f"the run before was going on until {last.finished_at:%Y-%m-%d %H:%M:%S} UTC (log {last.pk})"
+    return "no node ticked in time"
+
+
+def renew(claims: list[Claim]) -> list[Claim]:
+    """Show that the runs of ``claims`` are alive; return those whose lock is gone.
+
+    A job that was deleted has no lock to lose, and its run goes on.
+    """
+    using = database()
+    jobs = Job.objects.using(using).filter(pk__in=[claim.job_id for claim in claims])
+    if jobs.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
+        return []
+    holders = dict(jobs.values_list("pk", "lock"))
+    return [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
+
+
+def finish(claim: Claim, outcome: Outcome) -> bool:
+    """Write how the run ended and free the lock; return ``False`` if the lock was lost before.
+
+    The late result of a run that lost its lock is kept in its log, marked so, and the newer holder is not touched.
+    Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage.
+    """
+    try:
+        return _finish(claim, outcome)
+    except DatabaseError as error:
+        # Text that the column's character set can't hold must not keep the lock: MySQL's utf8mb3, for one.
+        connection = connections[database()]
+        if databases.is_conflict(error) or connection.connection is None or not connection.is_usable():
+            raise
+        plain = outcome.with_texts(ascii_only)
+        if plain == outcome:
+            raise
+        return _finish(claim, plain)
+
+
+def unlock(job: Job, by: str) -> bool:
+    """Clear the lock of ``job`` because a person, ``by``, says that its run is gone; ``False`` if it was not locked.
+
+    The lock that is cleared is the one that ``job`` was read with, no newer one. Its log is marked ``lost``.
+    """
+    using = database()
+    with transaction.atomic(using=using):
+        rows = Job.objects.using(using).filter(pk=job.pk, lock=job.lock, lock__isnull=False)
+        if not rows.write(lock=None, locked_by="", locked_at=None):
+            return False
+        running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
+        running.update(status=Log.Status.LOST, finished_at=Now(), reason=f"unlocked by {by}")
+    return True
+
+
+def _as_read(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if nobody has edited or claimed it, or moved it on, since it was read."""
+    return Job.objects.using(using).filter(
+        pk=job.pk, enabled=True, revision=job.revision, fence=job.fence, next_run=job.next_run
+    )
+
+
+def _held(claim: Claim) -> JobQuerySet:
+    return Job.objects.using(database()).filter(pk=claim.job_id, lock=claim.token, fence=claim.fence)
+
+
+def _record(job: Job, decision: Decision | None, token: UUID, fence: int, node: str, using: str) -> Claim:
+    log = Log.objects.using(using).create(
+        job_id=job.pk,
+        job_name=job.name,
+        function=job.function,
+        slot=decision.slot if decision else None,
+        fence=fence,
+        node=node,
+        created=Now(),
+        started_at=Now(),
+        missed=decision.missed if decision else 0,
+        reason=decision.reason if decision else "",
+    )
+    return Claim(
+        token=token,
+        fence=fence,
+        job_id=job.pk,
+        job_name=job.name,
+        function=job.function,
+        args=job.args,
+        kwargs=job.kwargs,
+        timeout=job.timeout,
+        slot=log.slot,
+        next_run=decision.next_run if decision else job.next_run,
+        log_id=log.pk,
+        reason=log.reason,
+    )
+
+
+def _mark_lost(job_id: int, node: str, using: str) -> None:
+    """Mark the run that held the stale lock. The claim of ours has no log yet, so whatever runs is that one."""
+    logs = Log.objects.using(using).filter(job=job_id, status=Log.Status.RUNNING)
+    if logs.update(status=Log.Status.LOST, finished_at=Now(), reason=TAKEN_OVER.format(node=node)):
+        logger.warning("Job %s: a stale lock was cleared, and the run that held it is marked as lost.", job_id)
+
+
+def _raise_unclaimed(error: DatabaseError, taken: Claim | None, using: str) -> None:
+    """Say what an error during a claim means: another was first, an unknown outcome, or an outage."""
+    if databases.is_conflict(error):
+        raise Contention from error
+    connections[using].close()
+    if taken is not None:
+        raise OutcomeUnknown(taken) from error
+    raise error
+
+
+def _skip(job: Job, decision: Decision, using: str) -> None:
+    """Move a job past slots that have their log, or it would stumble over them for ever."""
+    newest = decision.slot or decision.last_missed
+    _as_read(job, using).write(next_run=decision.next_run, last_slot=newest)
+
+
+def _finish(claim: Claim, outcome: Outcome) -> bool:
+    using = database()
+    with transaction.atomic(using=using):
+        _held(claim).write(lock=None, locked_by="", locked_at=None)
+        logs = Log.objects.using(using).filter(pk=claim.log_id)
+        end = {
+            "finished_at": Now(),
+            "result": outcome.result,
+            "output": outcome.output,
+            "exc_info": outcome.exc_info,
+        }
+        # Running still, and yet the lock gone: the job was deleted. This run's end is its own all the same.
+        reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
+        if logs.filter(status=Log.Status.RUNNING).update(status=outcome.status, reason=reason, **end):
+            return True
+        # Neither running nor lost: this very end was written before, and only the answer did not arrive.
+        late = f"its lock was lost while it ran; it ended late, as {outcome.status}"
+        return not logs.filter(status=Log.Status.LOST).update(reason=late, **end)

@@ -1,0 +1,128 @@
+"""What does an edit do to a job's plan?
+
+An edit is planned from the row as it is in the database, and written only if that row has not changed meanwhile. What
+fell due before the edit is recorded as missed: nothing vanishes (promise P2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import DatabaseError, connections, transaction
+from django.db.models import F
+
+from cronkite import catch_up, clock, conf, functions
+from cronkite.catch_up import Decision
+from cronkite.exceptions import ScheduleError
+from cronkite.models.logs import Log
+from cronkite.models.queries import RHYTHM, JobQuerySet
+
+if TYPE_CHECKING:
+    from cronkite.models.jobs import Job
+
+#: How often an edit starts anew because a tick or another edit came first.
+ATTEMPTS = 10
+
+
+def plan_new(job: Job, using: str) -> None:
+    """Set the first ``next_run`` of a job that is about to be inserted: after the database's now, never before."""
+    schedule = job.get_schedule()
+    if not job.enabled:
+        job.next_run = None
+    elif job.next_run is None:
+        job.next_run = schedule.next_after(clock.now(using))
+
+
+def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None]) -> None:
+    """Write the ``columns`` of ``job`` by calling ``write``, together with the plan that follows from them.
+
+    Raises :class:`django.db.DatabaseError` if the row is gone, or if others keep changing it.
+    """
+    rows = _rows(job, using)
+    for _ in range(ATTEMPTS):
+        before = _committed(rows, using)
+        if before is None:
+            raise DatabaseError(f"Job {job.pk} is gone: it was deleted meanwhile.")
+        if "function" in columns and job.function != before.function:
+            functions.resolve(job.function)
+        after = type(job)(**{c: getattr(job if c in columns else before, c) for c in RHYTHM})
+        unchanged = all(getattr(after, column) == getattr(before, column) for column in RHYTHM)
+        with transaction.atomic(using=using):
+            if unchanged:
+                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1)
+            else:
+                written = _replan(rows, before, after, using)
+            if written:
+                write()
+                job.revision = before.revision + 1
+                job.next_run = before.next_run if unchanged else after.next_run
+                return
+    raise DatabaseError(f"Job {job.pk} could not be saved: it was changed {ATTEMPTS} times meanwhile. Try again.")
+
+
+def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -> None:
+    """Record what a job owes before it is deleted.
+
+    A receiver of ``pre_delete``, which Django sends within the transaction of the deletion. The UPDATE also keeps the
+    row locked until the deletion commits: no claim can add a log that the deletion does not know of.
+    """
+    rows = _rows(instance, using)
+    for _ in range(ATTEMPTS):
+        before = _committed(rows, using)
+        if before is None:
+            return
+        decision = _owed(before, before.now, "the job was deleted")
+        if _conditional(rows, before).write(revision=F("revision") + 1, enabled=False, next_run=None):
+            Log.record_missed(before, decision, node=conf.get().node, using=using)
+            return
+    raise DatabaseError(f"Job {instance.pk} could not be deleted: it was changed {ATTEMPTS} times meanwhile. Try again.")
+
+
+def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
+    """Write the plan of the job as it is ``after`` the edit, and what was owed ``before``; return the row count."""
+    now = before.now
+    reason = "the schedule was changed" if after.enabled else "the job was disabled"
+    decision = _owed(before, now, reason)
+    last_slot = decision.last_missed or before.last_slot
+    schedule = after.get_schedule()
+    after.next_run = schedule.next_after(max(now, last_slot or now)) if after.enabled else None
+    written = _conditional(rows, before).write(
+        revision=F("revision") + 1, next_run=after.next_run, last_slot=last_slot, enabled=after.enabled
+    )
+    if written:
+        Log.record_missed(before, decision, node=conf.get().node, using=using)
+    return written
+
+
+def _owed(job: Job, now: datetime, reason: str) -> Decision:
+    """Decide that what the job owes by ``now`` is missed."""
+    nothing = Decision(None, 0, None, now)
+    if job.pending is None:
+        return nothing
+    try:
+        return catch_up.abandon(job.get_schedule(), job.pending, now, reason)
+    except ScheduleError:
+        # The schedule was broken behind our back; this edit mends it.
+        return nothing
+
+
+def _rows(job: Job, using: str) -> JobQuerySet:
+    return type(job).objects.using(using).filter(pk=job.pk)
+
+
+def _committed(rows: JobQuerySet, using: str) -> Job | None:
+    """Return the row as it is now, with the database's clock in ``now``.
+
+    Inside a transaction of the caller's, an ordinary read may show an old snapshot (REPEATABLE READ), in which the edit
+    would never see what it collides with; a locking read shows the newest row.
+    """
+    if connections[using].in_atomic_block:
+        rows = rows.select_for_update()
+    return rows.with_now().first()
+
+
+def _conditional(rows: JobQuerySet, before: Job) -> JobQuerySet:
+    """Return the query for the row, if its plan is still as it was ``before``."""
+    return rows.filter(revision=before.revision, next_run=before.next_run, last_slot=before.last_slot)

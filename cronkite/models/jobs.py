@@ -1,0 +1,216 @@
+"""What is to be run, and when?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models, router
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from cronkite import calls, functions, schedules, verbs
+from cronkite.catch_up import CatchUp, Pending
+from cronkite.exceptions import FunctionError, ScheduleError
+from cronkite.models import edits
+from cronkite.models.queries import JobQuerySet
+
+
+class Job(models.Model):
+    """A function, its arguments, and the schedule by which it is run on one node of the cluster.
+
+    ``save()`` writes what a person or the code decides, never what the nodes keep (``next_run`` and everything from
+    there on): an edit cannot undo what a tick wrote meanwhile.
+    """
+
+    name = models.CharField(_("name"), max_length=255)
+    function = models.CharField(
+        _("function"), max_length=255, help_text=_("The dotted name of the function, as in shop.crontab.bill.")
+    )
+    args = models.JSONField(_("arguments"), default=list, blank=True, help_text=_("A JSON list."))
+    kwargs = models.JSONField(_("keyword arguments"), default=dict, blank=True, help_text=_("A JSON object."))
+    description = models.TextField(_("description"), blank=True)
+    schedule = models.CharField(
+        _("schedule"),
+        max_length=255,
+        help_text=_("A crontab expression: minute, hour, day of month, month, day of week, and seconds if you like."),
+    )
+    timezone = models.CharField(
+        _("time zone"), max_length=64, blank=True, help_text=_("As in Europe/Berlin. Empty: the project's.")
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+    catch_up = models.CharField(
+        _("catch-up"),
+        max_length=8,
+        choices=[
+            (CatchUp.LATEST.value, _("latest: run the newest missed slot")),
+            (CatchUp.ALL.value, _("all: run each missed slot, oldest first")),
+            (CatchUp.NONE.value, _("none: never run late")),
+        ],
+        default=CatchUp.LATEST.value,
+        help_text=_("What becomes of slots that no node ran in time."),
+    )
+    grace = models.PositiveIntegerField(
+        _("grace"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds after which a slot is too old to be run. Empty: no limit (120 s where catch-up is none)."),
+    )
+    timeout = models.PositiveIntegerField(
+        _("timeout"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Seconds after which a run is ended. Empty: no limit."),
+    )
+    # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
+    # make one row of one declared function between them.
+    declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
+    revision = models.PositiveBigIntegerField(
+        _("revision"), default=0, editable=False, help_text=_("The number of edits.")
+    )
+
+    next_run = models.DateTimeField(
+        _("next run"), null=True, blank=True, editable=False, help_text=_("The next slot to consider.")
+    )
+    last_slot = models.DateTimeField(
+        _("last slot"), null=True, blank=True, editable=False, help_text=_("The newest slot that was run or missed.")
+    )
+    fence = models.PositiveBigIntegerField(
+        _("fencing token"), default=0, editable=False, help_text=_("The number of claims.")
+    )
+    lock = models.UUIDField(_("lock"), null=True, blank=True, editable=False, help_text=_("The claim that holds it."))
+    locked_by = models.CharField(_("locked by"), max_length=255, blank=True, editable=False)
+    locked_at = models.DateTimeField(
+        _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
+    )
+
+    #: The database's clock, in jobs that come from ``queue()`` or ``with_now()``.
+    now: datetime
+
+    objects = JobQuerySet.as_manager()
+
+    #: What a ``save()`` may write.
+    DEFINITION: ClassVar[frozenset[str]] = frozenset(
+        "name function args kwargs description schedule timezone enabled catch_up grace timeout declared_as".split()
+    )
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(enabled=False) | Q(next_run__isnull=False), name="cronkite_job_enabled_is_planned"
+            ),
+            models.CheckConstraint(
+                condition=Q(lock__isnull=True, locked_at__isnull=True, locked_by="")
+                | Q(lock__isnull=False, locked_at__isnull=False),
+                name="cronkite_job_lock_is_whole",
+            ),
+        ]
+        indexes = [models.Index(fields=["enabled", "next_run", "id"], name="cronkite_job_due")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def source(self) -> str:
+        """``"code"`` for a job that a module declares, ``"admin"`` for one that was entered by hand."""
+        return "admin" if self.declared_as is None else "code"
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a run held the job's lock when this row was read; the lock may be stale."""
+        return self.lock is not None
+
+    @property
+    def pending(self) -> Pending | None:
+        """Where the job stands with its slots; ``None`` for a job that is disabled."""
+        if not self.enabled or self.next_run is None:
+            return None
+        return Pending(self.next_run, self.last_slot)
+
+    def get_schedule(self) -> schedules.Schedule:
+        """Return the schedule, in the job's time zone or else the project's; raise :class:`ScheduleError` if it is none."""
+        return schedules.get(self.schedule, self.timezone or settings.TIME_ZONE)
+
+    def get_grace(self) -> timedelta | None:
+        """Return the grace, or ``None`` if the job has none of its own."""
+        return None if self.grace is None else timedelta(seconds=self.grace)
+
+    def run(self) -> Any:
+        """Run the job now, in this process, and return its function's result.
+
+        The run has a log without a slot, and holds the job's lock. Raises :class:`cronkite.exceptions.JobIsLocked` if
+        another run holds it, and whatever the function raises.
+        """
+        return verbs.run(self)
+
+    @staticmethod
+    def process_queue() -> None:
+        """Run the jobs that are due, in this process, one after the other."""
+        verbs.process_queue()
+
+    @staticmethod
+    def auto_discover(module: str | ModuleType, delete_first: bool = False) -> None:
+        """Make a job of each function that is defined in ``module`` and has an attribute ``schedule``.
+
+        A job whose function is known already is left as it is. With ``delete_first``, the rows of the module are
+        afterwards what the module says. While the tables don't exist yet, it waits for ``migrate`` to make them.
+        """
+        verbs.auto_discover(module, delete_first)
+
+    def clean(self) -> None:
+        """Check what the fields' own validators can't; raise one :class:`ValidationError` with the errors by field."""
+        errors: dict[str, Any] = {}
+        if not isinstance(self.args, list):
+            errors["args"] = _('This must be a JSON list, as in ["a", 1].')
+        if not isinstance(self.kwargs, dict):
+            errors["kwargs"] = _('This must be a JSON object, as in {"a": 1}.')
+        try:
+            function = functions.resolve(self.function)
+        except FunctionError as error:
+            errors["function"] = str(error)
+        else:
+            if not errors and (problem := calls.signature_problem(function, self.args, self.kwargs)):
+                errors["args"] = problem
+        try:
+            self.get_schedule()
+        except ScheduleError as error:
+            errors["timezone" if error.field == "timezone" else "schedule"] = str(error)
+        if errors:
+            raise ValidationError(errors)
+
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Write the definition of the job, and plan its next run from the database's now on where that changes it.
+
+        What fell due until then is recorded as missed. Raises :class:`ScheduleError`, or :class:`FunctionError` for a
+        new function that can't be run here, before anything is written.
+        """
+        using = using or router.db_for_write(type(self), instance=self)
+        if self._state.adding:
+            functions.resolve(self.function)
+            edits.plan_new(self, using)
+            super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
+            return
+        columns = self.DEFINITION if update_fields is None else frozenset(update_fields)
+        if kept := columns - self.DEFINITION:
+            raise ValueError(f"A job's {', '.join(sorted(kept))} cannot be saved: django-cronkite keeps it by itself.")
+
+        def write() -> None:
+            super(Job, self).save(using=using, update_fields=columns)
+
+        edits.edit(self, columns, using, write)

@@ -1,0 +1,95 @@
+"""What became of a slot? One row per run, or per stretch of slots that were missed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from cronkite import clock
+from cronkite.catch_up import Decision
+
+if TYPE_CHECKING:
+    from cronkite.models.jobs import Job
+
+
+class Status(models.TextChoices):
+    """How a run stands or ended; ``missed`` is for slots that no run was made of."""
+
+    RUNNING = "running", _("running")
+    SUCCEEDED = "succeeded", _("succeeded")
+    FAILED = "failed", _("failed")
+    TIMED_OUT = "timed_out", _("timed out")
+    INTERRUPTED = "interrupted", _("interrupted")
+    LOST = "lost", _("lost")
+    MISSED = "missed", _("missed")
+
+
+class Log(models.Model):
+    """The record of one run, or of a stretch of missed slots.
+
+    The slots that a row accounts for: ``missed`` slots that were passed over just before ``slot``, and ``slot`` itself,
+    which was run, or was missed too if the status says so. A row without a slot is a run that was asked for by hand.
+    """
+
+    Status = Status
+
+    job = models.ForeignKey(
+        "cronkite.Job", verbose_name=_("job"), null=True, on_delete=models.SET_NULL, related_name="logs"
+    )
+    job_name = models.CharField(_("job name"), max_length=255)
+    function = models.CharField(_("function"), max_length=255)
+    slot = models.DateTimeField(_("slot"), null=True, blank=True)
+    fence = models.BigIntegerField(
+        _("fencing token"), null=True, blank=True, help_text=_("The number of the claim. Missed slots have none.")
+    )
+    node = models.CharField(_("node"), max_length=255)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.RUNNING)
+    created = models.DateTimeField(_("created"))
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    result = models.JSONField(_("result"), null=True, blank=True)
+    output = models.TextField(_("output"), blank=True)
+    exc_info = models.TextField(_("traceback"), blank=True)
+    missed = models.PositiveIntegerField(
+        _("missed"), default=0, help_text=_("How many slots were passed over just before this one.")
+    )
+    reason = models.TextField(_("reason"), blank=True)
+
+    class Meta:
+        verbose_name = _("log")
+        verbose_name_plural = _("logs")
+        ordering = ["-id"]
+        constraints = [
+            # Promise P1, kept by the database: a bug in our code becomes an error, not a second run.
+            models.UniqueConstraint(fields=["job", "slot"], name="cronkite_log_one_per_slot"),
+            models.UniqueConstraint(fields=["job", "fence"], name="cronkite_log_one_per_claim"),
+            models.CheckConstraint(
+                condition=Q(status=Status.MISSED, fence__isnull=True, slot__isnull=False)
+                | (~Q(status=Status.MISSED) & Q(fence__isnull=False)),
+                name="cronkite_log_missed_or_claimed",
+            ),
+        ]
+        indexes = [models.Index(fields=["created"], name="cronkite_log_created")]
+
+    @classmethod
+    def record_missed(cls, job: Job, decision: Decision, *, node: str, using: str) -> None:
+        """Insert the one row that says which slots of ``job`` are missed, and why; nothing if none are."""
+        if decision.missed:
+            cls.objects.using(using).create(
+                job=job,
+                job_name=job.name,
+                function=job.function,
+                slot=decision.last_missed,
+                missed=decision.missed - 1,
+                status=Status.MISSED,
+                node=node,
+                created=clock.Now(),
+                reason=decision.reason,
+            )
+
+    def __str__(self) -> str:
+        when = self.slot.strftime("%Y-%m-%d %H:%M:%S UTC") if self.slot else "by hand"
+        return f"{self.job_name}, {when}: {self.get_status_display()}"

@@ -1,0 +1,76 @@
+"""Which jobs are due, and which locks are free?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, transaction
+from django.db.models import Q
+
+from cronkite import clock, conf
+
+if TYPE_CHECKING:
+    from cronkite.models.jobs import Job  # noqa: F401 - for the annotations, which are strings
+
+#: The columns that say when a job runs. To change one is to plan the job anew.
+RHYTHM = ("schedule", "timezone", "enabled")
+
+
+def is_free(lock_timeout: timedelta | None) -> Q:
+    """Return the condition that a job's lock is free, or stale by the database's clock."""
+    free = Q(lock__isnull=True)
+    return free if lock_timeout is None else free | Q(locked_at__lt=clock.Now() - lock_timeout)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Queries over jobs. Edits in bulk keep what a single ``save()`` keeps."""
+
+    def queue(self, ahead: timedelta = timedelta(0)) -> JobQuerySet:
+        """Return the jobs that are due: enabled, not locked, with a slot that is not after the database's now.
+
+        ``ahead`` adds those that fall due within that time. Each job has the database's clock in its attribute ``now``
+        (aware, UTC). Ordered by slot, oldest first.
+        """
+        return (
+            self.filter(is_free(conf.get().lock_timeout), enabled=True, next_run__lte=clock.Now() + ahead)
+            .with_now()
+            .order_by("next_run", "id")
+        )
+
+    def with_now(self) -> JobQuerySet:
+        """Give each job the database's clock in its attribute ``now`` (aware, UTC)."""
+        return self.annotate(now=models.ExpressionWrapper(clock.Now(), output_field=models.DateTimeField()))
+
+    def update(self, **values: Any) -> int:
+        """Update the columns of all jobs in the query.
+
+        Where ``schedule``, ``timezone`` or ``enabled`` is among them, each job is saved by itself, so that its next
+        run follows and what fell due until now is accounted for.
+        """
+        if not any(column in values for column in RHYTHM):
+            return super().update(**values)
+        with transaction.atomic(using=self.db):
+            jobs = list(self)
+            for job in jobs:
+                for column, value in values.items():
+                    setattr(job, column, value)
+                job.save(using=self.db, update_fields=list(values))
+        return len(jobs)
+
+    def write(self, **values: Any) -> int:
+        """Update columns and nothing else: for the code that keeps jobs' state, which plans for itself."""
+        return super().update(**values)
+
+    write.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[Job], *args: Any, **kwargs: Any) -> list[Job]:
+        """Create the jobs in one go, each planned from the database's now on unless it has a ``next_run``."""
+        jobs = list(objs)
+        unplanned = [job for job in jobs if job.enabled and job.next_run is None]
+        if unplanned:
+            now = clock.now(self.db)
+            for job in unplanned:
+                job.next_run = job.get_schedule().next_after(now)
+        return super().bulk_create(jobs, *args, **kwargs)

@@ -1,0 +1,327 @@
+"""How does a node have functions run?
+
+:class:`Pool` gives them to worker processes; :class:`Here`, for debuggers, runs them in the node's own process. Both are
+offered a job, say whether its function can be run, are handed the claim, and tell when the run is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import BinaryIO, Protocol
+
+from django.db import connections
+
+from cronkite import capture, functions, runner
+from cronkite.exceptions import FunctionError
+from cronkite.locks import Claim
+from cronkite.models import Job, Log
+from cronkite.outcomes import Outcome
+from cronkite.worker import End, Recorded, Resolve, Resolved, serve
+
+logger = logging.getLogger("cronkite")
+
+#: A run that takes longer than this (seconds) no longer counts as one of the pool's size, as with cron itself, whose
+#: next minute starts what is due whatever still runs: a slow job delays no other (promise P4).
+LONG = 60.0
+#: How long (seconds) an import may take before its function counts as one that can't be run here.
+IMPORT_PATIENCE = 60.0
+#: How long (seconds) a run that was told to end has until its process is killed.
+KILL_AFTER = 5.0
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The job's function can be run: claim it, and then :meth:`start` it on ``worker``, or :meth:`release` that."""
+
+    worker: Worker
+    job: Job
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The job's function can't be run here."""
+
+    job: Job
+    problem: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run is over. ``unrecorded`` is how it ended if its process could not write that any more."""
+
+    claim: Claim
+    unrecorded: Outcome | None = None
+
+
+Event = Ready | Refused | Ended
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker process as its node sees it: resolving ``job``, reserved for it, running ``claim``, or idle."""
+
+    process: ForkProcess
+    pipe: Connection
+    output: BinaryIO
+    job: Job | None = None
+    claim: Claim | None = None
+    end: End | None = None
+    since: float = 0.0
+    #: When (monotonic) something has to be done about the run: its timeout, or the end of its patience with an End.
+    deadline: float | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.job is None and self.claim is None
+
+    def busy(self, *, job: Job | None = None, claim: Claim | None = None, seconds: float | None = None) -> None:
+        self.job, self.claim, self.end = job, claim, None
+        self.since = time.monotonic()
+        self.deadline = None if seconds is None else self.since + seconds
+
+
+class Runs(Protocol):
+    """What a node asks of that which runs its jobs."""
+
+    def prepare(self, wanted: int) -> None: ...
+    def has_room(self) -> bool: ...
+    def offer(self, job: Job) -> None: ...
+    def start(self, worker: Worker, claim: Claim) -> None: ...
+    def release(self, worker: Worker) -> None: ...
+    def claims(self) -> list[Claim]: ...
+    def offered(self) -> set[int]: ...
+    def end(self, claim: Claim, status: str, reason: str) -> None: ...
+    def next_deadline(self) -> float | None: ...
+    def wait(self, timeout: float | None, wake: int) -> Iterator[Event]: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Pool:
+    """Up to ``size`` worker processes, made by fork when they are needed, and kept for the next run.
+
+    The node's process has one thread, and its database connections are closed when it forks: a connection that two
+    processes share is ruined by the first that closes it.
+    """
+
+    size: int
+    workers: list[Worker] = field(default_factory=list)
+
+    def prepare(self, wanted: int) -> None:
+        """Have as many of ``wanted`` workers idle as the size allows, with as few disconnections as can be."""
+        missing = min(self.size - self._counting(), wanted - sum(worker.is_idle for worker in self.workers))
+        if missing > 0:
+            connections.close_all()
+            for _ in range(missing):
+                self._fork()
+
+    def has_room(self) -> bool:
+        """Tell whether one more job can be offered."""
+        return any(worker.is_idle for worker in self.workers) or self._counting() < self.size
+
+    def offer(self, job: Job) -> None:
+        """Ask a worker to resolve the job's function; :meth:`wait` will tell."""
+        self.prepare(1)
+        worker = next(worker for worker in self.workers if worker.is_idle)
+        worker.busy(job=job, seconds=IMPORT_PATIENCE)
+        self._send(worker, Resolve(job.function))
+
+    def start(self, worker: Worker, claim: Claim) -> None:
+        """Run ``claim`` on the worker that is ready for it."""
+        worker.busy(claim=claim, seconds=claim.timeout)
+        self._send(worker, claim)
+
+    def release(self, worker: Worker) -> None:
+        """Let a worker that was ready be idle again."""
+        worker.busy()
+
+    def claims(self) -> list[Claim]:
+        """Return what is running."""
+        return [worker.claim for worker in self.workers if worker.claim is not None]
+
+    def offered(self) -> set[int]:
+        """Return the ids of the jobs that were offered and are not claimed yet."""
+        return {worker.job.pk for worker in self.workers if worker.job is not None}
+
+    def end(self, claim: Claim, status: str, reason: str) -> None:
+        """Tell the run to end: SIGTERM within its process, and SIGKILL if that does not help."""
+        for worker in self.workers:
+            if worker.claim is claim and worker.end is None:
+                self._end(worker, status, reason)
+
+    def next_deadline(self) -> float | None:
+        """Return when (monotonic) :meth:`wait` has to be called at the latest."""
+        return min((worker.deadline for worker in self.workers if worker.deadline is not None), default=None)
+
+    def wait(self, timeout: float | None, wake: int) -> Iterator[Event]:
+        """Wait for up to ``timeout`` seconds, or until the descriptor ``wake`` is readable, and return what happened."""
+        listening: list[Connection | int] = [wake]
+        for worker in self.workers:
+            listening += [worker.pipe, worker.process.sentinel]
+        ready = wait(listening, timeout)
+        for worker in list(self.workers):
+            if worker.pipe in ready or worker.process.sentinel in ready:
+                yield from self._receive(worker)
+        now = time.monotonic()
+        for worker in self.workers:
+            if worker.deadline is not None and worker.deadline <= now:
+                self._overdue(worker)
+
+    def close(self) -> None:
+        """Hang up, which ends idle workers, and wait for them."""
+        for worker in self.workers:
+            worker.pipe.close()
+        for worker in self.workers:
+            worker.process.join(KILL_AFTER)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.output.close()
+        self.workers.clear()
+
+    def _counting(self) -> int:
+        long_ago = time.monotonic() - LONG
+        return sum(worker.claim is None or worker.since > long_ago for worker in self.workers)
+
+    def _fork(self) -> None:
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe()
+        # Opened for appending: stdout and stderr share it, and nobody writes over the other. It has no name.
+        output: BinaryIO = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115 - closed when the worker goes
+        others = [worker.pipe for worker in self.workers] + [ours]
+        process = context.Process(target=serve, args=(theirs, others, output), name="cronkite worker")
+        process.start()
+        theirs.close()
+        self.workers.append(Worker(process, ours, output))
+
+    def _send(self, worker: Worker, message: Resolve | Claim | End) -> None:
+        try:
+            worker.pipe.send(message)
+        except OSError:
+            # It has just died; its sentinel tells the next wait().
+            logger.debug("Worker %s is gone.", worker.process.pid)
+
+    def _receive(self, worker: Worker) -> Iterator[Event]:
+        try:
+            message = worker.pipe.recv() if worker.pipe.poll() else None
+        except (EOFError, OSError):
+            message = None
+        if isinstance(message, Resolved) and worker.job is not None:
+            job = worker.job
+            if message.problem is None:
+                worker.deadline = None
+                yield Ready(worker, job)
+            else:
+                worker.busy()
+                yield Refused(job, message.problem)
+        elif isinstance(message, Recorded) and worker.claim is not None:
+            claim = worker.claim
+            worker.busy()
+            if message.retires:
+                self._discard(worker)
+            yield Ended(claim)
+        else:
+            yield from self._died(worker)
+
+    def _died(self, worker: Worker) -> Iterator[Event]:
+        worker.process.join(KILL_AFTER)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        how = _in_words(worker.process.exitcode)
+        if worker.claim is not None:
+            status, reason = (worker.end.status, worker.end.reason) if worker.end else (Log.Status.LOST, "")
+            reason = "; ".join(filter(None, [reason, f"its process {how}"]))
+            yield Ended(worker.claim, Outcome(status, reason=reason, output=capture.text_of(worker.output)))
+        elif worker.job is not None:
+            yield Refused(worker.job, f"{worker.job.function} cannot be imported here: its process {how}.")
+        self._discard(worker)
+
+    def _discard(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        worker.pipe.close()
+        worker.process.join(KILL_AFTER)
+        worker.output.close()
+
+    def _overdue(self, worker: Worker) -> None:
+        if worker.claim is None or worker.end is not None:
+            worker.deadline = None
+            worker.process.kill()
+        else:
+            self._end(worker, Log.Status.TIMED_OUT, f"it took longer than its timeout of {worker.claim.timeout} s")
+
+    def _end(self, worker: Worker, status: str, reason: str) -> None:
+        worker.end = End(status, reason)
+        worker.deadline = time.monotonic() + KILL_AFTER
+        self._send(worker, worker.end)
+
+
+class Here:
+    """No processes: each run takes place when it is started, in this process, so that a debugger can follow it."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+
+    def prepare(self, wanted: int) -> None:
+        """Do nothing: this process is there."""
+
+    def has_room(self) -> bool:
+        return not self._events
+
+    def offer(self, job: Job) -> None:
+        try:
+            functions.resolve(job.function)
+        except FunctionError as error:
+            self._events.append(Refused(job, str(error)))
+        else:
+            self._events.append(Ready(_NOBODY, job))
+
+    def start(self, worker: Worker, claim: Claim) -> None:
+        try:
+            runner.run_here(claim)
+        except (Exception, SystemExit):  # noqa: BLE001 - it is logged and recorded, and no other job's business
+            logger.debug("%s raised.", claim, exc_info=True)
+        self._events.append(Ended(claim))
+
+    def release(self, worker: Worker) -> None:
+        """Do nothing: nobody was reserved."""
+
+    def claims(self) -> list[Claim]:
+        """Return nothing: whoever can ask is not running anything. The runner renews by itself."""
+        return []
+
+    def offered(self) -> set[int]:
+        return {event.job.pk for event in self._events if isinstance(event, (Ready, Refused))}
+
+    def end(self, claim: Claim, status: str, reason: str) -> None:
+        """Do nothing: nothing is running."""
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def wait(self, timeout: float | None, wake: int) -> Iterator[Event]:
+        if not self._events:
+            wait([wake], timeout)
+        while self._events:
+            yield self._events.popleft()
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
+_NOBODY = Worker(None, None, None)  # type: ignore[arg-type]  # Here has no workers to tell apart
+
+
+def _in_words(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        return f"was killed by {signal.Signals(-exitcode).name}"
+    return f"exited with code {exitcode}"

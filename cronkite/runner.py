@@ -1,0 +1,206 @@
+"""How does a claim become a run, and the run a record?
+
+What is true around a function wherever it runs stands here; :mod:`cronkite.worker` adds a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import DatabaseError, connections
+
+from cronkite import calls, conf, current, databases, functions, locks
+from cronkite.capture import Tee
+from cronkite.current import CurrentRun
+from cronkite.exceptions import RunEnded
+from cronkite.locks import Claim
+from cronkite.models import Job, Log
+from cronkite.outcomes import Outcome, keep_result, traceback_text
+
+logger = logging.getLogger("cronkite")
+
+#: For how long (seconds) the end of a run is tried to be written while the database is away, and how often.
+RECORD_PATIENCE = 3600.0
+RECORD_PAUSE = 1.0
+#: How often a run by hand tries to get its lock when the database sends it away, and with what pause (seconds).
+CLAIM_ATTEMPTS = 20
+CLAIM_PAUSE = 0.1
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a function ended: what goes into the log, and what goes to a caller in this process."""
+
+    outcome: Outcome
+    value: Any = None
+    error: BaseException | None = None
+
+
+def execute(claim: Claim, guard: AbstractContextManager[None] = nullcontext()) -> Ending:
+    """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
+
+    Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
+    """
+    borrowed = _in_transaction()
+    token = current._run.set(
+        CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id)
+    )
+    try:
+        # Checked again: the row may have been edited, or the settings, since the job was saved.
+        function = functions.resolve(claim.function)
+        with guard:
+            value = calls.call(function, claim.args, claim.kwargs)
+        ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
+    except RunEnded as error:
+        ending = Ending(Outcome(error.status, exc_info=traceback_text(error), reason=error.reason), error=error)
+    except KeyboardInterrupt as error:
+        ending = Ending(
+            Outcome(Log.Status.INTERRUPTED, exc_info=traceback_text(error), reason="interrupted by a person"),
+            error=error,
+        )
+    except SystemExit as error:
+        # sys.exit() in a job ends the job, as it ends a script: with no code or 0 it is a success.
+        status = Log.Status.FAILED if error.code else Log.Status.SUCCEEDED
+        ending = Ending(Outcome(status, exc_info=traceback_text(error) if error.code else ""), error=error)
+    except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's failure, not ours
+        ending = Ending(Outcome(Log.Status.FAILED, exc_info=traceback_text(error)), error=error)
+    finally:
+        current._run.reset(token)
+        if not borrowed:
+            close_left_over()
+    return ending
+
+
+def close_left_over(*, everything: bool = False) -> None:
+    """Roll back and close this thread's connections that a function left inside a transaction, or all of them."""
+    for connection in connections.all(initialized_only=True):
+        if everything or connection.in_atomic_block or databases.has_open_transaction(connection):
+            try:
+                connection.close()
+            except Exception:  # noqa: BLE001 - a connection that can't even be closed is dropped all the same
+                logger.debug("Connection %s could not be closed.", connection.alias, exc_info=True)
+            # The wrapper still believes in the atomic block that nobody will leave. A new one takes its place.
+            del connections[connection.alias]
+
+
+def announce(claim: Claim, ending: Ending) -> None:
+    """Log the end of a run; at ERROR if it did not succeed, so that Django's e-mail handlers see it."""
+    status, error = ending.outcome.status, ending.error
+    if status == Log.Status.SUCCEEDED:
+        logger.info("%s: succeeded.", claim)
+    else:
+        why = ending.outcome.reason or (f"{type(error).__name__}: {error}" if error else "")
+        logger.error("%s: %s. %s", claim, Log.Status(status).label, why, exc_info=error)
+
+
+def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = time.sleep) -> bool:
+    """Write how the run ended, for as long as it takes the database to be back; ``False`` if the lock was lost.
+
+    ``pause`` waits for some seconds between two tries. After ``RECORD_PATIENCE`` the outcome is left to the logger,
+    and the lock to its timeout.
+    """
+    deadline = time.monotonic() + RECORD_PATIENCE
+    while True:
+        try:
+            kept = locks.finish(claim, outcome)
+        except DatabaseError as error:
+            connection = connections[locks.database()]
+            if connection.in_atomic_block:
+                raise
+            connection.close()
+            if time.monotonic() > deadline:
+                logger.critical("%s: %s, which could not be written. %s", claim, outcome.status, error)
+                return False
+            logger.error("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
+            pause(RECORD_PAUSE)
+        else:
+            if not kept:
+                logger.warning("%s: %s, but its lock was lost before it ended.", claim, outcome.status)
+            return kept
+
+
+def run_here(claim: Claim) -> Any:
+    """Run ``claim`` in this process; return the function's result, or raise what it raised.
+
+    The lock is renewed meanwhile. What it writes to stdout and stderr is shown and kept, in the main thread: elsewhere
+    it could not be told from what other threads write. No timeout is enforced.
+    """
+    with _renewed(claim), _shown_and_kept() as written:
+        ending = execute(claim)
+    record(claim, replace(ending.outcome, output=written()))
+    announce(claim, ending)
+    if ending.error is not None:
+        raise ending.error
+    return ending.value
+
+
+def run_by_hand(job: Job) -> Any:
+    """Run ``job`` now, here, without a slot: the code behind :meth:`Job.run`."""
+    functions.resolve(job.function)
+    return run_here(_claim_by_hand(job))
+
+
+def _claim_by_hand(job: Job) -> Claim:
+    for attempt in range(1, CLAIM_ATTEMPTS + 1):
+        try:
+            return locks.claim_by_hand(job, conf.get().node)
+        except locks.Contention:
+            if attempt == CLAIM_ATTEMPTS or _in_transaction():
+                raise
+            time.sleep(CLAIM_PAUSE)
+        except locks.OutcomeUnknown as doubt:
+            if locks.settle(doubt.claim):
+                return doubt.claim
+    raise AssertionError("unreachable")
+
+
+def _in_transaction() -> bool:
+    return connections[locks.database()].in_atomic_block
+
+
+@contextmanager
+def _shown_and_kept() -> Iterator[Callable[[], str]]:
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: ""
+        return
+    out = Tee(sys.stdout)
+    with redirect_stdout(out), redirect_stderr(Tee(sys.stderr, out.kept)):
+        yield out.text
+
+
+@contextmanager
+def _renewed(claim: Claim) -> Iterator[None]:
+    """Renew the lock from a thread while the block runs."""
+    connection = connections[locks.database()]
+    if connection.in_atomic_block or databases.is_in_memory(connection):
+        # No other connection could see the claim, so nobody else can take it either.
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_renew_until, args=(claim, ended), name="cronkite renewal", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _renew_until(claim: Claim, ended: threading.Event) -> None:
+    while not ended.wait(conf.get().renewal_interval.total_seconds()):
+        try:
+            gone = locks.renew([claim])
+        except DatabaseError as error:
+            logger.warning("%s: the lock can't be renewed; trying again. %s", claim, error)
+        else:
+            if gone:
+                logger.warning("%s: its lock is lost while it runs. It can't be ended from here.", claim)
+                break
+    connections.close_all()

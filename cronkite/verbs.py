@@ -1,0 +1,23 @@
+"""Which verbs does a job have whose code lives further down the layers?
+
+The models may not import what stands below them, and people expect ``job.run()``. So the verbs are named here, and
+``AppConfig.ready`` fills them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cronkite.models import Job
+
+
+def _not_ready(*args: Any, **kwargs: Any) -> Any:
+    raise RuntimeError("django-cronkite is not ready: call django.setup() first, with 'cronkite' in INSTALLED_APPS.")
+
+
+run: Callable[[Job], Any] = _not_ready
+process_queue: Callable[[], None] = _not_ready
+auto_discover: Callable[[str | ModuleType, bool], None] = _not_ready

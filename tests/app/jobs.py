@@ -1,0 +1,162 @@
+"""Functions that behave as jobs in the field do, the bad ones included."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from django.db import connection, transaction
+
+import cronkite
+
+
+def ok(*args, **kwargs):
+    return {"args": list(args), "kwargs": kwargs}
+
+
+def note(path, text=""):
+    """Append a line to a file: evidence of a run that is not in cronkite's tables. One write() is one line."""
+    run = cronkite.current_run()
+    line = f"{run.job_id} {run.slot.isoformat() if run.slot else '-'} {run.fence} {os.getpid()} {text}\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+    return text
+
+
+def note_and_wait(path, until, text=""):
+    """Append a line, wait until the file ``until`` is there, and append another one."""
+    note(path, f"begin {text}")
+    wait_for(until)
+    note(path, f"end {text}")
+    return "waited"
+
+
+def wait_for(path, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not Path(path).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(path)
+        time.sleep(0.02)
+
+
+def fail(message="it went wrong"):
+    raise ValueError(message)
+
+
+def hang(begun=None):
+    if begun:
+        Path(begun).touch()
+    while True:
+        time.sleep(3600)
+
+
+def hang_stubbornly(begun=None):
+    """Hang, and heed nobody who asks for an end."""
+    if begun:
+        Path(begun).touch()
+    while True:
+        try:
+            time.sleep(3600)
+        except BaseException:
+            continue
+
+
+def exit_hard(code=3):
+    os._exit(code)
+
+
+def exit_softly(code=0):
+    sys.exit(code)
+
+
+def die(number=signal.SIGKILL):
+    print("about to die", flush=True)
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def print_much(megabytes=10):
+    line = "x" * 1023 + "\n"
+    print("the beginning")
+    for _ in range(megabytes * 1024):
+        sys.stdout.write(line)
+    print("an error", file=sys.stderr)
+    os.system("echo from a child")
+    print("the end")
+
+
+def unjsonable():
+    return {1, 2, 3}.__class__([object])
+
+
+def leave_transaction_open():
+    from django.contrib.auth.models import Group
+
+    transaction.atomic().__enter__()
+    Group.objects.create(name="left over")
+
+
+def leave_bare_transaction_open():
+    from django.contrib.auth.models import Group
+
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+    Group.objects.create(name="left over")
+
+
+def close_connection():
+    connection.close()
+
+
+def close_connection_under_django():
+    connection.ensure_connection()
+    connection.connection.close()
+
+
+def change_process(directory="/"):
+    os.environ["TZ"] = "Asia/Kathmandu"
+    time.tzset()
+    os.chdir(directory)
+    os.umask(0o777)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    return describe_process()
+
+
+def describe_process():
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return {
+        "pid": os.getpid(),
+        "directory": os.getcwd(),
+        "mask": mask,
+        "zone": time.tzname[0],
+        "sigterm": getattr(signal.getsignal(signal.SIGTERM), "__name__", str(signal.getsignal(signal.SIGTERM))),
+    }
+
+
+def leave_thread():
+    threading.Thread(target=hang, daemon=False).start()
+    return os.getpid()
+
+
+async def asynchronous(number=1):
+    await asyncio.sleep(0)
+    return number + 1
+
+
+async def hang_asynchronously(begun=None):
+    if begun:
+        Path(begun).touch()
+    await asyncio.sleep(3600)
+
+
+def current():
+    run = cronkite.current_run()
+    return [run.job_id, run.slot and run.slot.isoformat(), run.fence, run.log_id]

@@ -1,0 +1,165 @@
+"""How a job's function is called: in place, whether it is sync, async or a task of a task queue."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import AsyncToSync, ThreadSensitiveContext, async_to_sync, sync_to_async
+from django.db import connections
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    # Annotations are evaluated late since 3.14; a name imported for type checkers only must not raise here.
+    _signature = functools.partial(inspect.signature, annotation_format=Format.FORWARDREF)
+else:
+    _signature = inspect.signature
+
+_NEEDS_CONTEXT = (
+    "It is a task that takes the task context, which only a task backend can give. "
+    "Write a function that calls its enqueue(), and make that the job's function."
+)
+_LOOP_IS_RUNNING = (
+    "An async job cannot be called in a thread whose event loop is running. "
+    "In async code, write: await sync_to_async(job.run)()."
+)
+
+
+def call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Call the function in this process, and return its result once it has one; what it raises goes through.
+
+    - A task of ``django.tasks`` or of Celery is called in place, not enqueued.
+    - What turns out to be awaitable is awaited. In the main thread that happens in this very thread, so that an
+      exception raised by a signal handler ends the coroutine (it meets ``CancelledError``) and comes out of here.
+      Its database connections, which Django opens in a thread of their own, are closed.
+
+    Raises ``TypeError`` for a ``django.tasks`` task that takes a context, ``RuntimeError`` for an async function if
+    an event loop is running in this thread. A coroutine that cancels itself raises ``asyncio.CancelledError``, which
+    is no ``Exception``.
+    """
+    if is_django_task(function):
+        if getattr(function, "takes_context", False):
+            raise TypeError(_NEEDS_CONTEXT)
+        function = function.func
+    # Asking the result, not the function, whether it is async: a decorator may hide an "async def".
+    result = function(*args, **kwargs)
+    if not inspect.isawaitable(result):
+        return result
+    if _loop_is_running():
+        if inspect.iscoroutine(result):
+            result.close()  # or Python warns that it was never awaited
+        raise RuntimeError(_LOOP_IS_RUNNING)
+    if _signals_arrive_here():
+        return _run(result)
+    return async_to_sync(_wait_for)(result)
+
+
+def signature_problem(function: Any, args: Any, kwargs: Any) -> str | None:
+    """Return a sentence that says why the function cannot be called with these arguments, or ``None`` if it can.
+
+    ``None``, too, for a function whose signature Python cannot tell. Types of values are not judged.
+    """
+    if not isinstance(args, list):
+        return "The arguments must be a list."
+    if not isinstance(kwargs, dict) or not all(isinstance(name, str) for name in kwargs):
+        return "The keyword arguments must be an object whose keys are names."
+    if is_django_task(function) and getattr(function, "takes_context", False):
+        return _NEEDS_CONTEXT
+    # A task's own signature says nothing: the function in it has one. Celery's "run" is bound where it takes self.
+    is_task = is_django_task(function) or is_celery_task(function)
+    try:
+        signature = _signature((is_task and inner(function)) or function)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return f"The arguments do not fit the function: {error}."
+    return None
+
+
+def inner(function: Any) -> Callable[..., Any] | None:
+    """Return what a wrapper calls (one layer inwards), or ``None`` when the function is no wrapper that we know."""
+    if isinstance(function, functools.partial) or is_django_task(function):
+        return function.func  # type: ignore[no-any-return]
+    if is_celery_task(function):
+        return function.run  # type: ignore[no-any-return]
+    if inspect.ismethod(function):
+        return function.__func__
+    return getattr(function, "__wrapped__", None)
+
+
+def is_django_task(function: Any) -> bool:
+    """Whether this is a task of ``django.tasks`` (Django 6.0) or of its backport, told by its shape."""
+    return callable(getattr(function, "func", None)) and callable(getattr(function, "enqueue", None))
+
+
+def is_celery_task(function: Any) -> bool:
+    """Whether this is a Celery task, told by its shape, so that Celery need not be installed."""
+    return callable(getattr(function, "run", None)) and callable(getattr(function, "apply_async", None))
+
+
+def _loop_is_running() -> bool:
+    """Whether this thread is inside an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _signals_arrive_here() -> bool:
+    """Whether a signal handler can raise in this thread, and Django is not waiting for this thread to do async work.
+
+    In other threads, and below another ``async_to_sync``, only asgiref's own bridge is free of deadlocks: there this
+    very thread may be the one in which Django must run the coroutine's queries (an async job run by a sync view under
+    ASGI, or in an async test).
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and getattr(AsyncToSync.executors, "current", None) is None
+
+
+def _run(awaitable: Awaitable[Any]) -> Any:
+    """Await in an event loop of its own in this, the main, thread."""
+    swallowed: list[BaseException] = []
+
+    async def main() -> Any:
+        task = asyncio.current_task()
+
+        def on_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            # A signal handler may raise while the loop runs a callback of its own. The loop then reports the
+            # exception here and goes on, so the coroutine would never learn that it has to end.
+            error = context.get("exception")
+            if task is None or error is None or isinstance(error, (Exception, asyncio.CancelledError)):
+                loop.default_exception_handler(context)
+            else:
+                swallowed.append(error)
+                task.cancel()
+
+        asyncio.get_running_loop().set_exception_handler(on_error)
+        # With a context of its own, Django opens the connections in a thread that ends with this call.
+        async with ThreadSensitiveContext():
+            try:
+                return await awaitable
+            finally:
+                await sync_to_async(connections.close_all)()
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        if swallowed:
+            raise swallowed[0] from None
+        raise
+
+
+async def _wait_for(awaitable: Awaitable[Any]) -> Any:
+    """Return what the awaitable yields; ``async_to_sync`` takes functions only."""
+    return await awaitable

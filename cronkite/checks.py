@@ -1,0 +1,105 @@
+"""What ``manage.py check`` says about a project that uses django-cronkite.
+
+Nothing here connects to a database. Errors: the promises cannot be kept, or a setting makes no sense. Warnings: it
+works, but worse than it could.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
+
+from cronkite import conf
+
+TAG = "cronkite"
+
+#: The names of the zone that is UTC; tzdata knows them as links to Etc/UTC.
+UTC_NAMES = frozenset({"UTC", "Etc/UTC", "UCT", "Etc/UCT", "Universal", "Etc/Universal", "Zulu", "Etc/Zulu"})
+#: BEGIN takes the write lock at once with these, so that the connection waits for its turn instead of failing later.
+WRITING_MODES = frozenset({"IMMEDIATE", "EXCLUSIVE"})
+
+
+@checks.register(TAG)
+def check_time_zone_support(**_: Any) -> list[checks.CheckMessage]:
+    """E001: slots are instants, and without ``USE_TZ`` Django stores local times, which can't tell two passes apart."""
+    if settings.USE_TZ:
+        return []
+    return [
+        checks.Error(
+            "django-cronkite needs USE_TZ = True.", hint="Write USE_TZ = True in your settings.", id="cronkite.E001"
+        )
+    ]
+
+
+@checks.register(TAG)
+def check_settings(**_: Any) -> list[checks.CheckMessage]:
+    """E002: a setting's value makes no sense, or nobody reads a setting of that name."""
+    return [checks.Error(problem.message, hint=problem.hint, id="cronkite.E002") for problem in conf.problems()]
+
+
+@checks.register(TAG)
+def check_lock_timeout(**_: Any) -> list[checks.CheckMessage]:
+    """W001: the lock timeout is so short that a run may lose its lock although its node is well."""
+    try:
+        timeout = conf.get().lock_timeout
+    except ImproperlyConfigured:
+        return []  # E002 says so
+    if timeout is None or timeout >= conf.RISKY_LOCK_TIMEOUT:
+        return []
+    return [
+        checks.Warning(
+            f"CRONKITE_LOCK_TIMEOUT is {timeout.total_seconds():g} seconds. A node that cannot reach the database for "
+            "so long, during a fail-over for example, loses its locks, and its runs are ended.",
+            hint=f"Write CRONKITE_LOCK_TIMEOUT = {conf.RISKY_LOCK_TIMEOUT.total_seconds():.0f} or more. It may be far "
+            "shorter than your longest job, because a node renews its locks while it runs.",
+            id="cronkite.W001",
+        )
+    ]
+
+
+@checks.register(TAG)
+def check_stored_instants(**_: Any) -> list[checks.CheckMessage]:
+    """E003: the database has no time zones, and Django is told to store the local times of a zone other than UTC."""
+    return [
+        checks.Error(
+            f"The database {alias!r} stores the local times of {zone}. When clocks are set back, an hour of these "
+            "happens twice, so two slots would look like one.",
+            hint=f"Remove TIME_ZONE from DATABASES[{alias!r}], so that UTC is stored. Convert the times that other "
+            "tables hold already, or give django-cronkite a database of its own with a database router.",
+            id="cronkite.E003",
+        )
+        for alias in _aliases()
+        if not connections[alias].features.supports_timezones
+        and (zone := connections[alias].settings_dict["TIME_ZONE"]) not in UTC_NAMES | {None}
+    ]
+
+
+@checks.register(TAG)
+def check_sqlite_transactions(**_: Any) -> list[checks.CheckMessage]:
+    """W002: SQLite transactions begin as readers, and fail at once when two of them want to write."""
+    return [
+        checks.Warning(
+            f"The SQLite database {alias!r} begins its transactions without the right to write. When processes meet, "
+            'they fail with "database is locked" at once, whatever the timeout.',
+            hint=f"Write in your settings:\n"
+            f'DATABASES["{alias}"]["OPTIONS"] = {{\n'
+            '    "transaction_mode": "IMMEDIATE",\n'
+            '    "timeout": 20,\n'
+            '    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",\n'
+            "}",
+            id="cronkite.W002",
+        )
+        for alias in _aliases()
+        if connections[alias].vendor == "sqlite"
+        and str(connections[alias].settings_dict["OPTIONS"].get("transaction_mode")).upper() not in WRITING_MODES
+    ]
+
+
+def _aliases() -> list[str]:
+    """Return the databases that hold django-cronkite's tables; usually one."""
+    return sorted({router.db_for_write(model) for model in apps.get_app_config("cronkite").get_models()})

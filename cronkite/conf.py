@@ -1,0 +1,196 @@
+"""The settings there are, and their values now.
+
+Every setting is read from :mod:`django.conf` at each call, so that ``override_settings`` works as everywhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: How much of the lock timeout may pass between two renewals: with a quarter, three renewals in a row may fail.
+RENEWALS_PER_TIMEOUT = 4
+#: However long the timeout, renew at least so often: the run also learns at a renewal that its lock is gone.
+LONGEST_RENEWAL_INTERVAL = timedelta(seconds=15)
+#: Without a lock timeout a renewal only tells people when the node was last seen alive, so it may be rarer.
+RENEWAL_INTERVAL_WITHOUT_TIMEOUT = timedelta(seconds=30)
+
+#: Renewals for a shorter timeout would come faster than a busy machine commits them.
+SHORTEST_LOCK_TIMEOUT = timedelta(seconds=1)
+#: Below this a system check warns: a database's fail-over or a node that swaps lasts longer, and costs the run.
+RISKY_LOCK_TIMEOUT = timedelta(seconds=30)
+#: A tick comes each minute, so looking further ahead would only let two ticks wait for the same slot.
+LONGEST_LOOKAHEAD = timedelta(seconds=59)
+#: More than a year is a slip of the unit, and would overflow some databases' intervals.
+LONGEST_DURATION = timedelta(days=366)
+#: The length of the columns that hold a node's name, in characters.
+LONGEST_NODE = 255
+
+
+@dataclass(frozen=True)
+class Conf:
+    """The settings, checked and in the types that the code works with."""
+
+    lock_timeout: timedelta | None
+    """The age past which a lock is stale; ``None``: a lock is never cleared."""
+    lookahead: timedelta
+    """How far before its slot a tick takes a job, to wait for the slot."""
+    workers: int
+    """How many worker processes a node has; 0: runs take place in the node's own process, one after another."""
+    allowed_functions: tuple[str, ...] | None
+    """Patterns (:mod:`fnmatch`) of the dotted names that may run; ``None``: what installed apps define."""
+    node: str
+    """This node's name; never empty, because an unset name is the host's."""
+    shutdown_grace: timedelta
+    """How long a node that was told to stop lets its runs finish."""
+
+    @property
+    def renewal_interval(self) -> timedelta:
+        """How long to wait between two renewals of a lock."""
+        if self.lock_timeout is None:
+            return RENEWAL_INTERVAL_WITHOUT_TIMEOUT
+        return min(self.lock_timeout / RENEWALS_PER_TIMEOUT, LONGEST_RENEWAL_INTERVAL)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one setting (a full sentence), and what to write instead."""
+
+    setting: str
+    message: str
+    hint: str
+
+
+def get() -> Conf:
+    """Return the settings as they are now; raise ``ImproperlyConfigured`` at the first that makes no sense.
+
+    Settings that don't exist are no error here (that would cost a look through all settings); see :func:`problems`.
+    """
+    values: dict[str, Any] = {}
+    for name, (_, parse, hint) in _SETTINGS.items():
+        try:
+            values[_attribute(name)] = parse(_current(name))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{_sentence(name, error)} {hint}") from None
+    return Conf(**values)
+
+
+def problems() -> list[Problem]:
+    """Return what is wrong with the ``CRONKITE_*`` settings: values that make no sense, and names nobody reads."""
+    found = []
+    for name, (_, parse, hint) in _SETTINGS.items():
+        try:
+            parse(_current(name))
+        except ValueError as error:
+            found.append(Problem(name, _sentence(name, error), hint))
+    for name in sorted(dir(settings)):
+        if name.startswith(_PREFIX) and name not in _SETTINGS:
+            near = difflib.get_close_matches(_attribute(name), map(_attribute, _SETTINGS), n=1)
+            known = f"Remove it. The settings are {', '.join(sorted(_SETTINGS))}."
+            hint = f"Write {_PREFIX}{near[0].upper()}." if near else known
+            found.append(Problem(name, f"There is no setting {name}, so it has no effect.", hint))
+    return found
+
+
+def _current(name: str) -> Any:
+    """Return the setting as the project wrote it, or its default."""
+    return getattr(settings, name, _SETTINGS[name][0])
+
+
+def _attribute(name: str) -> str:
+    """Return the attribute of :class:`Conf` that holds the setting."""
+    return name.removeprefix(_PREFIX).lower()
+
+
+def _sentence(name: str, error: ValueError) -> str:
+    """Return the sentence that both :func:`get` and :func:`problems` say."""
+    return f"{name} must be {error}, not {_shown(_current(name))}."
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message may show it: short, and with its type, because "5" and 5 look alike."""
+    return f"{reprlib.repr(value)} ({type(value).__name__})"
+
+
+# The parsers: a setting's raw value -> what Conf holds. A ValueError completes the sentence "… must be".
+
+
+def _lock_timeout(value: object) -> timedelta | None:
+    """Return the timeout; ``None`` stays ``None``."""
+    if value is None:
+        return None
+    return _duration(value, SHORTEST_LOCK_TIMEOUT, LONGEST_DURATION, "None or ")
+
+
+def _lookahead(value: object) -> timedelta:
+    """Return the look-ahead."""
+    return _duration(value, timedelta(0), LONGEST_LOOKAHEAD)
+
+
+def _shutdown_grace(value: object) -> timedelta:
+    """Return the grace."""
+    return _duration(value, timedelta(0), LONGEST_DURATION)
+
+
+def _duration(value: object, shortest: timedelta, longest: timedelta, alternative: str = "") -> timedelta:
+    """Return a number of seconds as a duration."""
+    low, high = shortest.total_seconds(), longest.total_seconds()
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # type: ignore[operator]  # a NaN fails the comparison, too
+        raise ValueError(f"{alternative}a number of seconds from {low:.0f} to {high:.0f}")
+    return timedelta(seconds=value)  # type: ignore[arg-type]
+
+
+def _workers(value: object) -> int:
+    """Return the number of workers."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("a whole number, 0 or more")
+    return value
+
+
+def _allowed_functions(value: object) -> tuple[str, ...] | None:
+    """Return the patterns; ``None`` stays ``None``, an empty list allows nothing."""
+    if value is None:
+        return None
+    # A lone string is a sequence of strings, too: "app.*" would allow functions named "a", "p" and "*".
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and _is_word(item) for item in value):
+        raise ValueError("None or a list of patterns of dotted names")
+    return tuple(value)
+
+
+def _node(value: object) -> str:
+    """Return the node's name; an empty one becomes the host's."""
+    if not isinstance(value, str) or len(value) > LONGEST_NODE or not value.isprintable():
+        raise ValueError(f"a text of at most {LONGEST_NODE} characters, none of them a control character")
+    return value.strip() or socket.gethostname()[:LONGEST_NODE]
+
+
+def _is_word(text: str) -> bool:
+    """Whether the text is not empty and has no white space."""
+    return text.split() == [text]
+
+
+_PREFIX = "CRONKITE_"
+_SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
+    # Each has its default, its parser and the hint for a value that the parser refuses.
+    "CRONKITE_LOCK_TIMEOUT": (None, _lock_timeout, "Write for example CRONKITE_LOCK_TIMEOUT = 300."),
+    "CRONKITE_LOOKAHEAD": (5, _lookahead, "Leave it out for 5 seconds."),
+    "CRONKITE_WORKERS": (4, _workers, "Leave it out for 4; write 0 to run jobs in the node's own process."),
+    "CRONKITE_ALLOWED_FUNCTIONS": (
+        None,
+        _allowed_functions,
+        'Write for example CRONKITE_ALLOWED_FUNCTIONS = ["app.crontab.*"].',
+    ),
+    "CRONKITE_NODE": ("", _node, "Leave it out to use the host's name."),
+    "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),
+}

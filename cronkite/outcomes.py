@@ -1,0 +1,257 @@
+"""What of a run's end can be kept in the database, whatever the function returned, printed or raised.
+
+Text goes into any text column, a result into any JSON column, of every database that Django supports: no NUL
+characters (PostgreSQL), no lone surrogates (no encoding has them), JSON no deeper than 90 levels (MySQL: 100), whole
+numbers of 64 bits, no NaN. Everything has a limit, and what was cut says so.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import math
+import re
+import traceback
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: How much of an output or a traceback is kept, in bytes: half from its beginning, half from its end.
+OUTPUT_LIMIT = 64 * 1024
+#: How long a result may be, in bytes of UTF-8: its JSON, or its repr if JSON can't hold it.
+RESULT_LIMIT = 64 * 1024
+#: How many lists and objects of a result may lie inside each other; MySQL's own limit is 100.
+DEPTH_LIMIT = 90
+
+_CUT = "... (cut)"
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, ready to be written: the texts and the result have been through this module's functions."""
+
+    status: str
+    """One of the log's statuses."""
+    result: Any = None
+    """A JSON value."""
+    output: str = ""
+    """What the function wrote to stdout and stderr."""
+    exc_info: str = ""
+    """The traceback of what it raised."""
+    reason: str = ""
+    """Why the run did not end by itself, in words for people."""
+
+    def with_texts(self, change: Callable[[str], str]) -> Outcome:
+        """Return the outcome with ``change`` applied to all its texts, those inside the result included."""
+        return replace(
+            self,
+            result=_with_texts(self.result, change),
+            output=change(self.output),
+            exc_info=change(self.exc_info),
+            reason=change(self.reason),
+        )
+
+
+def keep_result(value: object) -> Any:
+    """Return the JSON value to keep for what a function returned; never raises an ``Exception``.
+
+    It is what ``json.loads(json.dumps(value))`` makes of the value. What JSON or a database can't hold, or what is
+    longer than ``RESULT_LIMIT``, is kept as the text of its ``repr``, cut to that limit.
+    """
+    try:
+        kept = _Copier().copy(value)
+        if len(json.dumps(kept, ensure_ascii=False).encode()) <= RESULT_LIMIT:
+            return kept
+    except Exception:  # noqa: BLE001, S110  # not only _NotJson: a subclass of dict may do anything
+        pass
+    return _bounded_repr(value)
+
+
+def keep_text(text: str | bytes) -> str:
+    """Return the text as a column can hold it, or its first and last part if it is longer than ``OUTPUT_LIMIT``.
+
+    Bytes are read as UTF-8. What cannot be kept becomes U+FFFD, so the text may need up to three times as many bytes.
+    """
+    if isinstance(text, str):
+        text = _clean(text).encode()
+    return keep_file(io.BytesIO(text))
+
+
+def keep_file(file: BinaryIO) -> str:
+    """Return what :func:`keep_text` makes of a file's content, reading no more of it than is kept.
+
+    The file must be seekable; its position moves. It may still be growing: what comes later is left out.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size <= OUTPUT_LIMIT:
+        return _clean(file.read(size).decode(errors="replace"))
+    half = OUTPUT_LIMIT // 2
+    head = _without_broken_end(file.read(half))
+    file.seek(size - half)
+    tail = _without_broken_start(file.read(half))
+    cut = size - len(head) - len(tail)
+    first, last = head.decode(errors="replace"), tail.decode(errors="replace")
+    return _clean(f"{first}\n[... {cut} bytes cut ...]\n{last}")
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the traceback as Python prints it, with causes and contexts, fit to be kept; never raises an
+    ``Exception``."""
+    try:
+        return keep_text("".join(traceback.format_exception(error)))
+    except Exception as failure:  # noqa: BLE001  # an exception class may break even this
+        return f"{type(error).__name__} (its traceback cannot be shown: {type(failure).__name__})"
+
+
+def ascii_only(text: str) -> str:
+    """Return the text with escapes such as ``\\u20ac`` for all that is not ASCII.
+
+    For columns that cannot hold every character, such as those of MySQL's character set ``utf8mb3``.
+    """
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _clean(text: str) -> str:
+    """Replace the characters that no database can be relied on to hold."""
+    return _UNKEEPABLE.sub(_REPLACEMENT, text)
+
+
+def _without_broken_end(data: bytes) -> bytes:
+    """Leave out a last UTF-8 character that is incomplete."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data)
+    return data[: len(data) - len(decoder.getstate()[0])]
+
+
+def _without_broken_start(data: bytes) -> bytes:
+    """Leave out up to three bytes that continue a character whose beginning is missing."""
+    return data[:3].lstrip(bytes(range(0x80, 0xC0))) + data[3:]
+
+
+def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Apply ``change`` to every text in a JSON value; it is no deeper than ``DEPTH_LIMIT``."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_with_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {change(key): _with_texts(item, change) for key, item in value.items()}
+    return value
+
+
+class _NotJson(Exception):
+    """The value cannot be kept as JSON."""
+
+
+class _Copier:
+    """Copies one value into plain JSON types, and gives up early.
+
+    A list that holds itself, or holds a list twice that holds a list twice (and so on), is small in memory and
+    endless as JSON, so it is counted while it is copied, not measured afterwards.
+    """
+
+    def __init__(self) -> None:
+        self.room = RESULT_LIMIT
+
+    def copy(self, value: Any, depth: int = 0) -> Any:
+        """Return the copy; raises :class:`_NotJson`, or whatever a strange subclass raises."""
+        self._take(1)
+        if isinstance(value, str):
+            return self._text(value)
+        if value is None or isinstance(value, (bool, int, float)):
+            return _number(value)
+        if depth == DEPTH_LIMIT:
+            raise _NotJson
+        if isinstance(value, (list, tuple)):
+            return [self.copy(item, depth + 1) for item in value]
+        if isinstance(value, dict):
+            copied = {self._key(key): self.copy(item, depth + 1) for key, item in value.items()}
+            if len(copied) == len(value):
+                return copied
+            # 1 and "1" are the same key in JSON: one of the two values would vanish
+        raise _NotJson
+
+    def _key(self, key: Any) -> str:
+        """Return the key as JSON names it: 1 becomes "1", None becomes "null"."""
+        if isinstance(key, str):
+            return self._text(key)
+        if key is None or isinstance(key, (bool, int, float)):
+            return json.dumps(_number(key))
+        raise _NotJson
+
+    def _text(self, text: str) -> str:
+        self._take(len(text))
+        if _UNKEEPABLE.search(text):
+            raise _NotJson
+        return str.__str__(text)  # of a subclass, such as an enum's member, the text itself
+
+    def _take(self, size: int) -> None:
+        self.room -= size
+        if self.room < 0:
+            raise _NotJson
+
+
+def _number(value: float | None) -> float | None:
+    """Return the number, truth value or ``None`` as a plain one; raises :class:`_NotJson` if it is out of bounds."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if -(2**63) <= value < 2**63:
+            return int.__index__(value)
+    elif math.isfinite(value):
+        return float.__float__(value)
+    raise _NotJson
+
+
+def _bounded_repr(value: object) -> str:
+    """Return the beginning of ``repr(value)``; lists and dicts are written no further than is kept."""
+    pieces, length = [], 0
+    try:
+        for piece in _repr_pieces(value, 0):
+            pieces.append(piece[: RESULT_LIMIT + 1])
+            length += len(pieces[-1])
+            if length > RESULT_LIMIT:
+                break
+    except Exception as error:  # noqa: BLE001  # a container that changes while it is written
+        pieces.append(f"... ({type(error).__name__})")
+    data = _clean("".join(pieces)).encode()
+    if len(data) > RESULT_LIMIT:
+        return data[: RESULT_LIMIT - len(_CUT)].decode(errors="ignore") + _CUT
+    return data.decode()
+
+
+def _repr_pieces(value: Any, depth: int) -> Iterator[str]:
+    """Yield the repr of a value piece by piece; what lies too deep, or within itself, is an ellipsis."""
+    kind = type(value)
+    if kind in (list, tuple, dict) and depth > DEPTH_LIMIT:
+        yield "..."
+    elif kind in (list, tuple):
+        yield "[" if kind is list else "("
+        for i, item in enumerate(value):
+            yield ", " if i else ""
+            yield from _repr_pieces(item, depth + 1)
+        yield "]" if kind is list else ",)" if len(value) == 1 else ")"
+    elif kind is dict:
+        yield "{"
+        for i, (key, item) in enumerate(value.items()):
+            yield ", " if i else ""
+            yield from _repr_pieces(key, depth + 1)
+            yield ": "
+            yield from _repr_pieces(item, depth + 1)
+        yield "}"
+    else:
+        yield _own_repr(value[: RESULT_LIMIT + 1] if kind in (str, bytes, bytearray) else value)
+
+
+def _own_repr(value: object) -> str:
+    """Return an object's own repr, or say that it has none."""
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001  # code of others
+        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"

@@ -4,12 +4,13 @@ import os
 import sys
 from pathlib import Path
 
-import cronkite
 import pytest
+from django.db import connection, connections
+
+import cronkite
 from databases import __main__ as runner
 from databases import containers, mysql_packages, parse_url
 from databases.processes import NoServer
-from django.db import connection, connections
 
 ASKED_FOR = os.environ.get("CRONKITE_TEST_DB", "sqlite")
 
@@ -67,19 +68,15 @@ def test_sqlite_is_a_file_with_a_write_ahead_log():
 def test_a_url_can_ask_for_a_servers_time_zone():
     url = os.environ["DATABASE_URL"]
     entry = parse_url(f"{url}{'&' if '?' in url else '?'}time_zone=%2B05:00")
-    wrapper = type(connection)({**connection.settings_dict, "OPTIONS": entry["OPTIONS"]}, "zoned")
-    seconds_ahead = {
-        "mysql": "SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())",
-        # What the server says of itself, before Django sets the session's own zone.
-        "postgresql": "SELECT EXTRACT(timezone FROM now() AT TIME ZONE reset_val) FROM pg_settings WHERE name='TimeZone'",
-    }
+    wrapper = connection.copy()
+    wrapper.settings_dict["OPTIONS"] = entry["OPTIONS"]
     try:
         with wrapper.cursor() as cursor:
             if connection.vendor == "postgresql":
-                cursor.execute("RESET TimeZone")
+                cursor.execute("RESET TimeZone")  # what the server gave the session, before Django set its own zone
                 cursor.execute("SELECT EXTRACT(timezone FROM now())")
             else:
-                cursor.execute(seconds_ahead["mysql"])
+                cursor.execute("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())")
             assert cursor.fetchone()[0] == 5 * 3600
     finally:
         wrapper.close()

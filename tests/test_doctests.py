@@ -5,9 +5,10 @@ import importlib
 import pkgutil
 from pathlib import Path
 
+import pytest
+
 import cronkite
 import databases
-import pytest
 
 README = Path(__file__).parent.parent / "README.rst"
 PACKAGES = (cronkite, databases)

@@ -1,7 +1,7 @@
 """``python -m databases NAME [--durable] -- COMMAND…`` runs a command with a database server and ends as it ended.
 
-NAME is ``sqlite``, ``pg``, ``mysql`` or ``mariadb``. The command finds the server's URL in ``DATABASE_URL`` and the name
-in ``CRONKITE_TEST_DB``. The server is, in this order:
+NAME is ``sqlite``, ``pg``, ``mysql`` or ``mariadb``. The command finds the server's URL in ``DATABASE_URL`` and the
+name in ``CRONKITE_TEST_DB``. The server is, in this order:
 
 1. the one whose URL is in ``CRONKITE_PG_URL``, ``CRONKITE_MYSQL_URL`` or ``CRONKITE_MARIADB_URL``, or in
    ``DATABASE_URL`` where that is a URL of the database asked for;
@@ -25,7 +25,7 @@ from databases import containers, mariadb, mysql, postgres
 from databases.processes import NoServer, temporary_folder
 
 BINARIES = {"pg": postgres.server, "mysql": mysql.server, "mariadb": mariadb.server}
-SCHEMES = {"sqlite": "sqlite", **{name: scheme for name, (_, _, scheme) in containers.SERVICES.items()}}
+SCHEMES = {"sqlite": "sqlite", "pg": "postgresql", "mysql": "mysql", "mariadb": "mariadb"}
 NO_SERVER = 3
 
 

@@ -114,9 +114,7 @@ def _mirror() -> str:
 
 
 def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise NoServer(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}\n{ADVICE}")
     return done.stdout

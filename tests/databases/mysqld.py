@@ -29,9 +29,7 @@ GRANT ALL ON *.* TO 'cronkite'@'%' WITH GRANT OPTION;
 
 
 @contextlib.contextmanager
-def serve(
-    command: list[str], folder: Path, data: Path, durable: bool, account: Account | None = None
-) -> Iterator[int]:
+def serve(command: list[str], folder: Path, data: Path, durable: bool, account: Account | None = None) -> Iterator[int]:
     """Run the server over a prepared data folder during the block; the value is its port on 127.0.0.1."""
     setup = folder / "setup.sql"
     setup.write_text(USER)

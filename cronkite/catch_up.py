@@ -123,7 +123,10 @@ def _oldest(schedule: Slots, grace: timedelta | None, first: datetime, now: date
         if oldest > now:
             return _all_missed(schedule, first, now, reason)
     if schedule.count_between(oldest, now) >= ALL_CAP:
-        oldest, reason = _nth_newest(schedule.latest_at, now, ALL_CAP), f"only the newest {ALL_CAP} slots are caught up on"
+        oldest, reason = (
+            _nth_newest(schedule.latest_at, now, ALL_CAP),
+            f"only the newest {ALL_CAP} slots are caught up on",
+        )
     next_run = schedule.next_after(oldest)
     if oldest == first:
         return Decision(oldest, 0, None, next_run)

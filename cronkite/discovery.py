@@ -106,7 +106,9 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
 def _create(declaration: Declaration, using: str) -> None:
     with transaction.atomic(using=using):
         Job(**declaration.columns()).save(using=using)
-    logger.info("Job %r (%s) is declared, with the schedule %s.", declaration.name, declaration.function, declaration.schedule)
+    logger.info(
+        "Job %r (%s) is declared, with the schedule %s.", declaration.name, declaration.function, declaration.schedule
+    )
 
 
 def _update(job: Job, declaration: Declaration, using: str) -> None:

@@ -91,13 +91,7 @@ def claim(job: Job, decision: Decision, node: str) -> Claim | None:
     using, token, taken = database(), uuid4(), None
     try:
         with transaction.atomic(using=using):
-            rows = _as_read(job, using).filter(
-                is_free(get_conf().lock_timeout),
-                Q(last_slot__isnull=True) | Q(last_slot__lt=decision.slot),
-                # The caller's clock is an estimate, and this is the database's (promise P5).
-                Q(next_run__lte=Now()),
-            )
-            if not rows.write(
+            if not _claimable(job, decision, using).write(
                 lock=token,
                 locked_by=node,
                 locked_at=Now(),
@@ -236,6 +230,16 @@ def _as_read(job: Job, using: str) -> JobQuerySet:
     """Return the query for the row of ``job``, if nobody has edited or claimed it, or moved it on, since it was read."""
     return Job.objects.using(using).filter(
         pk=job.pk, enabled=True, revision=job.revision, fence=job.fence, next_run=job.next_run
+    )
+
+
+def _claimable(job: Job, decision: Decision, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if its slot and its lock can be had: the condition of the claim."""
+    return _as_read(job, using).filter(
+        is_free(get_conf().lock_timeout),
+        Q(last_slot__isnull=True) | Q(last_slot__lt=decision.slot),
+        # The caller's clock is an estimate, and this is the database's (promise P5).
+        Q(next_run__lte=Now()),
     )
 
 

@@ -349,7 +349,9 @@ class Node:
     def _give_up(self) -> None:
         self._gave_up = True
         for claim, worker in self._doubts:
-            logger.critical("%s: may be claimed by this node, which gives up. Its lock then stays until its timeout.", claim)
+            logger.critical(
+                "%s: may be claimed by this node, which gives up. Its lock then stays until its timeout.", claim
+            )
             self._runs.release(worker)
         for claim, outcome in self._unrecorded:
             logger.critical("%s: %s, which could not be written.", claim, outcome.status)

@@ -49,9 +49,7 @@ def execute(claim: Claim, guard: AbstractContextManager[None] = nullcontext()) -
     Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
-    token = current._run.set(
-        CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id)
-    )
+    token = current._run.set(CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id))
     try:
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)

@@ -77,7 +77,9 @@ def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -
         if _conditional(rows, before).write(revision=F("revision") + 1, enabled=False, next_run=None):
             Log.record_missed(before, decision, node=conf.get().node, using=using)
             return
-    raise DatabaseError(f"Job {instance.pk} could not be deleted: it was changed {ATTEMPTS} times meanwhile. Try again.")
+    raise DatabaseError(
+        f"Job {instance.pk} could not be deleted: it was changed {ATTEMPTS} times meanwhile. Try again."
+    )
 
 
 def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:

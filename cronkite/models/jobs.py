@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, ClassVar
@@ -114,7 +114,8 @@ class Job(models.Model):
                 name="cronkite_job_lock_is_whole",
             ),
         ]
-        indexes = [models.Index(fields=["enabled", "next_run", "id"], name="cronkite_job_due")]
+        # A disabled job has no next_run, so this is an index of the enabled ones, in the order of the due query.
+        indexes = [models.Index(fields=["next_run", "id"], name="cronkite_job_due")]
 
     def __str__(self) -> str:
         return self.name
@@ -186,6 +187,11 @@ class Job(models.Model):
             errors["timezone" if error.field == "timezone" else "schedule"] = str(error)
         if errors:
             raise ValidationError(errors)
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Validate what a person can get wrong. The columns that nodes keep are only set when the job is saved."""
+        kept = {field.name for field in self._meta.concrete_fields} - self.DEFINITION
+        super().validate_constraints(exclude=kept | set(exclude or ()))
 
     def save(
         self,

@@ -35,6 +35,7 @@ APT::Architecture "{architecture}";
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 Acquire::Languages "none";
+Acquire::Retries "3";
 """
 
 

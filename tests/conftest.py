@@ -1,0 +1,98 @@
+"""What the tests share: jobs that are due, and a place for evidence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from hypothesis import settings as hypothesis_settings
+
+from cronkite import clock
+from cronkite.models import Job
+
+# A busy machine is slow, not wrong; and the examples are the same in each run, so that a failure is found again.
+hypothesis_settings.register_profile("cronkite", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("cronkite")
+
+
+@pytest.fixture
+def make_job(db):
+    """Make a job; with ``due`` (seconds), its next slot is the newest that is at least so old."""
+
+    def make(function="app.jobs.ok", *, due=None, schedule="* * * * *", **columns):
+        columns.setdefault("name", function.rpartition(".")[2])
+        job = Job(function=function, schedule=schedule, **columns)
+        job.next_run = job.get_schedule().next_after(clock.now("default"))
+        # Not by save(): it would refuse a function that does not exist, and some tests are about those.
+        (job,) = Job.objects.bulk_create([job])
+        job = Job.objects.get(name=job.name, function=job.function, pk__gte=job.pk or 0)
+        if due is not None:
+            make_due(job, due)
+        return job
+
+    return make
+
+
+def make_due(job, seconds=0):
+    """Put the job's next slot where it is at least ``seconds`` old by the database's clock, or the newest one due."""
+    now = clock.now("default") - timedelta(seconds=seconds)
+    slot = job.get_schedule().latest_at(now)
+    Job.objects.filter(pk=job.pk).write(next_run=slot, last_slot=None)
+    job.refresh_from_db()
+    return slot
+
+
+def due(job):
+    """Return the job as a tick would read it, or ``None`` if no tick would."""
+    return Job.objects.queue().filter(pk=job.pk).first()
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    """A file that runs append to: what happened, whatever cronkite's tables say."""
+    return Evidence(tmp_path / "evidence")
+
+
+class Evidence:
+    """The runs that a file tells of, one line each: job, slot, fencing token, process, text."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return str(self.path)
+
+    def __str__(self):
+        return str(self.path)
+
+    def lines(self):
+        return [line.split() for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    def starts(self):
+        """Return (job, slot) of each start, in the order of the starts."""
+        return [(int(line[0]), line[1]) for line in self.lines() if line[4:5] != ["end"]]
+
+    def texts(self):
+        return [" ".join(line[4:]) for line in self.lines()]
+
+
+@pytest.fixture
+def lock_timeout():
+    """Set ``CRONKITE_LOCK_TIMEOUT`` in this process."""
+    from django.test import override_settings
+
+    contexts = []
+
+    def set_timeout(seconds):
+        contexts.append(override_settings(CRONKITE_LOCK_TIMEOUT=seconds))
+        contexts[-1].enable()
+
+    yield set_timeout
+    for context in reversed(contexts):
+        context.disable()
+
+
+def pytest_report_header():
+    database = settings.DATABASES["default"]
+    return f"database: {database['ENGINE'].rpartition('.')[2]} at {database.get('HOST') or database['NAME']}"

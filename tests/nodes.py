@@ -1,0 +1,101 @@
+"""Real nodes for the tests: processes of the test project's ``manage.py`` that join the test's own database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connection
+
+HERE = Path(__file__).parent
+#: Seconds until a wait is given up: far more than a busy machine needs, so that only a hang reaches it.
+PATIENCE = 60
+
+
+class Node:
+    """A node's process. It is ended when the test is over, with all the workers it made."""
+
+    def __init__(self, *arguments, script="manage.py", name="node", lock_timeout=None, stdin=None, **environment):
+        environment = {
+            **os.environ,
+            "CRONKITE_TEST_DATABASE": str(connection.settings_dict["NAME"]),
+            "CRONKITE_TEST_NODE": name,
+            "CRONKITE_TEST_LOCK_TIMEOUT": "" if lock_timeout is None else str(lock_timeout),
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        }
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / script), *arguments],
+            cwd=HERE,
+            env=environment,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A process group of its own: whatever it starts can be ended with it.
+            start_new_session=True,
+        )
+        self.output = ""
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, patience=PATIENCE):
+        """Wait until the process has ended; return its exit code. Its output is in ``output`` then."""
+        try:
+            out, _ = self.process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            self.end()
+            raise AssertionError(f"{self.name} did not end in {patience} s. It said:\n{self.output}") from None
+        self.output += out
+        return self.process.returncode
+
+    def end(self):
+        """End the process and its group, whatever state they are in."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        out, _ = self.process.communicate(timeout=PATIENCE)
+        self.output += out or ""
+
+
+@contextmanager
+def nodes(*all_arguments, **options):
+    """Start a node for each of the argument lists, and end them all at the end of the block."""
+    started = []
+    try:
+        for number, arguments in enumerate(all_arguments, start=1):
+            started.append(Node(*arguments, **{"name": f"node-{number}", **options}))
+        yield started
+    finally:
+        for node in started:
+            node.end()
+
+
+def cron(*arguments, expect=0, **options):
+    """Run ``manage.py cron`` to its end; return what it printed."""
+    with nodes(("cron", *arguments), **options) as (node,):
+        code = node.wait()
+        assert code == expect, f"exit code {code}, and it said:\n{node.output}"
+        return node.output
+
+
+def until(condition, patience=PATIENCE, what=None):
+    """Wait until ``condition()`` is true, and return its value. The pause only paces the asking."""
+    deadline = time.monotonic() + patience
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"It did not happen in {patience} s: {what or condition}")
+        time.sleep(0.02)
+    return value

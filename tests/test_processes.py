@@ -1,0 +1,74 @@
+"""A test server lives as long as what it was started for, and no longer."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from databases.processes import NoServer, accepts_connections, free_port, prepare, running
+
+LISTEN = "import socket, sys, time; server = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
+# The process that a test kills: it starts the listener as a test run starts its database.
+RUNNER = """
+import pathlib, signal, sys, time
+from databases.processes import accepts_connections, running
+port = int(sys.argv[1])
+command = [sys.executable, "-c", sys.argv[3], str(port)]
+with running(command, pathlib.Path(sys.argv[2]), signal.SIGTERM, lambda: accepts_connections(port)):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def wait_until_closed(port):
+    deadline = time.monotonic() + 20
+    while accepts_connections(port):
+        assert time.monotonic() < deadline, "the server is still there"
+        time.sleep(0.02)
+
+
+def test_a_server_answers_during_the_block_and_is_gone_afterwards(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-c", LISTEN, str(port)]
+    with running(command, tmp_path, signal.SIGTERM, lambda: accepts_connections(port)):
+        assert accepts_connections(port)
+    assert not accepts_connections(port)
+
+
+def test_a_server_is_stopped_when_the_block_fails(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-c", LISTEN, str(port)]
+    with (
+        pytest.raises(KeyboardInterrupt),
+        running(command, tmp_path, signal.SIGTERM, lambda: accepts_connections(port)),
+    ):
+        raise KeyboardInterrupt
+    assert not accepts_connections(port)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ties a child's life to its parent's")
+def test_a_server_is_stopped_when_its_runner_is_killed(tmp_path):
+    port = free_port()
+    runner = [sys.executable, "-c", RUNNER, str(port), str(tmp_path), LISTEN]
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    with subprocess.Popen(runner, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.kill()
+    wait_until_closed(port)
+
+
+def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path):
+    command = [sys.executable, "-c", "raise SystemExit('the disk is full')"]
+    with (
+        pytest.raises(NoServer, match="the disk is full"),
+        running(command, tmp_path, signal.SIGTERM, lambda: False),
+    ):
+        pass
+
+
+def test_a_preparation_that_fails_shows_its_output(tmp_path):
+    with pytest.raises(NoServer, match="ended with 1:\nno space"):
+        prepare([sys.executable, "-c", "raise SystemExit('no space')"], tmp_path)

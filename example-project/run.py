@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Three nodes share a shop's jobs for some seconds; then a table shows which node ran what.
+
+    python run.py [--seconds 15]
+
+It needs Django and django-cronkite. The database is made for the occasion and dropped at the end: a SQLite file, or one
+on the server that ``DATABASE_URL`` names, whose user must be allowed to create databases. The exit code is 0 if each
+slot that was due was run once, or is recorded as missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import accounts
+import tables
+from accounts import Window
+
+FOLDER = Path(__file__).resolve().parent
+NODES = ("node-1", "node-2", "node-3")
+#: How long (seconds) a node may take to begin, and to end when it is told to.
+START_PATIENCE = 60
+STOP_PATIENCE = 40
+OLD_LOGS = 1000
+
+
+class NodeFailed(Exception):
+    """A node did not begin, or ended by itself."""
+
+
+@dataclass
+class Node:
+    """A ``manage.py cron loop`` in a process of its own, as on a machine of its own."""
+
+    name: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, name: str, folder: Path, url: str) -> Iterator[Node]:
+        """Start it, without waiting for it to begin; it does not outlive the block."""
+        log = folder / f"{name}.log"
+        environment = {
+            **os.environ,
+            "CRONKITE_NODE": name,
+            "DATABASE_URL": url,
+            "SHOP_JOURNAL": str(folder / "journal"),
+        }
+        command = [sys.executable, str(FOLDER / "manage.py"), "cron", "loop"]
+        with log.open("wb") as output:
+            # In a session of its own: Ctrl-C is for this program, which then ends the nodes in good order.
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield cls(name, log, process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def has_begun(self) -> bool:
+        """Whether its log says so."""
+        return f"Node {self.name} ticks." in self.log.read_text(errors="replace")
+
+    def check(self) -> None:
+        """Raise NodeFailed if it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+            raise NodeFailed(f"{self.name} ended by itself, with exit code {code}. Its log ends like this:\n{tail}")
+
+
+def prepare(folder: Path) -> str:
+    """Make the database with its tables and jobs, all disabled; return its URL for the nodes."""
+    import django
+    from django.db import connection
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "website.settings"
+    url = os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder / 'shop.sqlite3'}")
+    django.setup()
+    # The nodes' logs are in files of their own; what this process would say, it says by itself.
+    logging.getLogger("cronkite").setLevel(logging.WARNING)
+    # What Django does for tests serves here, on each of the databases: a database of its own, which is dropped at the
+    # end. The one that DATABASE_URL names is not touched.
+    is_sqlite = connection.vendor == "sqlite"
+    name = str(folder / "example.sqlite3") if is_sqlite else f"cronkite_example_{os.getpid()}"
+    connection.settings_dict["TEST"]["NAME"] = name
+    say(f"migrate: a {connection.display_name} database for the occasion, with the tables of cronkite and shop")
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    create_jobs()
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/{name}{'?' if parts.query else ''}{parts.query}"
+
+
+def clean_up() -> None:
+    """Drop the database that :func:`prepare` has made, if it came so far."""
+    from django.db import connection
+
+    # Django drops whatever the connection is to; that must never be the database that DATABASE_URL names.
+    name = connection.settings_dict["NAME"]
+    if name == connection.settings_dict["TEST"]["NAME"]:
+        connection.creation.destroy_test_db(verbosity=0)
+
+
+def create_jobs() -> None:
+    """Show the jobs that ``migrate`` has found in ``shop/crontab.py``, disabled as yet, and give the shop a past."""
+    from django.utils import timezone
+    from shop.models import Product
+
+    from cronkite.models import Job, Log
+
+    Job.objects.update(enabled=False)
+    for job in Job.objects.order_by("pk"):
+        say(f"  job {job.name:<22}{job.schedule}")
+    Product.objects.bulk_create(Product(name=name, price=2) for name in ("tea", "coffee", "cocoa"))
+    long_ago = timezone.now() - timedelta(days=40)
+    Log.objects.bulk_create(
+        Log(job_name="retired", function="shop.crontab.retired", fence=i, status="succeeded", created=long_ago)
+        for i in range(OLD_LOGS)
+    )
+
+
+def clock() -> datetime:
+    """Return the database's now."""
+    from cronkite.models import Job
+
+    return Job.objects.with_now().earliest("pk").now
+
+
+def set_enabled(value: bool) -> tuple[datetime, datetime]:
+    """Enable or disable all jobs; return instants right before and right after."""
+    from cronkite.models import Job
+
+    # In the middle of a second, so that no slot falls in between.
+    time.sleep((1.3 - clock().microsecond / 1e6) % 1)
+    before = clock()
+    Job.objects.update(enabled=value)
+    return before, clock()
+
+
+def watch(nodes: list[Node], seconds: float) -> None:
+    """Wait until the nodes have begun, and for the seconds after that; tell how it goes."""
+    began, since = time.monotonic(), None
+    last = 0.0
+    while since is None or time.monotonic() - since < seconds:
+        time.sleep(0.1)
+        for node in nodes:
+            node.check()
+        if since is None:
+            if all(node.has_begun() for node in nodes):
+                since = time.monotonic()
+                say(f"  all {len(nodes)} nodes tick, after {since - began:.1f} s")
+            elif time.monotonic() - began > START_PATIENCE:
+                raise NodeFailed(f"The nodes did not begin within {START_PATIENCE} s.")
+        elif time.monotonic() - last > (1 if sys.stdout.isatty() else 5):
+            last = time.monotonic()
+            progress(f"  {last - since:>3.0f} of {seconds:g} s: {_so_far()}")
+    progress("")
+
+
+def _so_far() -> str:
+    from django.db.models import Count
+
+    from cronkite.models import Log
+
+    logs = Log.objects.exclude(slot=None)
+    counts = dict(logs.order_by().values_list("status").annotate(Count("pk")))
+    missed = counts.pop("missed", 0)
+    return f"{sum(counts.values())} runs began, {counts.get('failed', 0)} failed, {missed} logs of missed slots"
+
+
+def stop(nodes: list[Node]) -> bool:
+    """Tell the nodes to end, let their runs finish, and return whether all ended in good order and time."""
+    for node in nodes:
+        node.process.terminate()
+    deadline = time.monotonic() + STOP_PATIENCE
+    for node in nodes:
+        try:
+            node.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            say(f"  {node.name} did not end within {STOP_PATIENCE} s, and is killed")
+            node.process.kill()
+            node.process.wait()
+    return all(node.process.returncode == 0 for node in nodes)
+
+
+def show(folder: Path, window: Window) -> bool:
+    """Print what happened; return whether all is as it should be."""
+    from cronkite.models import Job, Log
+
+    schedules = dict(Job.objects.order_by("pk").values_list("name", "schedule"))
+    # Other logs are of before the jobs were enabled, or have no slot.
+    entries = accounts.read_logs(Log.objects.filter(slot__gt=window.opened[0]), schedules)
+    settled = accounts.settle(schedules, window, entries, accounts.read_journal(folder / "journal"))
+    tables.show(entries, settled, window)
+    problems = [f"{account.job}: {what}" for account in settled for what in (*account.twice, *account.unaccounted)]
+    print()
+    for problem in problems:
+        print(f"WRONG  {problem}")
+    if not problems:
+        print("Each slot was run once, by one of the nodes, or is recorded as missed. None was run twice.")
+    return not problems
+
+
+def run(seconds: float, folder: Path) -> int:
+    """Do it all; return the exit code."""
+    say("Three nodes share the jobs of a little shop. Each slot is to be run by one of them.")
+    try:
+        url = prepare(folder)
+        say(f"start: the jobs are enabled, and {len(NODES)} nodes (`manage.py cron loop`) run for {seconds:g} s")
+        interrupted = False
+        with contextlib.ExitStack() as stack:
+            nodes = [stack.enter_context(Node.running(name, folder, url)) for name in NODES]
+            opened = set_enabled(True)
+            try:
+                watch(nodes, seconds)
+            except KeyboardInterrupt:
+                progress("")
+                say("stopped early, on request")
+                interrupted = True
+            closed = set_enabled(False)
+            say("stop: the jobs are disabled, and the nodes get SIGTERM; runs may finish")
+            in_order = stop(nodes)
+        fine = show(folder, Window(opened, closed))
+        if not in_order:
+            print("WRONG  A node did not end as it should.")
+        if interrupted:
+            return 130
+        return 0 if fine and in_order else 1
+    finally:
+        clean_up()
+
+
+def say(text: str) -> None:
+    """Print a line at once, also where the output is a file."""
+    print(text, flush=True)
+
+
+def progress(text: str) -> None:
+    """Print a line that the next one replaces, where there is a terminal; an empty one leaves no trace."""
+    if sys.stdout.isatty():
+        print(f"\r\033[K{text}", end="", flush=True)
+    elif text:
+        say(text)
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=15, help="how long the nodes run (default: 15)")
+    seconds = parser.parse_args().seconds
+    # A SIGTERM ends it as Ctrl-C does: nodes and database go with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="cronkite-example-") as folder:
+        try:
+            return run(seconds, Path(folder))
+        except KeyboardInterrupt:
+            return 130
+        except NodeFailed as error:
+            print(f"\n{error}", file=sys.stderr)
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The example as a site: its settings, its addresses and its database."""

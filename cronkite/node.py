@@ -95,8 +95,8 @@ class Node:
         """
         with _signals(self.stop) as wake:
             try:
-                while not self._is_done():
-                    self._step(wake)
+                while self._go_on():
+                    self._wait(wake)
             finally:
                 self._runs.close()
         if self._gave_up:
@@ -133,7 +133,8 @@ class Node:
             return True
         return not (self._stays or self._agenda or self._look_at is not None or self._runs.offered())
 
-    def _step(self, wake: int) -> None:
+    def _go_on(self) -> bool:
+        """Do what is to be done now; return whether there is anything left to wait for."""
         self._heed()
         now = time.monotonic()
         if self._retry_at is None or now >= self._retry_at:
@@ -145,6 +146,10 @@ class Node:
             if self._look_at is not None and now >= self._look_at:
                 self._look()
         self._offer()
+        return not self._is_done()
+
+    def _wait(self, wake: int) -> None:
+        """Wait for whatever comes first, and handle it."""
         for event in self._runs.wait(self._pause(), wake):
             self._handle(event)
         with suppress(BlockingIOError):

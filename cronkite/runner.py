@@ -56,24 +56,35 @@ def execute(claim: Claim, guard: AbstractContextManager[None] = nullcontext()) -
         with guard:
             value = calls.call(function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
-    except RunEnded as error:
-        ending = Ending(Outcome(error.status, exc_info=traceback_text(error), reason=error.reason), error=error)
-    except KeyboardInterrupt as error:
-        ending = Ending(
-            Outcome(Log.Status.INTERRUPTED, exc_info=traceback_text(error), reason="interrupted by a person"),
-            error=error,
-        )
-    except SystemExit as error:
-        # sys.exit() in a job ends the job, as it ends a script: with no code or 0 it is a success.
-        status = Log.Status.FAILED if error.code else Log.Status.SUCCEEDED
-        ending = Ending(Outcome(status, exc_info=traceback_text(error) if error.code else ""), error=error)
-    except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's failure, not ours
-        ending = Ending(Outcome(Log.Status.FAILED, exc_info=traceback_text(error)), error=error)
+    except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
+        ending = Ending(_outcome_of(error), error=error)
     finally:
         current._run.reset(token)
         if not borrowed:
             close_left_over()
     return ending
+
+
+def _outcome_of(error: BaseException) -> Outcome:
+    """Return what the log is to say of a function that raised ``error``."""
+    if isinstance(error, SystemExit) and not error.code:
+        # sys.exit() ends a job as it ends a script: with no code, or 0, it is a success.
+        return Outcome(Log.Status.SUCCEEDED)
+    status, reason = Log.Status.FAILED, ""
+    if (ended := _told_to_end(error)) is not None:
+        status, reason = Log.Status(ended.status), ended.reason
+    elif isinstance(error, KeyboardInterrupt):
+        status, reason = Log.Status.INTERRUPTED, "interrupted by a person"
+    return Outcome(status, exc_info=traceback_text(error), reason=reason)
+
+
+def _told_to_end(error: BaseException) -> RunEnded | None:
+    """Return the word to end that ``error`` is, or that a task group wrapped into it."""
+    if isinstance(error, RunEnded):
+        return error
+    # An exception group has its members here; Python 3.10 has no groups, and no name for them.
+    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return next((ended for member in members if (ended := _told_to_end(member)) is not None), None)
 
 
 def close_left_over(*, everything: bool = False) -> None:

@@ -295,7 +295,7 @@ def test_saving_a_job_that_is_gone_says_so():
 def test_an_edit_starts_anew_when_a_tick_comes_first(make_job, monkeypatch):
     from cronkite.models import edits
 
-    job = make_job(due=60)
+    job = make_job(due=600, schedule="* * * * *")
     committed, calls = edits._committed, []
 
     def read_then_tick(rows, using):

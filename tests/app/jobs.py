@@ -160,3 +160,11 @@ async def hang_asynchronously(begun=None):
 def current():
     run = cronkite.current_run()
     return [run.job_id, run.slot and run.slot.isoformat(), run.fence, run.log_id]
+
+
+def awkward():
+    """Print and return what databases refuse: NUL bytes, half a character, one of four bytes."""
+    print("nul \x00 smile \U0001f600")
+    sys.stdout.flush()
+    os.write(1, b"\xff\xfe\n")
+    return ["nul \x00", "\udc80", "smile \U0001f600"]

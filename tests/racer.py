@@ -1,0 +1,64 @@
+"""A node for the races: a process that is ready, and ticks when it is told to.
+
+For each line on its standard input it makes one tick (``manage.py cron``) and answers with a line. Its arguments are those
+of the tick. Before them,
+
+- ``--meet`` has it stop before the first claim of a tick, when it has read what is due and decided: it says so, and goes
+  on at the next line. So all racers claim on what they read before any of them claimed.
+- ``--sabotage`` takes the condition out of the claim, to show that the race can be lost.
+"""
+
+import os
+import sys
+
+
+def sabotage():
+    """Let a claim take whatever it has read, as code would that reads, decides and then saves."""
+    from cronkite import locks
+    from cronkite.models import Job
+
+    locks._claimable = lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
+
+
+def meet():
+    """Stop before the first claim of each tick until told to go on."""
+    from cronkite import locks
+
+    claim, ticks = locks.claim, []
+
+    def claim_together(*arguments):
+        if ticks[-1:] != [words[-1]]:
+            ticks.append(words[-1])
+            print("claims", flush=True)
+            sys.stdin.readline()
+        return claim(*arguments)
+
+    locks.claim = claim_together
+
+
+#: What this racer was told to tick for, the newest last.
+words = []
+
+
+def main(arguments):
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    import django
+    from django.core.management import call_command
+    from django.db import connection
+
+    django.setup()
+    for option, effect in (("--meet", meet), ("--sabotage", sabotage)):
+        if option in arguments:
+            effect()
+    arguments = [argument for argument in arguments if argument not in ("--meet", "--sabotage")]
+    # The first tick must not be the one that connects.
+    connection.ensure_connection()
+    print("ready", flush=True)
+    while word := sys.stdin.readline().strip():
+        words.append(word)
+        call_command("cron", *arguments)
+        print("done", word, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,96 @@
+"""The database's clock is the only one, and it is UTC whatever the server's zone is (promise P5)."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from conftest import due
+from databases import parse_url
+from django.conf import settings
+from django.db import connection, connections
+from django.db.utils import ConnectionHandler
+from nodes import cron
+
+from cronkite import clock, locks
+from cronkite.catch_up import Decision
+from cronkite.models import Job, Log
+
+#: This test process runs on the database's machine or one whose clock is right, to within this.
+RIGHT = timedelta(minutes=5)
+
+
+def utc_now():
+    return datetime.now(timezone.utc)
+
+
+@pytest.mark.django_db
+def test_now_is_an_aware_instant_in_utc():
+    now = clock.now("default")
+    assert now.tzinfo is timezone.utc
+    assert abs(now - utc_now()) < RIGHT
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("zone", ["+05:00", "-11:00"])
+def test_the_zone_of_the_server_changes_nothing(zone, make_job, monkeypatch):
+    """Django's own Now() is off by the whole zone here, on MySQL and MariaDB."""
+    entry = {**settings.DATABASES["default"], "NAME": connection.settings_dict["NAME"]}
+    if connection.vendor == "mysql":
+        entry["OPTIONS"] = {**entry["OPTIONS"], **parse_url(f"mysql:///?time_zone={zone.replace('+', '%2B')}")["OPTIONS"]}
+    elif connection.vendor == "postgresql":
+        entry["OPTIONS"] = {**entry["OPTIONS"], **parse_url(f"postgresql:///?time_zone={zone.replace('+', '%2B')}")["OPTIONS"]}
+    elsewhere = ConnectionHandler({"default": entry})["default"]
+    monkeypatch.setattr(connections._connections, "default", elsewhere)
+    try:
+        assert abs(clock.now("default") - utc_now()) < RIGHT
+        job = make_job(due=0)
+        read = due(job)
+        assert abs(read.now - utc_now()) < RIGHT
+        claim = locks.claim(read, Decision(read.next_run, 0, None, read.next_run + timedelta(minutes=1)), "node")
+        assert claim is not None
+        job.refresh_from_db()
+        assert abs(job.locked_at - utc_now()) < RIGHT
+        assert abs(Log.objects.get().created - utc_now()) < RIGHT
+    finally:
+        elsewhere.close()
+
+
+def test_a_naive_answer_of_a_driver_is_utc():
+    naive = datetime(2026, 1, 1, 12)
+    assert clock.as_utc(naive) == clock.as_utc("2026-01-01 12:00:00.000") == naive.replace(tzinfo=timezone.utc)
+
+
+def test_a_reading_goes_on_with_the_stopwatch():
+    instant = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    reading = clock.Reading(instant, taken_at=time.monotonic() - 3600)
+    assert timedelta(hours=1) <= reading.now() - instant < timedelta(hours=2)
+
+
+@pytest.mark.django_db
+def test_stored_instants_compare_with_the_clock_to_the_fraction_of_a_second(make_job):
+    """SQLite compares text: three decimals of the clock against six stored ones."""
+    job = make_job(due=0)
+    Job.objects.filter(pk=job.pk).write(next_run=clock.Now())
+    assert Job.objects.filter(pk=job.pk, next_run__lte=clock.Now()).exists()
+    job.refresh_from_db()
+    assert Job.objects.filter(pk=job.pk, next_run__lte=job.next_run).exists()
+    assert not Job.objects.filter(pk=job.pk, next_run__lt=clock.Now() - timedelta(seconds=50)).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/St_Johns"])
+def test_the_projects_time_zone_is_the_schedules_default(make_job, settings, zone):
+    settings.TIME_ZONE = zone
+    connection.close()
+    job = make_job(schedule="0 12 * * *")
+    assert job.next_run.astimezone(job.get_schedule().next_after(utc_now()).tzinfo) == job.next_run
+    assert Job(schedule="0 12 * * *", timezone="UTC").get_schedule().next_after(utc_now()) != job.next_run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_runs_whatever_the_time_zone_of_the_process(make_job):
+    job = make_job(due=0)
+    cron(TZ="Asia/Kathmandu")
+    assert Log.objects.get().slot == job.next_run

@@ -1,0 +1,507 @@
+"""The claim, the lock, and what frees it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from conftest import due, make_due
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections, transaction
+
+from cronkite import catch_up, clock, databases, locks
+from cronkite.catch_up import CatchUp, Decision
+from cronkite.exceptions import JobIsLocked
+from cronkite.models import Job, Log
+from cronkite.outcomes import Outcome
+
+Status = Log.Status
+
+
+def decide(job):
+    return catch_up.decide(job.get_schedule(), CatchUp(job.catch_up), job.get_grace(), job.pending, job.now)
+
+
+def claim(job, node="node"):
+    """Claim what is due of ``job``, as a node would that reads it now."""
+    read = due(job)
+    assert read is not None, "the job is not due"
+    return locks.claim(read, decide(read), node)
+
+
+def make_stale(job, seconds=3600):
+    Job.objects.filter(pk=job.pk).write(locked_at=clock.Now() - timedelta(seconds=seconds))
+
+
+@pytest.fixture
+def job(make_job):
+    return make_job(due=0)
+
+
+# Claiming.
+
+
+@pytest.mark.django_db
+def test_a_claim_takes_the_slot_and_the_lock_and_makes_the_log(job):
+    slot = job.next_run
+    taken = claim(job, "alpha")
+    job.refresh_from_db()
+    assert (job.lock, job.locked_by, job.fence, job.last_slot) == (taken.token, "alpha", 1, slot)
+    assert job.next_run == job.get_schedule().next_after(slot)
+    log = Log.objects.get()
+    assert (log.pk, log.job, log.slot, log.fence, log.node) == (taken.log_id, job, slot, 1, "alpha")
+    assert (log.status, log.started_at is not None, log.finished_at) == (Status.RUNNING, True, None)
+    assert str(slot.minute) in str(taken) and "job 'ok'" in str(taken)
+
+
+@pytest.mark.django_db
+def test_the_second_node_gets_nothing(job):
+    first, second = due(job), due(job)
+    assert locks.claim(first, decide(first), "first") is not None
+    assert locks.claim(second, decide(second), "second") is None
+    assert [log.node for log in Log.objects.all()] == ["first"]
+
+
+@pytest.mark.django_db
+def test_a_claim_is_a_constant_number_of_statements(job, django_assert_num_queries):
+    """Two that write, and the savepoint that stands for BEGIN and COMMIT inside the test's transaction."""
+    read = due(job)
+    decision = decide(read)
+    with django_assert_num_queries(4) as statements:
+        locks.claim(read, decision, "node")
+    words = [query["sql"].split()[0] for query in statements.captured_queries]
+    assert words == ["SAVEPOINT", "UPDATE", "INSERT", "RELEASE"]
+
+
+@pytest.mark.django_db
+def test_finishing_is_a_constant_number_of_statements(job, django_assert_num_queries):
+    taken = claim(job)
+    with django_assert_num_queries(4) as statements:
+        locks.finish(taken, Outcome(Status.SUCCEEDED))
+    words = [query["sql"].split()[0] for query in statements.captured_queries]
+    assert words == ["SAVEPOINT", "UPDATE", "UPDATE", "RELEASE"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schedule": "0 3 * * *"},
+        {"enabled": False},
+        {"args": ["other"]},
+        {"description": "anything at all"},
+    ],
+)
+def test_what_was_decided_before_an_edit_is_not_claimed(job, change):
+    read = due(job)
+    decision = decide(read)
+    for column, value in change.items():
+        setattr(job, column, value)
+    job.save()
+    assert locks.claim(read, decision, "node") is None
+    assert not Log.objects.exclude(status=Status.MISSED).exists()
+
+
+@pytest.mark.django_db
+def test_a_job_that_was_deleted_is_not_claimed(job):
+    read = due(job)
+    decision = decide(read)
+    Job.objects.get(pk=job.pk).delete()
+    assert locks.claim(read, decision, "node") is None
+
+
+@pytest.mark.django_db
+def test_no_slot_is_claimed_before_its_time_however_wrong_a_nodes_clock_is(make_job):
+    job = make_job(schedule="0 0 29 2 *")
+    read = Job.objects.with_now().get(pk=job.pk)
+    decision = Decision(read.next_run, 0, None, read.next_run + timedelta(days=1))
+    assert locks.claim(read, decision, "node from the future") is None
+
+
+@pytest.mark.django_db
+def test_no_slot_is_claimed_that_is_not_newer_than_the_last(job):
+    read = due(job)
+    Job.objects.filter(pk=job.pk).write(last_slot=read.next_run)
+    assert locks.claim(read, Decision(read.next_run, 0, None, read.next_run), "node") is None
+
+
+@pytest.mark.django_db
+def test_a_slot_that_has_a_log_already_is_an_error_and_the_job_goes_on(job, caplog):
+    """Promise P1 holds against our own bugs, and against hands in the tables."""
+    slot = job.next_run
+    Log.objects.create(job=job, slot=slot, fence=99, created=slot, status=Status.SUCCEEDED)
+    assert claim(job) is None
+    assert "has a log already" in caplog.text
+    job.refresh_from_db()
+    assert (job.lock, job.last_slot) == (None, slot)
+    assert job.next_run > slot
+    assert due(job) is None
+
+
+@pytest.mark.django_db
+def test_missed_slots_stand_in_the_log_of_the_run_that_follows(make_job):
+    job = make_job(due=0, schedule="* * * * *")
+    slot = make_due(job, 3600)
+    claim(job)
+    log = Log.objects.get()
+    assert log.missed == round((log.slot - slot) / timedelta(minutes=1)) >= 59
+    assert "only the newest is run" in log.reason
+
+
+@pytest.mark.django_db
+def test_what_is_passed_over_is_recorded_and_takes_no_lock(make_job):
+    job = make_job(due=3600, catch_up="none", grace=0, schedule="*/5 * * * * *")
+    read = due(job)
+    decision = Decision(None, 7, read.next_run, read.next_run + timedelta(hours=9), "because")
+    assert locks.pass_over(read, decision, "node")
+    job.refresh_from_db()
+    assert (job.lock, job.fence, job.last_slot) == (None, 0, decision.last_missed)
+    log = Log.objects.get()
+    assert (log.status, log.missed, log.fence, log.reason) == (Status.MISSED, 6, None, "because")
+    assert not locks.pass_over(read, decision, "another node")
+
+
+@pytest.mark.django_db
+def test_a_missed_slot_that_has_a_log_already_is_an_error_and_the_job_goes_on(job, caplog):
+    read = due(job)
+    Log.objects.create(job=job, slot=job.next_run, fence=9, created=job.next_run)
+    decision = Decision(None, 1, read.next_run, read.next_run + timedelta(minutes=1), "because")
+    assert not locks.pass_over(read, decision, "node")
+    assert "has a log already" in caplog.text
+    job.refresh_from_db()
+    assert job.next_run == decision.next_run
+
+
+# Why slots were missed.
+
+
+@pytest.mark.django_db
+def test_slots_missed_while_a_run_went_on_say_so(job):
+    taken = claim(job)
+    locks.finish(taken, Outcome(Status.SUCCEEDED))
+    Job.objects.filter(pk=job.pk).write(next_run=taken.slot)
+    assert "was going on until" in locks.why_missed(Job.objects.get(pk=job.pk))
+
+
+@pytest.mark.django_db
+def test_slots_missed_while_no_node_was_up_say_so(job):
+    assert locks.why_missed(job) == "no node ticked in time"
+
+
+# Finishing.
+
+
+@pytest.mark.django_db
+def test_finishing_frees_the_lock_and_writes_the_log(job):
+    taken = claim(job)
+    end = Outcome(Status.FAILED, result=[1], output="out", exc_info="trace", reason="why")
+    assert locks.finish(taken, end)
+    job.refresh_from_db()
+    assert (job.lock, job.locked_by, job.locked_at, job.fence) == (None, "", None, 1)
+    log = Log.objects.get()
+    assert (log.status, log.result, log.output, log.exc_info, log.reason) == (Status.FAILED, [1], "out", "trace", "why")
+    assert log.finished_at >= log.started_at
+
+
+@pytest.mark.django_db
+def test_finishing_twice_because_the_answer_was_lost_changes_nothing(job):
+    taken = claim(job)
+    assert locks.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    assert locks.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+@pytest.mark.django_db
+def test_the_reason_for_missed_slots_is_kept_beside_that_of_the_run(make_job):
+    job = make_job(due=3600, schedule="* * * * *")
+    taken = claim(job)
+    locks.finish(taken, Outcome(Status.TIMED_OUT, reason="too long"))
+    assert "only the newest is run; too long" in Log.objects.get().reason
+
+
+@pytest.mark.django_db
+def test_text_that_the_database_refuses_is_kept_in_ascii(job, monkeypatch):
+    taken = claim(job)
+    finish, calls = locks._finish, []
+
+    def refusing(claim, outcome):
+        calls.append(outcome.output)
+        if not outcome.output.isascii():
+            raise DatabaseError("Incorrect string value")
+        return finish(claim, outcome)
+
+    monkeypatch.setattr(locks, "_finish", refusing)
+    assert locks.finish(taken, Outcome(Status.SUCCEEDED, output="smile \U0001f600"))
+    assert Log.objects.get().output.isascii()
+    with pytest.raises(DatabaseError):
+        monkeypatch.setattr(locks, "_finish", lambda *_: (_ for _ in ()).throw(DatabaseError("no")))
+        locks.finish(taken, Outcome(Status.SUCCEEDED, output="plain"))
+
+
+# Stale locks.
+
+
+@pytest.mark.django_db
+def test_a_stale_lock_is_taken_over_and_its_run_is_lost(job, lock_timeout):
+    lock_timeout(60)
+    old = claim(job, "dead node")
+    make_due_again(job, old)
+    make_stale(job)
+    new = claim(job, "live node")
+    assert new is not None and new.fence == old.fence + 1
+    lost = Log.objects.get(pk=old.log_id)
+    assert (lost.status, lost.finished_at is not None) == (Status.LOST, True)
+    assert "live node took it over" in lost.reason
+    # The old run comes back from the dead: its result is kept, marked as late, and the newer holder is not touched.
+    assert not locks.finish(old, Outcome(Status.SUCCEEDED, result="late"))
+    job.refresh_from_db()
+    assert job.lock == new.token
+    lost.refresh_from_db()
+    assert (lost.status, lost.result) == (Status.LOST, "late")
+    assert "ended late, as succeeded" in lost.reason
+
+
+@pytest.mark.django_db
+def test_a_lock_that_shows_life_is_not_taken(job, lock_timeout):
+    lock_timeout(60)
+    taken = claim(job)
+    make_due_again(job, taken)
+    assert due(job) is None
+    make_stale(job)
+    read = due(job)
+    assert locks.renew([taken]) == []
+    assert locks.claim(read, decide(read), "thief") is None
+
+
+def make_due_again(job, taken):
+    """Let the slot that was taken be an hour older than it is, so that it can fall due again."""
+    hour = timedelta(hours=1)
+    Log.objects.filter(pk=taken.log_id).update(slot=taken.slot - hour)
+    Job.objects.filter(pk=job.pk).write(last_slot=taken.slot - hour, next_run=taken.slot)
+
+
+@pytest.mark.django_db
+def test_without_a_timeout_a_lock_is_never_cleared(job, lock_timeout):
+    lock_timeout(None)
+    taken = claim(job)
+    make_due_again(job, taken)
+    make_stale(job, seconds=30 * 24 * 3600)
+    assert due(job) is None
+    with pytest.raises(JobIsLocked):
+        locks.claim_by_hand(job, "node")
+
+
+@pytest.mark.django_db
+def test_a_lock_is_stale_by_the_databases_clock_to_the_second(job, lock_timeout):
+    lock_timeout(60)
+    taken = claim(job)
+    make_due_again(job, taken)
+    make_stale(job, seconds=40)
+    assert due(job) is None
+    make_stale(job, seconds=61)
+    assert due(job) is not None
+
+
+# Renewing.
+
+
+@pytest.mark.django_db
+def test_renewing_is_one_statement_for_all_runs(make_job, django_assert_num_queries):
+    claims = [claim(make_job(name=str(n), due=0)) for n in range(5)]
+    make_stale(Job.objects.get(name="3"))
+    with django_assert_num_queries(1):
+        assert locks.renew(claims) == []
+    assert Job.objects.filter(locked_at__gt=clock.Now() - timedelta(seconds=60)).count() == 5
+
+
+@pytest.mark.django_db
+def test_renewing_tells_which_lock_is_gone(make_job):
+    kept, lost, deleted = (claim(make_job(name=name, due=0)) for name in "abc")
+    Job.objects.filter(pk=lost.job_id).write(lock=uuid4())
+    Job.objects.filter(pk=deleted.job_id).delete()
+    assert locks.renew([kept, lost, deleted]) == [lost]
+    assert Job.objects.get(pk=lost.job_id).lock != lost.token
+
+
+@pytest.mark.django_db
+def test_the_run_of_a_deleted_job_keeps_its_record(job):
+    taken = claim(job)
+    job.delete()
+    assert locks.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    log = Log.objects.get(pk=taken.log_id)
+    assert (log.status, log.result, log.job) == (Status.SUCCEEDED, 1, None)
+
+
+# By hand.
+
+
+@pytest.mark.django_db
+def test_a_claim_by_hand_moves_no_slot(job):
+    taken = locks.claim_by_hand(job, "node")
+    job.refresh_from_db()
+    assert (job.lock, job.fence, job.last_slot, job.next_run) == (taken.token, 1, None, Job.objects.get().next_run)
+    assert (Log.objects.get().slot, taken.slot) == (None, None)
+    assert "by hand" in str(taken)
+
+
+@pytest.mark.django_db
+def test_a_claim_by_hand_takes_over_a_stale_lock(job, lock_timeout):
+    lock_timeout(60)
+    old = claim(job)
+    make_stale(job)
+    new = locks.claim_by_hand(job, "node")
+    assert new.fence == 2
+    assert Log.objects.get(pk=old.log_id).status == Status.LOST
+
+
+@pytest.mark.django_db
+def test_a_person_can_unlock_a_job(job):
+    taken = claim(job)
+    job.refresh_from_db()
+    assert locks.unlock(job, by="ada")
+    assert not locks.unlock(job, by="ada")
+    log = Log.objects.get(pk=taken.log_id)
+    assert (log.status, log.reason) == (Status.LOST, "unlocked by ada")
+    assert locks.renew([taken]) == [taken]
+
+
+@pytest.mark.django_db
+def test_unlocking_does_not_touch_a_newer_lock(job):
+    claim(job)
+    seen = Job.objects.get(pk=job.pk)
+    Job.objects.filter(pk=job.pk).write(lock=uuid4())
+    assert not locks.unlock(seen, by="ada")
+    assert Job.objects.get(pk=job.pk).is_locked
+
+
+# When the database sends us away, or dies.
+
+
+class Driver(Exception):
+    def __init__(self, *args, **attributes):
+        super().__init__(*args)
+        vars(self).update(attributes)
+
+
+def failing(error, cause=None):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "conflict"),
+    [
+        (failing(OperationalError("deadlock"), Driver(pgcode="40P01")), True),
+        (failing(OperationalError("could not serialize"), Driver(sqlstate="40001")), True),
+        (failing(OperationalError("lock"), Driver(pgcode="55P03")), True),
+        (failing(OperationalError("syntax"), Driver(pgcode="42601")), False),
+        (OperationalError(1205, "Lock wait timeout exceeded"), True),
+        (OperationalError(1213, "Deadlock found"), True),
+        (OperationalError(1020, "Record has changed since last read"), True),
+        (OperationalError(2013, "Lost connection"), False),
+        (OperationalError("database is locked"), True),
+        (OperationalError("database table is locked: cronkite_job"), True),
+        (OperationalError("disk I/O error"), False),
+        (OperationalError(), False),
+    ],
+)
+def test_a_conflict_is_told_from_an_outage(error, conflict):
+    assert databases.is_conflict(error) is conflict
+
+
+def fail_at(monkeypatch, word, error):
+    """Have the next statement that begins with ``word`` fail with ``error`` instead of being executed."""
+    armed = [True]
+
+    def wrapper(execute, sql, params, many, context):
+        if armed and sql.startswith(word):
+            armed.clear()
+            raise error
+        return execute(sql, params, many, context)
+
+    return connection.execute_wrapper(wrapper)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("word", ["UPDATE", "INSERT"])
+def test_a_conflict_means_not_claimed_and_nothing_written(job, monkeypatch, word):
+    read = due(job)
+    with fail_at(monkeypatch, word, OperationalError(1213, "Deadlock found")), pytest.raises(locks.Contention):
+        locks.claim(read, decide(read), "node")
+    assert not Log.objects.exists()
+    assert claim(job) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("word", ["UPDATE", "INSERT"])
+def test_a_connection_that_dies_before_the_commit_has_claimed_nothing(job, monkeypatch, word):
+    read = due(job)
+    with fail_at(monkeypatch, word, OperationalError(2013, "Lost connection")), pytest.raises(OperationalError):
+        locks.claim(read, decide(read), "node")
+    assert not Log.objects.exists()
+    assert claim(job) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_connection_that_dies_at_the_commit_leaves_a_doubt_that_can_be_settled(job, monkeypatch, committed):
+    read = due(job)
+    commit = connection._commit
+
+    def dying():
+        if committed:
+            commit()
+        else:
+            connection.connection.rollback()
+        raise OperationalError(2013, "Lost connection")
+
+    monkeypatch.setattr(connection, "_commit", dying)
+    with pytest.raises(locks.OutcomeUnknown) as doubt:
+        locks.claim(read, decide(read), "node")
+    monkeypatch.undo()
+    assert locks.settle(doubt.value.claim) is committed
+    assert Log.objects.exists() is committed
+    assert "while job 'ok'" in str(doubt.value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_passing_over_gives_way_to_a_conflict_and_tells_of_an_outage(job, monkeypatch):
+    read = due(job)
+    decision = Decision(None, 1, read.next_run, read.next_run + timedelta(minutes=1), "because")
+    with fail_at(monkeypatch, "UPDATE", OperationalError(1213, "Deadlock found")):
+        assert not locks.pass_over(read, decision, "node")
+    with fail_at(monkeypatch, "UPDATE", OperationalError(2013, "Lost connection")), pytest.raises(OperationalError):
+        locks.pass_over(read, decision, "node")
+    assert locks.pass_over(read, decision, "node")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_statement_of_a_claim_writes(job):
+    """SQLite refuses a write after a read at once if another connection wrote in between."""
+    read = due(job)
+    seen = []
+
+    def wrapper(execute, sql, params, many, context):
+        seen.append(sql.split()[0])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(wrapper):
+        locks.claim(read, decide(read), "node")
+    assert [word for word in seen if word != "BEGIN"] == ["UPDATE", "INSERT"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_is_committed_before_it_is_returned(job):
+    taken = claim(job)
+    connections["default"].close()
+    assert Log.objects.get(pk=taken.log_id).status == Status.RUNNING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_integrity_errors_of_the_schema_roll_the_whole_claim_back(job, monkeypatch):
+    read = due(job)
+    with fail_at(monkeypatch, "INSERT", IntegrityError("UNIQUE")), transaction.atomic():
+        assert locks.claim(read, decide(read), "node") is None
+    job.refresh_from_db()
+    assert job.lock is None

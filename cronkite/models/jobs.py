@@ -14,10 +14,9 @@ from django.db import models, router
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import calls, functions, schedules, verbs
+from cronkite import functions, schedules, verbs
 from cronkite.catch_up import CatchUp, Pending
-from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models import edits
+from cronkite.models import edits, validation
 from cronkite.models.queries import JobQuerySet
 
 
@@ -167,24 +166,19 @@ class Job(models.Model):
         """
         verbs.auto_discover(module, delete_first)
 
-    def clean(self) -> None:
-        """Check what the fields' own validators can't; raise one :class:`ValidationError` with the errors by field."""
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Check the fields that are not in ``exclude``; raise one :class:`ValidationError` with the errors by field.
+
+        Not in ``clean()``, which does not learn of ``exclude``: a form that lacks a field, or found it wrong by itself,
+        could not tell us.
+        """
         errors: dict[str, Any] = {}
-        if not isinstance(self.args, list):
-            errors["args"] = _('This must be a JSON list, as in ["a", 1].')
-        if not isinstance(self.kwargs, dict):
-            errors["kwargs"] = _('This must be a JSON object, as in {"a": 1}.')
         try:
-            function = functions.resolve(self.function)
-        except FunctionError as error:
-            errors["function"] = str(error)
-        else:
-            if not errors and (problem := calls.signature_problem(function, self.args, self.kwargs)):
-                errors["args"] = problem
-        try:
-            self.get_schedule()
-        except ScheduleError as error:
-            errors["timezone" if error.field == "timezone" else "schedule"] = str(error)
+            super().clean_fields(exclude)
+        except ValidationError as error:
+            errors = error.update_error_dict(errors)
+        sound = {field.name for field in self._meta.fields} - {*(exclude or ())} - errors.keys()
+        errors |= validation.problems(self, sound)
         if errors:
             raise ValidationError(errors)
 

@@ -1,0 +1,114 @@
+"""What is wrong with a job that somebody entered?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from cronkite import calls, functions, schedules
+from cronkite.declarations import MOST_SECONDS
+from cronkite.exceptions import FunctionError, ScheduleError
+
+if TYPE_CHECKING:
+    from cronkite.models.jobs import Job
+
+
+def problems(job: Job, fields: Collection[str]) -> dict[str, str]:
+    """Return what is wrong with those of ``fields`` that need more than a look at their type: a sentence for each.
+
+    What a field cannot be judged without is left alone too if it is not among ``fields``: it may be wrong itself.
+    """
+    found = _wrong_json(job) | _wrong_function(job) | _wrong_schedule(job) | _wrong_seconds(job)
+    if not found.keys() & {"args", "kwargs", "function"} and {"args", "kwargs", "function"} <= {*fields}:
+        found |= _misfit(job)
+    return {field: problem for field, problem in found.items() if field in fields}
+
+
+def _wrong_json(job: Job) -> dict[str, str]:
+    found = {}
+    if not isinstance(job.args, list):
+        found["args"] = _('This must be a JSON list, as in ["a", 1].')
+    if not isinstance(job.kwargs, dict):
+        found["kwargs"] = _('This must be a JSON object, as in {"a": 1}.')
+    for field, value in (("args", job.args), ("kwargs", job.kwargs)):
+        if field not in found and not _is_storable(value):
+            found[field] = _(
+                "This cannot be stored: JSON has no NaN and no Infinity, and databases take no NUL character."
+            )
+    return found
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether every database takes the value: Python's JSON knows numbers and characters that PostgreSQL's does not."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    # The other backslashes are those of escaped backslashes, which come in pairs.
+    return "\\u0000" not in text.replace("\\\\", "")
+
+
+def _wrong_seconds(job: Job) -> dict[str, str]:
+    """SQLite's columns hold more than the other databases' do, and more than Python's durations."""
+    message = _("This is too long: at most %(most)d seconds.") % {"most": MOST_SECONDS}
+    return {
+        field: message
+        for field, value in (("grace", job.grace), ("timeout", job.timeout))
+        if (value or 0) > MOST_SECONDS
+    }
+
+
+def _wrong_function(job: Job) -> dict[str, str]:
+    if not job.function:
+        return {}
+    try:
+        functions.resolve(job.function)
+    except FunctionError as error:
+        # One that was there before is not judged anew, as save() does not: a job whose code is gone must not resist
+        # being disabled, nor being edited on a node that lacks the code.
+        if not type(job).objects.filter(pk=job.pk, function=job.function).exists():
+            return {"function": str(error)}
+    return {}
+
+
+def _misfit(job: Job) -> dict[str, str]:
+    """Say whether the arguments are such that the function can be called with them."""
+    try:
+        function = functions.resolve(job.function)
+    except FunctionError:
+        return {}
+    problem = calls.signature_problem(function, job.args, job.kwargs)
+    if problem is None:
+        return {}
+    culprit = "kwargs" if job.kwargs and calls.signature_problem(function, job.args, {}) is None else "args"
+    return {culprit: problem}
+
+
+def _wrong_schedule(job: Job) -> dict[str, str]:
+    found = {}
+    zone = job.timezone or settings.TIME_ZONE
+    for field, expression, name in (("schedule", job.schedule, "UTC"), ("timezone", "@daily", zone)):
+        try:
+            schedules.get(expression, name)
+        except ScheduleError as error:
+            found[field] = _sentence(error)
+    if not found:
+        try:
+            # It may name only times that its zone's clock always skips. Whichever 50 years are looked at makes no
+            # difference to that, so this node's own clock will do.
+            job.get_schedule().next_after(datetime.now(timezone.utc))
+        except ScheduleError as error:
+            found["schedule"] = _sentence(error)
+    return found
+
+
+def _sentence(error: ScheduleError) -> str:
+    """Return the message as it looks right by itself; in log lines it stands behind a colon."""
+    message = str(error)
+    return f"{message[:1].upper()}{message[1:]}."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from inspect import getdoc
+from inspect import getdoc, isclass
 from typing import Any, TypeVar
 
-from cronkite import schedules
+from cronkite import calls, schedules
 from cronkite.catch_up import CatchUp
 
 T = TypeVar("T")
@@ -33,11 +34,16 @@ class Declaration:
         return {**vars(self), "args": list(self.args), "kwargs": dict(self.kwargs), "declared_as": self.function}
 
 
+#: The length of the column that holds a job's name, in characters.
+LONGEST_NAME = 255
+#: The largest number that the columns hold on every database.
+MOST_SECONDS = 2**31 - 1
+
 #: Declared with :func:`cron`, by the dotted name of the function.
 _declared: dict[str, Declaration] = {}
 
 
-def cron(
+def cron(  # noqa: PLR0913 - a job's options, each by its name
     schedule: str,
     *,
     timezone: str = "",
@@ -52,35 +58,36 @@ def cron(
 
     The options are the job's fields; ``grace`` and ``timeout`` are in seconds. The function may be a plain one, an
     ``async def`` one, a ``django.tasks`` task or a Celery task; a task is called by the node, not sent to its queue.
-    Raises :class:`cronkite.exceptions.ScheduleError` or :class:`ValueError` for an option that makes no sense.
+    Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
+    :class:`TypeError` for what is no function.
 
     >>> @cron("0 3 * * *", timezone="Europe/Berlin")
     ... def bill():
     ...     "Bill the orders of the day."
     """
     schedules.get(schedule, timezone or "UTC")
-    CatchUp(catch_up)
-    for option, value in (("grace", grace), ("timeout", timeout)):
-        if value is not None and (not isinstance(value, int) or value < (option == "timeout")):
-            raise ValueError(f"{option} must be a whole number of seconds or None, not {value!r}.")
+    options = {
+        "timezone": timezone,
+        "args": _as_json("args", args, list),
+        "kwargs": _as_json("kwargs", kwargs or {}, dict),
+        "catch_up": CatchUp(catch_up).value,
+        "grace": _seconds("grace", grace, 0),
+        "timeout": _seconds("timeout", timeout, 1),
+    }
 
     def declare(target: T) -> T:
         function = plain_function(target)
         dotted = dotted_name(function)
-        if dotted in _declared and _declared[dotted].schedule != schedule:
+        if function.__qualname__ != function.__name__:
+            raise ValueError(f"{function.__qualname__} cannot be declared: no dotted name leads to it from outside.")
+        if problem := calls.signature_problem(target, options["args"], options["kwargs"]):
+            raise ValueError(f"{dotted} cannot be declared so. {problem}")
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f"{dotted} cannot be declared so. Its name has more than {LONGEST_NAME} characters.")
+        declaration = Declaration(dotted, name or function.__name__, getdoc(function) or "", schedule, **options)
+        # A module that is read again says the same again.
+        if _declared.setdefault(dotted, declaration) != declaration:
             raise ValueError(f"{dotted} is declared twice; a function has one declared job. Wrap it for the second.")
-        _declared[dotted] = Declaration(
-            dotted,
-            name or function.__name__,
-            getdoc(function) or "",
-            schedule,
-            timezone,
-            args,
-            kwargs or {},
-            CatchUp(catch_up).value,
-            grace,
-            timeout,
-        )
         return target
 
     return declare
@@ -91,27 +98,47 @@ def of(target: Any) -> Declaration | None:
     try:
         function = plain_function(target)
         dotted = dotted_name(function)
-    except (AttributeError, TypeError):
+        # The attribute is found wherever it was set: on a task, or on the function in it.
+        schedule = getattr(target, "schedule", None) or getattr(function, "schedule", None)
+    except Exception:  # noqa: BLE001 - a module holds all kinds of objects, and some raise anything when looked into
         return None
     if dotted in _declared:
         return _declared[dotted]
-    schedule = getattr(function, "schedule", None)
     if not isinstance(schedule, str):
         return None
     return Declaration(dotted, function.__name__, getdoc(function) or "", schedule)
 
 
 def plain_function(target: Any) -> Callable[..., Any]:
-    """Return the function that a task wraps (``django.tasks``: ``func``, Celery: ``run``), or the function itself."""
-    if callable(target) and hasattr(target, "__code__"):
-        return target
-    for attribute in ("func", "run"):
-        function = getattr(target, attribute, None)
-        if callable(function) and hasattr(function, "__name__"):
-            return function
-    raise TypeError(f"{target!r} is neither a function nor a task.")
+    """Return the function that a task wraps, or the function itself; raise ``TypeError`` for anything else."""
+    is_task = calls.is_django_task(target) or calls.is_celery_task(target)
+    function = calls.inner(target) if is_task else target
+    if isclass(function) or not callable(function) or not hasattr(function, "__name__"):
+        raise TypeError(f"{target!r} is neither a function nor a task.")
+    return function
 
 
 def dotted_name(function: Callable[..., Any]) -> str:
     """Return the dotted name under which a function of a module can be imported."""
     return f"{function.__module__}.{function.__name__}"
+
+
+def _as_json(option: str, value: Any, kind: type) -> Any:
+    """Return the value as it comes back from the database, or each start would find it changed: tuples are lists."""
+    try:
+        # A text is a sequence too, but whoever writes args="abc" does not mean three letters.
+        copy = json.loads(json.dumps(list(value) if isinstance(value, tuple) else value, allow_nan=False))
+    except (TypeError, ValueError):
+        copy = None
+    if not isinstance(copy, kind):
+        message = f"{option} must be a {kind.__name__} of what JSON can hold, not {value!r}."
+        raise ValueError(message)  # noqa: TRY004 - most that is refused is of the right type
+    return copy
+
+
+def _seconds(option: str, value: object, least: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_SECONDS:
+        raise ValueError(f"{option} must be None or a whole number of seconds from {least} up, not {value!r}.")
+    return value

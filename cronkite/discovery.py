@@ -1,18 +1,22 @@
 """How do declared jobs become rows?
 
-Every node may do this at every start, at the same time: nothing is written where nothing changed, one node's INSERT wins
-by the unique ``declared_as``, and a row that stays keeps its slots, its lock and its logs.
+Every node may do this at every start, at the same time: nothing is written where nothing changed, one node's INSERT
+wins by the unique ``declared_as``, and a row that stays keeps its slots, its lock and its logs.
 """
 
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
+from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
 from cronkite import databases, declarations, locks
@@ -30,13 +34,21 @@ _waiting: list[tuple[str, bool]] = []
 
 
 def auto_discover(module: str | ModuleType, delete_first: bool = False) -> None:
-    """See :meth:`Job.auto_discover`."""
+    """See :meth:`Job.auto_discover`.
+
+    While apps are still loading, as in an ``admin.py``, a database that is out of reach is only warned of: it must not
+    keep a node from starting, nor ``collectstatic`` from running where there is none.
+    """
     name = module if isinstance(module, str) else module.__name__
     declared = declarations_in(import_module(name))
-    if not _has_tables():
-        _waiting.append((name, delete_first))
+    if apps.ready:
+        _discover(name, declared, delete_first)
         return
-    _retried(name, declared, delete_first)
+    try:
+        with _at_start():
+            _discover(name, declared, delete_first)
+    except DatabaseError as error:
+        logger.warning("The jobs of %s are not looked at until the next start: %s", name, error)
 
 
 def discover_apps(**kwargs: Any) -> None:
@@ -49,8 +61,10 @@ def discover_apps(**kwargs: Any) -> None:
     for app in apps.get_app_configs():
         if module_has_submodule(app.module, "crontab"):
             auto_discover(f"{app.name}.crontab")
-    while _waiting:
-        auto_discover(*_waiting.pop())
+    waiting = _waiting.copy()
+    _waiting.clear()
+    for module, delete_first in waiting:
+        auto_discover(module, delete_first)
 
 
 def declarations_in(module: ModuleType) -> list[Declaration]:
@@ -64,43 +78,82 @@ def _module(dotted: str) -> str:
     return dotted.rpartition(".")[0]
 
 
-def _has_tables() -> bool:
+@contextmanager
+def _at_start() -> Iterator[None]:
+    """Use the database while apps are loading, and leave no trace of that."""
     connection = connections[locks.database()]
-    return Job._meta.db_table in connection.introspection.table_names()
+    was_open = connection.connection is not None
+    try:
+        with warnings.catch_warnings():
+            # Django warns of queries at this time, and is right for most: the tables may be missing, which is seen to
+            # here, and the tests' database is not chosen yet, so that it is the project's own which gets the jobs.
+            warnings.filterwarnings("ignore", message="Accessing the database during app initialization")
+            yield
+    finally:
+        # A server that loads the project before it forks would share the connection between its processes.
+        if not was_open:
+            connection.close()
 
 
-def _retried(module: str, declared: list[Declaration], delete_first: bool) -> None:
+def _discover(module: str, declared: list[Declaration], delete_first: bool) -> None:
+    if not _has_tables():
+        _waiting.append((module, delete_first))
+        return
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _synchronise(module, declared, delete_first)
             return
         except DatabaseError as error:
-            # A node that does the same at the same time may delete or insert a row under our hands.
-            ours = isinstance(error, IntegrityError) or databases.is_conflict(error)
-            if not ours or attempt == ATTEMPTS or connections[locks.database()].in_atomic_block:
+            if not _is_rivalry(error) or attempt == ATTEMPTS or connections[locks.database()].in_atomic_block:
                 raise
+
+
+def _is_rivalry(error: DatabaseError) -> bool:
+    """Whether a node that does the same at the same time has inserted, changed or deleted a row under our hands."""
+    # What is just a DatabaseError, of no narrower class, was raised by an edit that came too late.
+    return type(error) is DatabaseError or isinstance(error, IntegrityError) or databases.is_conflict(error)
+
+
+def _has_tables() -> bool:
+    """Whether the table of jobs is there, with all its columns: an upgrade's migration may be yet to come."""
+    connection = connections[locks.database()]
+    meta = Job._meta  # noqa: SLF001 - public, whatever its name
+    with connection.cursor() as cursor:
+        if meta.db_table not in connection.introspection.table_names(cursor):
+            return False
+        present = {column.name for column in connection.introspection.get_table_description(cursor, meta.db_table)}
+    return present >= {field.column for field in meta.concrete_fields}
 
 
 def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -> None:
     using = locks.database()
-    rows = Job.objects.using(using).filter(function__startswith=f"{module}.").order_by("id")
-    present = [job for job in rows if _module(job.function) == module]
+    prefix = f"{module}."
+    # Also a row that the module declared, and that somebody had call another function since.
+    rows = Job.objects.using(using).filter(Q(function__startswith=prefix) | Q(declared_as__startswith=prefix))
+    present = [job for job in rows.order_by("id") if module in (_module(job.function), _module(job.declared_as or ""))]
     for declaration in declared:
-        own = [job for job in present if job.function == declaration.function]
-        kept = next((job for job in own if job.declared_as), own[0] if own else None)
+        kept = _find(declaration, present)
         try:
             if kept is None:
                 _create(declaration, using)
             elif delete_first:
-                _update(kept, declaration, using)
                 present.remove(kept)
-        except CronkiteError as error:
+                _update(kept, declaration, using)
+        except (CronkiteError, DataError) as error:
             logger.error("%s is declared as a job, but can't be one: %s", declaration.function, error)
     if delete_first:
         for job in present:
             # What another node inserted since we looked is not among these.
             logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
             job.delete()
+
+
+def _find(declaration: Declaration, present: list[Job]) -> Job | None:
+    """Return the job that is declared so; else one that was entered for the same function."""
+    for job in present:
+        if job.declared_as == declaration.function:
+            return job
+    return next((job for job in present if job.declared_as is None and job.function == declaration.function), None)
 
 
 def _create(declaration: Declaration, using: str) -> None:

@@ -25,3 +25,5 @@ class CronkiteConfig(AppConfig):
         verbs.auto_discover = discovery.auto_discover
         pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid="cronkite.before_delete")
         post_migrate.connect(discovery.discover_apps, sender=self, dispatch_uid="cronkite.discover_apps")
+        while verbs.asked_early:
+            discovery.auto_discover(*verbs.asked_early.pop(0))

@@ -54,17 +54,21 @@ def auto_discover(module: str | ModuleType, delete_first: bool = False) -> None:
 def discover_apps(**kwargs: Any) -> None:
     """Make jobs of what the ``crontab`` modules of installed apps declare, and of what waited for the tables.
 
-    Also a receiver of ``post_migrate``. A job that exists is left as it is.
+    Also a receiver of ``post_migrate``. A job that exists is left as it is. A module that is broken, or a database that
+    is away, is logged, and keeps neither the other jobs from being found nor a node from ticking (promise P4).
     """
-    if not _has_tables():
-        return
-    for app in apps.get_app_configs():
-        if module_has_submodule(app.module, "crontab"):
-            auto_discover(f"{app.name}.crontab")
-    waiting = _waiting.copy()
+    asked = [
+        (f"{app.name}.crontab", False)
+        for app in apps.get_app_configs()
+        if module_has_submodule(app.module, "crontab")
+    ]
+    asked += _waiting
     _waiting.clear()
-    for module, delete_first in waiting:
-        auto_discover(module, delete_first)
+    for module, delete_first in asked:
+        try:
+            auto_discover(module, delete_first)
+        except Exception:  # noqa: BLE001 - whatever the import of somebody's module raises
+            logger.exception("The jobs that %s declares could not be looked at.", module)
 
 
 def declarations_in(module: ModuleType) -> list[Declaration]:

@@ -108,6 +108,7 @@ class Node:
         May be called from a signal handler: it only leaves word.
         """
         self._told_to_stop += 1
+        self._runs.heed_signal()
 
     def _heed(self) -> None:
         """Do what :meth:`stop` asked for."""
@@ -180,7 +181,7 @@ class Node:
             self._forget_refusals()
             if self._stays and self._reading is None:
                 self._reading = Reading(clock.now(locks.database()))
-            due = Job.objects.queue(self._ahead)
+            due = Job.objects.using(locks.database()).queue_or_stuck(self._ahead)
             if self._until is not None and not self._stays:
                 # A tick ends: it takes what was due when it began, however much falls due meanwhile.
                 due = due.filter(next_run__lte=self._until)
@@ -189,11 +190,20 @@ class Node:
             if jobs:
                 self._reading = Reading(jobs[0].now)
                 self._until = self._until or jobs[0].now + self._ahead
-            self._agenda = deque(jobs)
+            self._agenda = deque(job for job in jobs if not self._is_stuck(job))
             self._more = len(jobs) == PAGE
         if self._stays and not self._stopping and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
             self._look_within(POLL - self._reading.now().timestamp() % POLL)
+
+    def _is_stuck(self, job: Job) -> bool:
+        """Warn of a job that nobody will run until a person unlocks it."""
+        if job.lock is None or conf.get().lock_timeout is not None:
+            return False
+        problem = f"locked by {job.locked_by}, which was last seen alive at {job.locked_at:%Y-%m-%d %H:%M:%S} UTC"
+        logger.warning("Job %r is stuck: %s. If that run is gone, unlock the job in the admin.", job.name, problem)
+        self._problems[job.pk] = (time.monotonic(), problem)
+        return True
 
     def _offer(self) -> None:
         """Offer the jobs whose slot has come, as long as there is room for another run."""
@@ -258,7 +268,7 @@ class Node:
             schedule = job.get_schedule()
             policy = CatchUp(job.catch_up)
             decision = catch_up.decide(schedule, policy, job.get_grace(), job.pending, self._reading.now())
-        except (ScheduleError, ValueError) as error:
+        except (ScheduleError, ValueError, OverflowError) as error:
             self._problems[job.pk] = (time.monotonic(), str(error))
             logger.error("Job %r cannot be run: %s", job.name, error)
             return None

@@ -6,8 +6,10 @@ offered a job, say whether its function can be run, are handed the claim, and te
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import multiprocessing
+import os
 import signal
 import tempfile
 import time
@@ -21,11 +23,11 @@ from typing import BinaryIO, Protocol
 from django.db import connections
 
 from cronkite import capture, functions, runner
-from cronkite.exceptions import FunctionError
+from cronkite.exceptions import FunctionError, RunEnded
 from cronkite.locks import Claim
 from cronkite.models import Job, Log
 from cronkite.outcomes import Outcome
-from cronkite.worker import End, Recorded, Resolve, Resolved, serve
+from cronkite.worker import KILL_AFTER, End, Recorded, Resolve, Resolved, serve
 
 logger = logging.getLogger("cronkite")
 
@@ -34,8 +36,6 @@ logger = logging.getLogger("cronkite")
 LONG = 60.0
 #: How long (seconds) an import may take before its function counts as one that can't be run here.
 IMPORT_PATIENCE = 60.0
-#: How long (seconds) a run that was told to end has until its process is killed.
-KILL_AFTER = 5.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Runs(Protocol):
     def claims(self) -> list[Claim]: ...
     def offered(self) -> set[int]: ...
     def end(self, claim: Claim, status: str, reason: str) -> None: ...
+    def heed_signal(self) -> None: ...
     def next_deadline(self) -> float | None: ...
     def wait(self, timeout: float | None, wake: int) -> Iterator[Event]: ...
     def close(self) -> None: ...
@@ -158,6 +159,9 @@ class Pool:
             if worker.claim is claim and worker.end is None:
                 self._end(worker, status, reason)
 
+    def heed_signal(self) -> None:
+        """Do nothing in the signal's handler: the node sees to it that the runs end."""
+
     def next_deadline(self) -> float | None:
         """Return when (monotonic) :meth:`wait` has to be called at the latest."""
         return min((worker.deadline for worker in self.workers if worker.deadline is not None), default=None)
@@ -195,8 +199,10 @@ class Pool:
     def _fork(self) -> None:
         context = multiprocessing.get_context("fork")
         ours, theirs = context.Pipe()
-        # Opened for appending: stdout and stderr share it, and nobody writes over the other. It has no name.
-        output: BinaryIO = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115 - closed when the worker goes
+        output: BinaryIO = tempfile.TemporaryFile("w+b", buffering=0)  # noqa: SIM115 - closed when the worker goes
+        # Each write goes to the end, wherever another one has been and whatever was cut off before. The mode "a" does
+        # not do it: a file without a name is not opened with the flag.
+        fcntl.fcntl(output, fcntl.F_SETFL, fcntl.fcntl(output, fcntl.F_GETFL) | os.O_APPEND)
         others = [worker.pipe for worker in self.workers] + [ours]
         process = context.Process(target=serve, args=(theirs, others, output), name="cronkite worker")
         process.start()
@@ -270,6 +276,7 @@ class Here:
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
+        self._is_running = False
 
     def prepare(self, wanted: int) -> None:
         """Do nothing: this process is there."""
@@ -286,10 +293,13 @@ class Here:
             self._events.append(Ready(_NOBODY, job))
 
     def start(self, worker: Worker, claim: Claim) -> None:
+        self._is_running = True
         try:
             runner.run_here(claim)
-        except (Exception, SystemExit):  # noqa: BLE001 - it is logged and recorded, and no other job's business
+        except (Exception, SystemExit, RunEnded):  # noqa: BLE001 - it is logged and recorded, and no other job's business
             logger.debug("%s raised.", claim, exc_info=True)
+        finally:
+            self._is_running = False
         self._events.append(Ended(claim))
 
     def release(self, worker: Worker) -> None:
@@ -304,6 +314,12 @@ class Here:
 
     def end(self, claim: Claim, status: str, reason: str) -> None:
         """Do nothing: nothing is running."""
+
+    def heed_signal(self) -> None:
+        """End the run at once: nobody could end it later, as this thread is its own."""
+        if self._is_running:
+            self._is_running = False
+            raise RunEnded(Log.Status.INTERRUPTED, "its node was stopped")
 
     def next_deadline(self) -> float | None:
         return None

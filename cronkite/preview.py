@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from cronkite import catch_up, conf, functions
+from cronkite import catch_up, conf, functions, locks
 from cronkite.catch_up import CatchUp
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job
@@ -14,7 +14,7 @@ from cronkite.models import Job
 def lines() -> Iterator[str]:
     """Yield a line for each job that is due or falls due within the lookahead, and a last one with their number."""
     count = 0
-    for count, job in enumerate(Job.objects.queue(conf.get().lookahead), start=1):
+    for count, job in enumerate(Job.objects.using(locks.database()).queue(conf.get().lookahead), start=1):
         yield f"{job.name} ({job.function}): {_verdict(job)}"
     yield f"{count} due. Nothing was changed." if count else "Nothing is due."
 

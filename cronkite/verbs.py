@@ -20,4 +20,14 @@ def _not_ready(*args: Any, **kwargs: Any) -> Any:
 
 run: Callable[[Job], Any] = _not_ready
 process_queue: Callable[[], None] = _not_ready
-auto_discover: Callable[[str | ModuleType, bool], None] = _not_ready
+
+#: What was asked of ``auto_discover`` by apps that are ready before this one: the admin imports every ``admin.py`` when
+#: it is. AppConfig.ready makes up for it.
+asked_early: list[tuple[str | ModuleType, bool]] = []
+
+
+def _ask_early(module: str | ModuleType, delete_first: bool) -> None:
+    asked_early.append((module, delete_first))
+
+
+auto_discover: Callable[[str | ModuleType, bool], None] = _ask_early

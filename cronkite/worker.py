@@ -30,12 +30,15 @@ from django.utils import timezone, translation
 from cronkite import capture, conf, functions, locks, runner
 from cronkite.exceptions import FunctionError, RunEnded
 from cronkite.locks import Claim
+from cronkite.models import Log
 from cronkite.runner import Ending
 
 logger = logging.getLogger("cronkite")
 
 #: How many runs a worker makes before a new one takes its place: what leaks does not leak for ever.
 RUNS_PER_WORKER = 1000
+#: How long (seconds) a run that was told to end has until its process is killed.
+KILL_AFTER = 5.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,9 @@ class _Clerk(threading.Thread):
         self._interruptible = False
         self._orphaned = False
         self._closing = False
+        # Instants (monotonic) that matter once the node is gone, which sees to them else.
+        self._overdue_at: float | None = None
+        self._renew_at = 0.0
 
     # Called in the main thread.
 
@@ -151,20 +157,18 @@ class _Clerk(threading.Thread):
 
     def run(self) -> None:
         """Attend to both sides until there is nothing left to do."""
-        renew_at = 0.0
         while not self._closing:
             listening: list[Connection | int] = [self._wake_reader]
             if not self._orphaned:
                 listening.append(self._node)
-            ready = wait(listening, timeout=max(0.0, renew_at - time.monotonic()) if self._orphaned else None)
+            ready = wait(listening, timeout=self._pause() if self._orphaned else None)
             if self._wake_reader in ready:
                 os.read(self._wake_reader, 1)
                 self._pass_on(self._taken.get())
             if self._node in ready and not self._closing:
                 self._receive()
-            if self._orphaned and not self._closing and time.monotonic() >= renew_at:
-                self._renew()
-                renew_at = time.monotonic() + conf.get().renewal_interval.total_seconds()
+            if self._orphaned and not self._closing:
+                self._stand_in()
         self.tasks.put(None)
         connections.close_all()
 
@@ -178,12 +182,11 @@ class _Clerk(threading.Thread):
                 logger.warning("The node is gone. %s goes on, and then its worker ends.", self._claim)
             return
         if isinstance(message, End):
-            self._end = message
-            # To interrupt the main thread, wherever it may be: only a signal does that.
-            os.kill(os.getpid(), signal.SIGTERM)
+            self._end_run(message)
             return
         if isinstance(message, Claim):
             self._claim, self._end = message, None
+            self._overdue_at = time.monotonic() + message.timeout if message.timeout else None
         self.tasks.put(message)
 
     def _pass_on(self, done: Resolved | tuple[Claim, Ending, bool]) -> None:
@@ -205,6 +208,21 @@ class _Clerk(threading.Thread):
             self._orphaned = True
             self._closing = self._claim is None
 
+    # What the node did for the run while it was there.
+
+    def _pause(self) -> float:
+        at = self._renew_at if self._overdue_at is None else min(self._renew_at, self._overdue_at)
+        return max(0.0, at - time.monotonic())
+
+    def _stand_in(self) -> None:
+        now = time.monotonic()
+        if self._overdue_at is not None and now >= self._overdue_at:
+            self._overdue_at = now + KILL_AFTER
+            self._end_run(End(Log.Status.TIMED_OUT, "its time was up, and its node gone"))
+        if now >= self._renew_at:
+            self._renew_at = now + conf.get().renewal_interval.total_seconds()
+            self._renew()
+
     def _renew(self) -> None:
         assert self._claim is not None
         try:
@@ -212,10 +230,19 @@ class _Clerk(threading.Thread):
         except DatabaseError as error:
             logger.warning("%s: the lock can't be renewed; trying again. %s", self._claim, error)
             connections.close_all()
-            return
-        if gone and self._end is None:
-            self._end = End("lost", "its lock was taken over")
-            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            if gone:
+                self._overdue_at = time.monotonic() + KILL_AFTER
+                self._end_run(End(Log.Status.LOST, "its lock was lost"))
+
+    def _end_run(self, end: End) -> None:
+        if self._end is not None:
+            # It was told before and has not heeded. Nobody is left to write its end: its lock will be found stale.
+            logger.error("%s: does not end, so its process is killed.", self._claim)
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._end = end
+        # To interrupt the main thread, wherever it may be: only a signal does that.
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -52,3 +52,11 @@ CRONKITE_NODE = os.environ.get("CRONKITE_TEST_NODE", "")
 CRONKITE_LOCK_TIMEOUT = float(os.environ["CRONKITE_TEST_LOCK_TIMEOUT"]) if os.environ.get("CRONKITE_TEST_LOCK_TIMEOUT") else None
 if "CRONKITE_TEST_SHUTDOWN_GRACE" in os.environ:
     CRONKITE_SHUTDOWN_GRACE = float(os.environ["CRONKITE_TEST_SHUTDOWN_GRACE"])
+
+if os.environ.get("CRONKITE_TEST_LOG") == "1":
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "loggers": {"cronkite": {"handlers": ["console"], "level": "INFO"}},
+    }

@@ -305,12 +305,7 @@ def execute(sql):
     "first",
     [
         "cronkite",
-        pytest.param(
-            "django.contrib.admin",
-            marks=pytest.mark.xfail(
-                strict=True, reason="verbs.auto_discover is not set before CronkiteConfig.ready() has run"
-            ),
-        ),
+        "django.contrib.admin",
     ],
 )
 def test_the_first_migrate_of_a_project_makes_the_jobs_that_its_admin_asks_for(first, tmp_path):
@@ -601,3 +596,19 @@ def test_an_error_that_no_rival_caused_comes_out(monkeypatch):
 def test_it_can_be_called_with_the_module_itself_or_its_name():
     assert discovery.declarations_in(import_module("app.declared"))[0].function == "app.declared.nightly"
     assert logging.getLogger("cronkite") is discovery.logger
+
+
+def test_a_broken_module_keeps_no_other_from_being_found(db, monkeypatch, caplog):
+    """Nor the node from ticking, nor ``migrate`` from ending."""
+    looked_at = []
+
+    def look(module, delete_first):
+        looked_at.append(module)
+        if len(looked_at) == 1:
+            raise ImportError("nothing there")
+
+    monkeypatch.setattr(discovery, "_waiting", [("app.first", False), ("app.second", True)])
+    monkeypatch.setattr(discovery, "auto_discover", look)
+    discovery.discover_apps()
+    assert looked_at == ["app.first", "app.second"]
+    assert "app.first declares could not be looked at" in caplog.text

@@ -341,3 +341,12 @@ def test_a_job_that_owed_nothing_leaves_nothing(make_job):
     Log.objects.all().delete()
     Job.objects.all().delete()
     assert not Log.objects.exists()
+
+
+def test_a_job_with_a_broken_schedule_can_be_disabled(make_job):
+    job = make_job(due=0)
+    Job.objects.filter(pk=job.pk).write(schedule="broken")
+    job.refresh_from_db()
+    job.enabled = False
+    job.save()
+    assert Job.objects.get(pk=job.pk).next_run is None

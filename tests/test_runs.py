@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from nodes import cron, nodes, until
 
+from cronkite import clock
 from cronkite.models import Job, Log
 from cronkite.outcomes import OUTPUT_LIMIT
 
@@ -191,8 +193,54 @@ def test_a_worker_that_loses_its_node_ends_its_run_and_records_it(make_job, evid
         go.touch()
         until(lambda: Log.objects.get().status == Status.SUCCEEDED, what="the worker has recorded the end")
         worker = int(evidence.lines()[0][3])
-        until(lambda: not Path(f"/proc/{worker}").exists(), what="the worker is gone")
+        until(lambda: not is_alive(worker), what="the worker is gone")
     assert Job.objects.get(pk=job.pk).lock is None
+
+
+def test_a_run_whose_node_is_gone_still_has_its_timeout(make_job, tmp_path):
+    begun = tmp_path / "begun"
+    job = make_job("app.jobs.hang", due=0, args=[str(begun)], timeout=2)
+    with nodes(("cron",)) as (node,):
+        until(begun.exists)
+        os.kill(node.pid, signal.SIGKILL)
+        until(lambda: Log.objects.get().status == Status.TIMED_OUT)
+    assert Job.objects.get(pk=job.pk).lock is None
+
+
+def test_a_stubborn_run_whose_node_is_gone_is_killed_and_holds_no_job_hostage(make_job, tmp_path):
+    begun = tmp_path / "begun"
+    job = make_job("app.jobs.hang_stubbornly", due=0, args=[str(begun)], timeout=1)
+    with nodes(("cron",), lock_timeout=2) as (node,):
+        until(begun.exists)
+        worker = int(begun.read_text())
+        os.kill(node.pid, signal.SIGKILL)
+        until(lambda: not is_alive(worker), what="the run's process is killed")
+        # Nobody renews the lock any more, so it becomes stale, and the next attempt clears it.
+        until(lambda: Job.objects.filter(pk=job.pk, locked_at__lt=clock.Now() - timedelta(seconds=2)).exists())
+        # Let the slot that was taken be an hour older than it is, so that it can fall due again.
+        slot = Log.objects.get().slot
+        Log.objects.update(slot=slot - timedelta(hours=1))
+        Job.objects.filter(pk=job.pk).write(
+            function="app.jobs.ok", args=[], next_run=slot, last_slot=slot - timedelta(hours=1)
+        )
+    cron(lock_timeout=2)
+    assert list(Log.objects.order_by("fence").values_list("status", flat=True)) == [Status.LOST, Status.SUCCEEDED]
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_each_run_of_a_worker_has_its_own_output(make_job):
+    for number in range(3):
+        make_job("app.jobs.say", name=str(number), due=0, args=[f"hello {number}"])
+    cron("--workers", "1")
+    logs = Log.objects.order_by("id")
+    assert [log.output for log in logs] == [f"hello {log.job_name}\n" for log in logs]
+    assert len({log.result for log in logs}) == 1, "one worker made all runs"
 
 
 def test_a_run_that_loses_its_lock_is_ended_and_touches_nothing(make_job, tmp_path):

@@ -88,8 +88,8 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
     reason = "the schedule was changed" if after.enabled else "the job was disabled"
     decision = _owed(before, now, reason)
     last_slot = decision.last_missed or before.last_slot
-    schedule = after.get_schedule()
-    after.next_run = schedule.next_after(max(now, last_slot or now)) if after.enabled else None
+    # The schedule of a job that is being disabled may be broken; that is one reason to disable it.
+    after.next_run = after.get_schedule().next_after(max(now, last_slot or now)) if after.enabled else None
     written = _conditional(rows, before).write(
         revision=F("revision") + 1, next_run=after.next_run, last_slot=last_slot, enabled=after.enabled
     )

@@ -14,6 +14,9 @@ from cronkite import clock, conf
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job  # noqa: F401 - for the annotations, which are strings
 
+#: Without a lock timeout, a run that has shown no life for so long is taken to be gone: ten renewals.
+STUCK_AFTER = 10 * conf.RENEWAL_INTERVAL_WITHOUT_TIMEOUT
+
 #: The columns that say when a job runs. To change one is to plan the job anew.
 RHYTHM = ("schedule", "timezone", "enabled")
 
@@ -33,11 +36,19 @@ class JobQuerySet(models.QuerySet["Job"]):
         ``ahead`` adds those that fall due within that time. Each job has the database's clock in its attribute ``now``
         (aware, UTC). Ordered by slot, oldest first.
         """
-        return (
-            self.filter(is_free(conf.get().lock_timeout), enabled=True, next_run__lte=clock.Now() + ahead)
-            .with_now()
-            .order_by("next_run", "id")
-        )
+        return self._due(is_free(conf.get().lock_timeout), ahead)
+
+    def _due(self, lock: Q, ahead: timedelta) -> JobQuerySet:
+        due = self.filter(lock, enabled=True, next_run__lte=clock.Now() + ahead)
+        return due.with_now().order_by("next_run", "id")
+
+    def queue_or_stuck(self, ahead: timedelta = timedelta(0)) -> JobQuerySet:
+        """Return :meth:`queue`, and the jobs that would be in it if they were not stuck.
+
+        Where locks are never cleared by themselves, a job is stuck if its lock has shown no life for ``STUCK_AFTER``.
+        """
+        timeout = conf.get().lock_timeout
+        return self._due(is_free(STUCK_AFTER if timeout is None else timeout), ahead)
 
     def with_now(self) -> JobQuerySet:
         """Give each job the database's clock in its attribute ``now`` (aware, UTC)."""

@@ -59,7 +59,7 @@ def hang(begun=None):
 def hang_stubbornly(begun=None):
     """Hang, and heed nobody who asks for an end."""
     if begun:
-        Path(begun).touch()
+        Path(begun).write_text(str(os.getpid()))
     while True:
         try:
             time.sleep(3600)
@@ -168,3 +168,8 @@ def awkward():
     sys.stdout.flush()
     os.write(1, b"\xff\xfe\n")
     return ["nul \x00", "\udc80", "smile \U0001f600"]
+
+
+def say(text):
+    print(text)
+    return os.getpid()

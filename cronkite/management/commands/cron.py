@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -24,6 +24,9 @@ exit codes:
   1   the database is out of reach, its tables are missing, or a setting makes no sense
   2   the command line makes no sense
 """
+
+
+MOST_WORKERS = 1000
 
 
 class Command(BaseCommand):
@@ -63,7 +66,6 @@ class Command(BaseCommand):
 
 
 def _workers(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 1000:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) > MOST_WORKERS:
+        raise ArgumentTypeError(f"it must be a whole number from 0 to {MOST_WORKERS}, not {text!r}")
+    return int(text)

@@ -1,0 +1,19 @@
+"""A node for which a run is a long one after half a second, so that a test need not wait for a minute."""
+
+import sys
+
+if __name__ == "__main__":
+    import os
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    import django
+
+    django.setup()
+    from django.core.management import execute_from_command_line
+
+    from cronkite import node, pool
+
+    pool.LONG = 0.5
+    node.POLL = 1.0
+    # What falls due later is nothing to a tick, so this is a loop.
+    execute_from_command_line([sys.argv[0], "cron", "loop", *sys.argv[2:]])

@@ -11,6 +11,9 @@ from typing import BinaryIO, TextIO
 
 from cronkite.outcomes import OUTPUT_LIMIT, keep_file, keep_text
 
+#: How many pieces a :class:`Tee` keeps before it joins and cuts them.
+PIECES = 1000
+
 
 class Tee(TextIOBase):
     """A text stream that passes on what is written to it, and keeps the beginning and the end.
@@ -24,7 +27,7 @@ class Tee(TextIOBase):
 
     def write(self, text: str) -> int:
         self.kept.append(text)
-        if len(self.kept) > 1000:
+        if len(self.kept) > PIECES:
             # Joined and cut now and then, so that an endless stream takes no endless memory.
             whole = "".join(self.kept)
             self.kept[:] = [whole if len(whole) <= 2 * OUTPUT_LIMIT else keep_text(whole)]
@@ -49,7 +52,7 @@ class Tee(TextIOBase):
 
 @contextmanager
 def into_file(file: BinaryIO) -> Iterator[None]:
-    """Send this process's stdout and stderr, and those of its children, into ``file`` (opened for appending) meanwhile."""
+    """Send stdout and stderr of this process and its children into ``file``, opened for appending, meanwhile."""
     streams = sys.stdout, sys.stderr
     saved = os.dup(1), os.dup(2)
     _flush(*streams)
@@ -57,8 +60,7 @@ def into_file(file: BinaryIO) -> Iterator[None]:
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
     # Streams of our own: those of the process may be something else than the descriptors 1 and 2, or closed.
-    out = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    err = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    out, err = (_stream(descriptor) for descriptor in (1, 2))
     sys.stdout, sys.stderr = out, err
     try:
         yield
@@ -73,6 +75,10 @@ def into_file(file: BinaryIO) -> Iterator[None]:
 def text_of(file: BinaryIO) -> str:
     """Return what was written into ``file``, cut to size."""
     return keep_file(file)
+
+
+def _stream(descriptor: int) -> TextIO:
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _flush(*streams: TextIO | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import functions
+from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils.dateparse import parse_datetime
 
@@ -40,19 +41,13 @@ class Now(functions.Now):
 def now(using: str) -> datetime:
     """Return the instant (aware, UTC) by the clock of the database with the alias ``using``; costs one query."""
     connection = connections[using]
-    compiler = connection.ops.compiler("SQLCompiler")(_NoTable(), connection, using)
+    compiler = Query(model=None).get_compiler(using=using)
     sql, params = compiler.compile(Now())
     with connection.cursor() as cursor:
         # The explicit tuple makes each driver unescape the doubled percent signs.
         cursor.execute(f"SELECT {sql}{connection.features.bare_select_suffix}", tuple(params))
         (value,) = cursor.fetchone()
     return as_utc(value)
-
-
-class _NoTable:
-    """The little of a query that compiling a bare expression asks for."""
-
-    annotations: dict[str, Any] = {}
 
 
 def as_utc(value: datetime | str) -> datetime:

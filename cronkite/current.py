@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +25,16 @@ class CurrentRun:
 
 
 _run: ContextVar[CurrentRun | None] = ContextVar("cronkite_current_run", default=None)
+
+
+@contextmanager
+def entered(run: CurrentRun) -> Iterator[None]:
+    """Make ``run`` the one that the code within the block is part of."""
+    token = _run.set(run)
+    try:
+        yield
+    finally:
+        _run.reset(token)
 
 
 def current_run() -> CurrentRun | None:

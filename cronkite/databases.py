@@ -19,7 +19,7 @@ SQLITE = ("database is locked", "table is locked", "database schema is locked")
 
 
 def is_conflict(error: DatabaseError) -> bool:
-    """Tell whether ``error`` says that this transaction lost to another one and was rolled back, so that it may be tried again."""
+    """Tell whether ``error`` says that this transaction lost to another, was rolled back, and may be tried again."""
     cause = error.__cause__
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     if state in POSTGRESQL:

@@ -58,16 +58,14 @@ def discover_apps(**kwargs: Any) -> None:
     is away, is logged, and keeps neither the other jobs from being found nor a node from ticking (promise P4).
     """
     asked = [
-        (f"{app.name}.crontab", False)
-        for app in apps.get_app_configs()
-        if module_has_submodule(app.module, "crontab")
+        (f"{app.name}.crontab", False) for app in apps.get_app_configs() if module_has_submodule(app.module, "crontab")
     ]
     asked += _waiting
     _waiting.clear()
     for module, delete_first in asked:
         try:
             auto_discover(module, delete_first)
-        except Exception:  # noqa: BLE001 - whatever the import of somebody's module raises
+        except Exception:
             logger.exception("The jobs that %s declares could not be looked at.", module)
 
 

@@ -64,6 +64,15 @@ class Claim:
         return f"job {self.job_name!r} ({self.function}), {when}"
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock now: the claim's token and number, and the node's name."""
+
+    token: UUID
+    fence: int
+    node: str
+
+
 class Contention(Exception):
     """The database rolled the claim back in favour of another transaction. Nothing is claimed; try again soon."""
 
@@ -102,7 +111,7 @@ def claim(job: Job, decision: Decision, node: str) -> Claim | None:
                 return None
             if job.lock is not None:
                 _mark_lost(job.pk, node, using)
-            taken = _record(job, decision, token, job.fence + 1, node, using)
+            taken = _record(job, decision, Holder(token, job.fence + 1, node), using)
     except IntegrityError:
         logger.exception(
             "Slot %s of job %r has a log already, and is not run again. Was %s changed by hand?",
@@ -134,7 +143,7 @@ def claim_by_hand(job: Job, node: str) -> Claim:
                 raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
             fresh = rows.get()
             _mark_lost(job.pk, node, using)
-            taken = _record(fresh, None, token, fresh.fence, node, using)
+            taken = _record(fresh, None, Holder(token, fresh.fence, node), using)
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     assert taken is not None
@@ -173,9 +182,9 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
 def why_missed(job: Job) -> str:
     """Say why slots of ``job`` were passed over: a run was in their way, or no node came by in time."""
     last = Log.objects.using(database()).filter(job=job.pk, fence=job.fence).first()
-    if last is not None and last.finished_at is not None and job.next_run is not None:
-        if last.finished_at >= job.next_run:
-            return f"the run before was going on until {last.finished_at:%Y-%m-%d %H:%M:%S} UTC (log {last.pk})"
+    ended = last.finished_at if last is not None else None
+    if last is not None and ended is not None and job.next_run is not None and ended >= job.next_run:
+        return f"the run before was going on until {ended:%Y-%m-%d %H:%M:%S} UTC (log {last.pk})"
     return "no node ticked in time"
 
 
@@ -227,7 +236,7 @@ def unlock(job: Job, by: str) -> bool:
 
 
 def _as_read(job: Job, using: str) -> JobQuerySet:
-    """Return the query for the row of ``job``, if nobody has edited or claimed it, or moved it on, since it was read."""
+    """Return the query for the row of ``job``, if nobody has edited, claimed or moved it on since it was read."""
     return Job.objects.using(using).filter(
         pk=job.pk, enabled=True, revision=job.revision, fence=job.fence, next_run=job.next_run
     )
@@ -247,22 +256,22 @@ def _held(claim: Claim) -> JobQuerySet:
     return Job.objects.using(database()).filter(pk=claim.job_id, lock=claim.token, fence=claim.fence)
 
 
-def _record(job: Job, decision: Decision | None, token: UUID, fence: int, node: str, using: str) -> Claim:
+def _record(job: Job, decision: Decision | None, holder: Holder, using: str) -> Claim:
     log = Log.objects.using(using).create(
         job_id=job.pk,
         job_name=job.name,
         function=job.function,
         slot=decision.slot if decision else None,
-        fence=fence,
-        node=node,
+        fence=holder.fence,
+        node=holder.node,
         created=Now(),
         started_at=Now(),
         missed=decision.missed if decision else 0,
         reason=decision.reason if decision else "",
     )
     return Claim(
-        token=token,
-        fence=fence,
+        token=holder.token,
+        fence=holder.fence,
         job_id=job.pk,
         job_name=job.name,
         function=job.function,

@@ -1,8 +1,4 @@
-"""How does a node have functions run?
-
-:class:`Pool` gives them to worker processes; :class:`Here`, for debuggers, runs them in the node's own process. Both are
-offered a job, say whether its function can be run, are handed the claim, and tell when the run is over.
-"""
+"""How does a node have jobs run by worker processes?"""
 
 from __future__ import annotations
 
@@ -13,20 +9,19 @@ import os
 import signal
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from django.db import connections
 
-from cronkite import capture, functions, runner
-from cronkite.exceptions import FunctionError, RunEnded
+from cronkite import capture
 from cronkite.locks import Claim
 from cronkite.models import Job, Log
 from cronkite.outcomes import Outcome
+from cronkite.runs import Ended, Event, Ready, Refused
 from cronkite.worker import KILL_AFTER, End, Recorded, Resolve, Resolved, serve
 
 logger = logging.getLogger("cronkite")
@@ -36,33 +31,6 @@ logger = logging.getLogger("cronkite")
 LONG = 60.0
 #: How long (seconds) an import may take before its function counts as one that can't be run here.
 IMPORT_PATIENCE = 60.0
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The job's function can be run: claim it, and then :meth:`start` it on ``worker``, or :meth:`release` that."""
-
-    worker: Worker
-    job: Job
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The job's function can't be run here."""
-
-    job: Job
-    problem: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A run is over. ``unrecorded`` is how it ended if its process could not write that any more."""
-
-    claim: Claim
-    unrecorded: Outcome | None = None
-
-
-Event = Ready | Refused | Ended
 
 
 @dataclass(eq=False)
@@ -89,23 +57,6 @@ class Worker:
         self.deadline = None if seconds is None else self.since + seconds
 
 
-class Runs(Protocol):
-    """What a node asks of that which runs its jobs."""
-
-    def prepare(self, wanted: int) -> None: ...
-    def has_room(self) -> bool: ...
-    def offer(self, job: Job) -> None: ...
-    def start(self, worker: Worker, claim: Claim) -> None: ...
-    def release(self, worker: Worker) -> None: ...
-    def claims(self) -> list[Claim]: ...
-    def offered(self) -> set[int]: ...
-    def end(self, claim: Claim, status: str, reason: str) -> None: ...
-    def heed_signal(self) -> None: ...
-    def next_deadline(self) -> float | None: ...
-    def wait(self, timeout: float | None, wake: int) -> Iterator[Event]: ...
-    def close(self) -> None: ...
-
-
 @dataclass
 class Pool:
     """Up to ``size`` worker processes, made by fork when they are needed, and kept for the next run.
@@ -116,6 +67,7 @@ class Pool:
 
     size: int
     workers: list[Worker] = field(default_factory=list)
+    _stillborn: list[Ended] = field(default_factory=list)
 
     def prepare(self, wanted: int) -> None:
         """Have as many of ``wanted`` workers idle as the size allows, with as few disconnections as can be."""
@@ -136,18 +88,25 @@ class Pool:
         worker.busy(job=job, seconds=IMPORT_PATIENCE)
         self._send(worker, Resolve(job.function))
 
-    def start(self, worker: Worker, claim: Claim) -> None:
-        """Run ``claim`` on the worker that is ready for it."""
+    def start(self, job: Job, claim: Claim) -> None:
+        """Run ``claim`` on the worker that is ready for the job."""
+        worker = self._ready_for(job)
+        if worker is None:
+            # It died while the job was claimed. The run ends as if it had died a moment later.
+            self._stillborn.append(Ended(claim, Outcome(Log.Status.LOST, reason="its process had died")))
+            return
         worker.busy(claim=claim, seconds=claim.timeout)
         self._send(worker, claim)
 
-    def release(self, worker: Worker) -> None:
-        """Let a worker that was ready be idle again."""
-        worker.busy()
+    def release(self, job: Job) -> None:
+        """Let the worker that was ready for the job be idle again."""
+        if (worker := self._ready_for(job)) is not None:
+            worker.busy()
 
     def claims(self) -> list[Claim]:
         """Return what is running."""
-        return [worker.claim for worker in self.workers if worker.claim is not None]
+        stillborn = [event.claim for event in self._stillborn]
+        return stillborn + [worker.claim for worker in self.workers if worker.claim is not None]
 
     def offered(self) -> set[int]:
         """Return the ids of the jobs that were offered and are not claimed yet."""
@@ -166,8 +125,12 @@ class Pool:
         """Return when (monotonic) :meth:`wait` has to be called at the latest."""
         return min((worker.deadline for worker in self.workers if worker.deadline is not None), default=None)
 
-    def wait(self, timeout: float | None, wake: int) -> Iterator[Event]:
-        """Wait for up to ``timeout`` seconds, or until the descriptor ``wake`` is readable, and return what happened."""
+    def wait(self, timeout: float, wake: int) -> Iterator[Event]:
+        """Wait for up to ``timeout`` seconds, or until ``wake`` is readable or a worker has something to say."""
+        if self._stillborn:
+            yield from self._stillborn
+            self._stillborn.clear()
+            return
         listening: list[Connection | int] = [wake]
         for worker in self.workers:
             listening += [worker.pipe, worker.process.sentinel]
@@ -191,6 +154,9 @@ class Pool:
                 worker.process.join()
             worker.output.close()
         self.workers.clear()
+
+    def _ready_for(self, job: Job) -> Worker | None:
+        return next((worker for worker in self.workers if worker.job is job), None)
 
     def _counting(self) -> int:
         long_ago = time.monotonic() - LONG
@@ -225,7 +191,7 @@ class Pool:
             job = worker.job
             if message.problem is None:
                 worker.deadline = None
-                yield Ready(worker, job)
+                yield Ready(job)
             else:
                 worker.busy()
                 yield Refused(job, message.problem)
@@ -269,72 +235,6 @@ class Pool:
         worker.end = End(status, reason)
         worker.deadline = time.monotonic() + KILL_AFTER
         self._send(worker, worker.end)
-
-
-class Here:
-    """No processes: each run takes place when it is started, in this process, so that a debugger can follow it."""
-
-    def __init__(self) -> None:
-        self._events: deque[Event] = deque()
-        self._is_running = False
-
-    def prepare(self, wanted: int) -> None:
-        """Do nothing: this process is there."""
-
-    def has_room(self) -> bool:
-        return not self._events
-
-    def offer(self, job: Job) -> None:
-        try:
-            functions.resolve(job.function)
-        except FunctionError as error:
-            self._events.append(Refused(job, str(error)))
-        else:
-            self._events.append(Ready(_NOBODY, job))
-
-    def start(self, worker: Worker, claim: Claim) -> None:
-        self._is_running = True
-        try:
-            runner.run_here(claim)
-        except (Exception, SystemExit, RunEnded):  # noqa: BLE001 - it is logged and recorded, and no other job's business
-            logger.debug("%s raised.", claim, exc_info=True)
-        finally:
-            self._is_running = False
-        self._events.append(Ended(claim))
-
-    def release(self, worker: Worker) -> None:
-        """Do nothing: nobody was reserved."""
-
-    def claims(self) -> list[Claim]:
-        """Return nothing: whoever can ask is not running anything. The runner renews by itself."""
-        return []
-
-    def offered(self) -> set[int]:
-        return {event.job.pk for event in self._events if isinstance(event, (Ready, Refused))}
-
-    def end(self, claim: Claim, status: str, reason: str) -> None:
-        """Do nothing: nothing is running."""
-
-    def heed_signal(self) -> None:
-        """End the run at once: nobody could end it later, as this thread is its own."""
-        if self._is_running:
-            self._is_running = False
-            raise RunEnded(Log.Status.INTERRUPTED, "its node was stopped")
-
-    def next_deadline(self) -> float | None:
-        return None
-
-    def wait(self, timeout: float | None, wake: int) -> Iterator[Event]:
-        if not self._events:
-            wait([wake], timeout)
-        while self._events:
-            yield self._events.popleft()
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
-
-
-_NOBODY = Worker(None, None, None)  # type: ignore[arg-type]  # Here has no workers to tell apart
 
 
 def _in_words(exitcode: int | None) -> str:

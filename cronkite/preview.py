@@ -13,10 +13,10 @@ from cronkite.models import Job
 
 def lines() -> Iterator[str]:
     """Yield a line for each job that is due or falls due within the lookahead, and a last one with their number."""
-    count = 0
-    for count, job in enumerate(Job.objects.using(locks.database()).queue(conf.get().lookahead), start=1):
+    jobs = list(Job.objects.using(locks.database()).queue(conf.get().lookahead))
+    for job in jobs:
         yield f"{job.name} ({job.function}): {_verdict(job)}"
-    yield f"{count} due. Nothing was changed." if count else "Nothing is due."
+    yield f"{len(jobs)} due. Nothing was changed." if jobs else "Nothing is due."
 
 
 def _verdict(job: Job) -> str:

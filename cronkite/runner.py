@@ -43,23 +43,22 @@ class Ending:
     error: BaseException | None = None
 
 
-def execute(claim: Claim, guard: AbstractContextManager[None] = nullcontext()) -> Ending:
+def execute(claim: Claim, guard: AbstractContextManager[None] | None = None) -> Ending:
     """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
 
     Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
-    token = current._run.set(CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id))
+    run = CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id)
     try:
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)
-        with guard:
+        with current.entered(run), guard or nullcontext():
             value = calls.call(function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
         ending = Ending(_outcome_of(error), error=error)
     finally:
-        current._run.reset(token)
         if not borrowed:
             close_left_over()
     return ending
@@ -93,7 +92,7 @@ def close_left_over(*, everything: bool = False) -> None:
         if everything or connection.in_atomic_block or databases.has_open_transaction(connection):
             try:
                 connection.close()
-            except Exception:  # noqa: BLE001 - a connection that can't even be closed is dropped all the same
+            except Exception:
                 logger.debug("Connection %s could not be closed.", connection.alias, exc_info=True)
             # The wrapper still believes in the atomic block that nobody will leave. A new one takes its place.
             del connections[connection.alias]

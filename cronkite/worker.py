@@ -37,6 +37,8 @@ logger = logging.getLogger("cronkite")
 
 #: How many runs a worker makes before a new one takes its place: what leaks does not leak for ever.
 RUNS_PER_WORKER = 1000
+#: The main thread and the clerk.
+OWN_THREADS = 2
 #: How long (seconds) a run that was told to end has until its process is killed.
 KILL_AFTER = 5.0
 
@@ -96,7 +98,7 @@ def serve(node: Connection, others: list[Connection], output: BinaryIO) -> None:
             ending = runner.execute(task, clerk)
             runner.close_left_over(everything=True)
         # A thread that the function left behind may hold anything. The process goes, and the thread with it.
-        retires = runs >= RUNS_PER_WORKER or threading.active_count() > 2
+        retires = runs >= RUNS_PER_WORKER or threading.active_count() > OWN_THREADS
         clerk.take((task, ending, retires))
     clerk.join()
     logging.shutdown()

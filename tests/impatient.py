@@ -11,9 +11,9 @@ if __name__ == "__main__":
     django.setup()
     from django.core.management import execute_from_command_line
 
-    from cronkite import node, pool
+    from cronkite import agenda, pool
 
     pool.LONG = 0.5
-    node.POLL = 1.0
+    agenda.POLL = 1.0
     # What falls due later is nothing to a tick, so this is a loop.
     execute_from_command_line([sys.argv[0], "cron", "loop", *sys.argv[2:]])

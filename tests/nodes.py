@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.db import connection
@@ -62,10 +62,8 @@ class Node:
 
     def end(self):
         """End the process and its group, whatever state they are in."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         out, _ = self.process.communicate(timeout=PATIENCE)
         self.output += out or ""
 

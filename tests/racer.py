@@ -1,10 +1,10 @@
 """A node for the races: a process that is ready, and ticks when it is told to.
 
-For each line on its standard input it makes one tick (``manage.py cron``) and answers with a line. Its arguments are those
-of the tick. Before them,
+For each line on its standard input it makes one tick (``manage.py cron``) and answers with a line. Its arguments are
+those of the tick. Before them,
 
-- ``--meet`` has it stop before the first claim of a tick, when it has read what is due and decided: it says so, and goes
-  on at the next line. So all racers claim on what they read before any of them claimed.
+- ``--meet`` has it stop before the first claim of a tick, when it has read what is due and decided: it says so, and
+  goes on at the next line. So all racers claim on what they read before any of them claimed.
 - ``--sabotage`` takes the condition out of the claim, to show that the race can be lost.
 """
 

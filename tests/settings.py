@@ -49,7 +49,9 @@ if "CRONKITE_TEST_DATABASE" in os.environ:
     DATABASES["default"]["NAME"] = os.environ["CRONKITE_TEST_DATABASE"]
 
 CRONKITE_NODE = os.environ.get("CRONKITE_TEST_NODE", "")
-CRONKITE_LOCK_TIMEOUT = float(os.environ["CRONKITE_TEST_LOCK_TIMEOUT"]) if os.environ.get("CRONKITE_TEST_LOCK_TIMEOUT") else None
+CRONKITE_LOCK_TIMEOUT = (
+    float(os.environ["CRONKITE_TEST_LOCK_TIMEOUT"]) if os.environ.get("CRONKITE_TEST_LOCK_TIMEOUT") else None
+)
 if "CRONKITE_TEST_SHUTDOWN_GRACE" in os.environ:
     CRONKITE_SHUTDOWN_GRACE = float(os.environ["CRONKITE_TEST_SHUTDOWN_GRACE"])
 

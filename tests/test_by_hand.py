@@ -107,7 +107,8 @@ def test_a_callers_transaction_stays_the_callers(make_job):
         Group.objects.create(name="the caller's")
         job.run()
         assert connection.in_atomic_block
-    assert Group.objects.exists() and Log.objects.get().status == Status.SUCCEEDED
+    assert Group.objects.exists()
+    assert Log.objects.get().status == Status.SUCCEEDED
 
 
 @pytest.mark.django_db(transaction=True)
@@ -262,7 +263,9 @@ def test_a_tee_keeps_the_beginning_and_the_end_of_endless_output():
     tee.flush()
     assert len(stream.getvalue()) > 3_000_000
     assert sum(map(len, tee.kept)) < 10 * OUTPUT_LIMIT
-    assert tee.text().startswith("the beginning") and tee.text().endswith("the end\n")
-    assert tee.writable() and not tee.isatty()
+    assert tee.text().startswith("the beginning")
+    assert tee.text().endswith("the end\n")
+    assert tee.writable()
+    assert not tee.isatty()
     with pytest.raises(OSError, match="fileno"):
         tee.fileno()

@@ -10,10 +10,10 @@ import threading
 
 import django
 import pytest
-from app import targets
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections
 
+from app import targets
 from cronkite import calls
 
 

@@ -146,7 +146,8 @@ def test_runs_and_missed_slots_are_all_the_slots_there_were(policy, grace, expre
             accounted = decision.slot
         assert pending.last_slot is None or accounted is None or accounted > pending.last_slot
         pending = Pending(decision.next_run, accounted or pending.last_slot)
-    assert len(ran) == len(set(ran)) and ran == sorted(ran)
+    assert len(ran) == len(set(ran))
+    assert ran == sorted(ran)
     assert len(ran) + missed == schedule.count_between(start, pending.next_run) - 1
     if policy is not CatchUp.ALL:
         assert pending.next_run > now

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from conftest import due
-from databases import parse_url
 from django.conf import settings
 from django.db import connection, connections
 from django.db.utils import ConnectionHandler
@@ -16,6 +15,7 @@ from nodes import cron
 from cronkite import clock, locks
 from cronkite.catch_up import Decision
 from cronkite.models import Job, Log
+from databases import parse_url
 
 #: This test process runs on the database's machine or one whose clock is right, to within this.
 RIGHT = timedelta(minutes=5)
@@ -38,9 +38,15 @@ def test_the_zone_of_the_server_changes_nothing(zone, make_job, monkeypatch):
     """Django's own Now() is off by the whole zone here, on MySQL and MariaDB."""
     entry = {**settings.DATABASES["default"], "NAME": connection.settings_dict["NAME"]}
     if connection.vendor == "mysql":
-        entry["OPTIONS"] = {**entry["OPTIONS"], **parse_url(f"mysql:///?time_zone={zone.replace('+', '%2B')}")["OPTIONS"]}
+        entry["OPTIONS"] = {
+            **entry["OPTIONS"],
+            **parse_url(f"mysql:///?time_zone={zone.replace('+', '%2B')}")["OPTIONS"],
+        }
     elif connection.vendor == "postgresql":
-        entry["OPTIONS"] = {**entry["OPTIONS"], **parse_url(f"postgresql:///?time_zone={zone.replace('+', '%2B')}")["OPTIONS"]}
+        entry["OPTIONS"] = {
+            **entry["OPTIONS"],
+            **parse_url(f"postgresql:///?time_zone={zone.replace('+', '%2B')}")["OPTIONS"],
+        }
     elsewhere = ConnectionHandler({"default": entry})["default"]
     monkeypatch.setattr(connections._connections, "default", elsewhere)
     try:

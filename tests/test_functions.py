@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-import app
 import pytest
-from app import targets
 from django.test import override_settings
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import app
+from app import targets
 from cronkite import functions
 from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from uuid import uuid4
 
@@ -52,7 +51,8 @@ def test_a_claim_takes_the_slot_and_the_lock_and_makes_the_log(job):
     log = Log.objects.get()
     assert (log.pk, log.job, log.slot, log.fence, log.node) == (taken.log_id, job, slot, 1, "alpha")
     assert (log.status, log.started_at is not None, log.finished_at) == (Status.RUNNING, True, None)
-    assert str(slot.minute) in str(taken) and "job 'ok'" in str(taken)
+    assert str(slot.minute) in str(taken)
+    assert "job 'ok'" in str(taken)
 
 
 @pytest.mark.django_db
@@ -234,8 +234,8 @@ def test_text_that_the_database_refuses_is_kept_in_ascii(job, monkeypatch):
     monkeypatch.setattr(locks, "_finish", refusing)
     assert locks.finish(taken, Outcome(Status.SUCCEEDED, output="smile \U0001f600"))
     assert Log.objects.get().output.isascii()
+    monkeypatch.setattr(locks, "_finish", lambda *_: (_ for _ in ()).throw(DatabaseError("no")))
     with pytest.raises(DatabaseError):
-        monkeypatch.setattr(locks, "_finish", lambda *_: (_ for _ in ()).throw(DatabaseError("no")))
         locks.finish(taken, Outcome(Status.SUCCEEDED, output="plain"))
 
 
@@ -249,7 +249,8 @@ def test_a_stale_lock_is_taken_over_and_its_run_is_lost(job, lock_timeout):
     make_due_again(job, old)
     make_stale(job)
     new = claim(job, "live node")
-    assert new is not None and new.fence == old.fence + 1
+    assert new is not None
+    assert new.fence == old.fence + 1
     lost = Log.objects.get(pk=old.log_id)
     assert (lost.status, lost.finished_at is not None) == (Status.LOST, True)
     assert "live node took it over" in lost.reason

@@ -26,25 +26,12 @@ def racers(number, *arguments):
     started = []
     try:
         for n in range(number):
-            started.append(Node(*arguments, script="racer.py", name=f"node-{n}", stdin=subprocess.PIPE))
+            node = Node(*arguments, script="racer.py", name=f"node-{n}", stdin=subprocess.PIPE)
+            started.append(node)
         for node in started:
             expect(node, "ready")
 
-        def tell(word):
-            for node in started:
-                node.process.stdin.write(f"{word}\n")
-                node.process.stdin.flush()
-
-        def tick(word):
-            tell(word)
-            if "--meet" in arguments:
-                for node in started:
-                    expect(node, "claims")
-                tell("claim")
-            for node in started:
-                expect(node, f"done {word}")
-
-        yield tick
+        yield lambda word: tick(started, word, meet="--meet" in arguments)
         for node in started:
             node.process.stdin.close()
             node.process.stdin = None
@@ -52,6 +39,23 @@ def racers(number, *arguments):
     finally:
         for node in started:
             node.end()
+
+
+def tick(started, word, *, meet):
+    """Have all racers tick, and claim at the same time; return when they have ended their ticks."""
+    tell(started, word)
+    if meet:
+        for node in started:
+            expect(node, "claims")
+        tell(started, "claim")
+    for node in started:
+        expect(node, f"done {word}")
+
+
+def tell(started, word):
+    for node in started:
+        node.process.stdin.write(f"{word}\n")
+        node.process.stdin.flush()
 
 
 def expect(node, line):
@@ -69,19 +73,19 @@ def slots(rounds):
 
 def race(make_job, evidence, number, rounds, *arguments, jobs=1):
     """Have ``number`` nodes tick at once for each of the slots; return how often each (job, slot) was started."""
-    made = [
-        make_job("app.jobs.note", name=f"job {n}", schedule="0 * * * *", args=[str(evidence)]) for n in range(jobs)
-    ]
-    with racers(number, *arguments) as tick:
+    made = [make_job("app.jobs.note", name=f"job {n}", schedule="0 * * * *", args=[str(evidence)]) for n in range(jobs)]
+    with racers(number, *arguments) as have_all_tick:
         for n, slot in enumerate(slots(rounds)):
             # By hand, so that there is one slot a round: the jobs are due now, and next in the far future.
             for job in made:
                 Job.objects.filter(pk=job.pk).write(
                     next_run=slot,
                     schedule=f"0 {slot.hour} {slot.day} {slot.month} *",
-                    **{"lock": None, "locked_by": "", "locked_at": None},
+                    lock=None,
+                    locked_by="",
+                    locked_at=None,
                 )
-            tick(n)
+            have_all_tick(n)
     return Counter(evidence.starts())
 
 

@@ -41,8 +41,10 @@ def test_a_function_gets_its_arguments_and_its_result_is_kept(make_job):
 def test_a_function_that_raises_is_a_failed_run_with_its_traceback(make_job, workers):
     log = run(make_job, "fail", "no such customer", workers=workers)
     assert log.status == Status.FAILED
-    assert "ValueError: no such customer" in log.exc_info and "in fail" in log.exc_info
-    assert "job 'fail' (app.jobs.fail)" in log.printed and "ValueError: no such customer" in log.printed
+    assert "ValueError: no such customer" in log.exc_info
+    assert "in fail" in log.exc_info
+    assert "job 'fail' (app.jobs.fail)" in log.printed
+    assert "ValueError: no such customer" in log.printed
 
 
 def test_an_exit_that_runs_no_cleanup_costs_only_this_run(make_job):
@@ -186,7 +188,7 @@ def test_a_worker_that_loses_its_node_ends_its_run_and_records_it(make_job, evid
     go = tmp_path / "go"
     job = make_job("app.jobs.note_and_wait", due=0, args=[str(evidence), str(go)])
     with nodes(("cron",), lock_timeout=2) as (node,):
-        until(lambda: evidence.texts())
+        until(evidence.texts)
         os.kill(node.pid, signal.SIGKILL)
         seen = Job.objects.get(pk=job.pk).locked_at
         until(lambda: Job.objects.get(pk=job.pk).locked_at > seen, what="the worker renews the lock by itself")
@@ -259,5 +261,6 @@ def test_a_run_that_loses_its_lock_is_ended_and_touches_nothing(make_job, tmp_pa
 def test_what_databases_refuse_to_hold_keeps_no_lock(make_job):
     log = run(make_job, "awkward")
     assert log.status == Status.SUCCEEDED
-    assert "smile \U0001f600" in log.output and "\x00" not in log.output
+    assert "smile \U0001f600" in log.output
+    assert "\x00" not in log.output
     assert "smile" in log.result

@@ -96,7 +96,20 @@ class Job(models.Model):
 
     #: What a ``save()`` may write.
     DEFINITION: ClassVar[frozenset[str]] = frozenset(
-        "name function args kwargs description schedule timezone enabled catch_up grace timeout declared_as".split()
+        [
+            "name",
+            "function",
+            "args",
+            "kwargs",
+            "description",
+            "schedule",
+            "timezone",
+            "enabled",
+            "catch_up",
+            "grace",
+            "timeout",
+            "declared_as",
+        ]
     )
 
     class Meta:
@@ -119,6 +132,34 @@ class Job(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Write the definition of the job, and plan its next run from the database's now on where that changes it.
+
+        What fell due until then is recorded as missed. Raises :class:`ScheduleError`, or :class:`FunctionError` for a
+        new function that can't be run here, before anything is written.
+        """
+        using = using or router.db_for_write(type(self), instance=self)
+        if self._state.adding:
+            functions.resolve(self.function)
+            edits.plan_new(self, using)
+            super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
+            return
+        columns = self.DEFINITION if update_fields is None else frozenset(update_fields)
+        if kept := columns - self.DEFINITION:
+            raise ValueError(f"A job's {', '.join(sorted(kept))} cannot be saved: django-cronkite keeps it by itself.")
+
+        def write() -> None:
+            super(Job, self).save(using=using, update_fields=columns)
+
+        edits.edit(self, columns, using, write)
+
     @property
     def source(self) -> str:
         """``"code"`` for a job that a module declares, ``"admin"`` for one that was entered by hand."""
@@ -137,7 +178,7 @@ class Job(models.Model):
         return Pending(self.next_run, self.last_slot)
 
     def get_schedule(self) -> schedules.Schedule:
-        """Return the schedule, in the job's time zone or else the project's; raise :class:`ScheduleError` if it is none."""
+        """Return the schedule, in the job's time zone or else the project's; raise :class:`ScheduleError` if none."""
         return schedules.get(self.schedule, self.timezone or settings.TIME_ZONE)
 
     def get_grace(self) -> timedelta | None:
@@ -186,31 +227,3 @@ class Job(models.Model):
         """Validate what a person can get wrong. The columns that nodes keep are only set when the job is saved."""
         kept = {field.name for field in self._meta.concrete_fields} - self.DEFINITION
         super().validate_constraints(exclude=kept | set(exclude or ()))
-
-    def save(
-        self,
-        *,
-        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Iterable[str] | None = None,
-    ) -> None:
-        """Write the definition of the job, and plan its next run from the database's now on where that changes it.
-
-        What fell due until then is recorded as missed. Raises :class:`ScheduleError`, or :class:`FunctionError` for a
-        new function that can't be run here, before anything is written.
-        """
-        using = using or router.db_for_write(type(self), instance=self)
-        if self._state.adding:
-            functions.resolve(self.function)
-            edits.plan_new(self, using)
-            super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
-            return
-        columns = self.DEFINITION if update_fields is None else frozenset(update_fields)
-        if kept := columns - self.DEFINITION:
-            raise ValueError(f"A job's {', '.join(sorted(kept))} cannot be saved: django-cronkite keeps it by itself.")
-
-        def write() -> None:
-            super(Job, self).save(using=using, update_fields=columns)
-
-        edits.edit(self, columns, using, write)

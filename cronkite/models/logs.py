@@ -74,6 +74,10 @@ class Log(models.Model):
         ]
         indexes = [models.Index(fields=["created"], name="cronkite_log_created")]
 
+    def __str__(self) -> str:
+        when = self.slot.strftime("%Y-%m-%d %H:%M:%S UTC") if self.slot else "by hand"
+        return f"{self.job_name}, {when}: {self.get_status_display()}"
+
     @classmethod
     def record_missed(cls, job: Job, decision: Decision, *, node: str, using: str) -> None:
         """Insert the one row that says which slots of ``job`` are missed, and why; nothing if none are."""
@@ -89,7 +93,3 @@ class Log(models.Model):
                 created=clock.Now(),
                 reason=decision.reason,
             )
-
-    def __str__(self) -> str:
-        when = self.slot.strftime("%Y-%m-%d %H:%M:%S UTC") if self.slot else "by hand"
-        return f"{self.job_name}, {when}: {self.get_status_display()}"

@@ -12,7 +12,7 @@ from django.db.models import Q
 from cronkite import clock, conf
 
 if TYPE_CHECKING:
-    from cronkite.models.jobs import Job  # noqa: F401 - for the annotations, which are strings
+    from cronkite.models.jobs import Job
 
 #: Without a lock timeout, a run that has shown no life for so long is taken to be gone: ten renewals.
 STUCK_AFTER = 10 * conf.RENEWAL_INTERVAL_WITHOUT_TIMEOUT
@@ -52,7 +52,9 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def with_now(self) -> JobQuerySet:
         """Give each job the database's clock in its attribute ``now`` (aware, UTC)."""
-        return self.annotate(now=models.ExpressionWrapper(clock.Now(), output_field=models.DateTimeField()))
+        now = models.ExpressionWrapper(clock.Now(), output_field=models.DateTimeField())
+        # By a dict: the type checker takes the name of a keyword for a clash with the attribute that it fills.
+        return self.annotate(now=now)  # type: ignore[no-redef]  # it fills an attribute that the model declares
 
     def update(self, **values: Any) -> int:
         """Update the columns of all jobs in the query.

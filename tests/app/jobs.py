@@ -151,9 +151,7 @@ async def asynchronous(number=1):
     return number + 1
 
 
-async def hang_asynchronously(begun=None):
-    if begun:
-        Path(begun).touch()
+async def hang_asynchronously():
     await asyncio.sleep(3600)
 
 

@@ -1,0 +1,142 @@
+"""What is due for this node, and when does it ask again?"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from datetime import datetime, timedelta
+
+from cronkite import clock, conf, locks
+from cronkite.clock import Reading
+from cronkite.models import Job
+
+logger = logging.getLogger("cronkite")
+
+#: How many due jobs a look brings at most; the next look brings more.
+PAGE = 500
+#: How often (seconds) a loop looks for jobs that are new or were edited, and so how far it looks ahead.
+POLL = 10.0
+#: How long before a slot (seconds) a loop looks for who is due.
+LEAD = 0.1
+#: How long (seconds) a loop leaves a job alone whose function could not be run here, or that is stuck.
+REFUSAL = 60.0
+
+
+class Agenda:
+    """The jobs that a node knows to be due, or to fall due soon, in the order of their slots.
+
+    A tick's agenda ends: it is what was due, or about to be, when the tick began, however much falls due meanwhile. The
+    agenda of a loop (``stays``) goes on.
+    """
+
+    def __init__(self, *, stays: bool = False) -> None:
+        self._stays = stays
+        self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
+        self._jobs: deque[Job] = deque()
+        self._reading: Reading | None = None
+        self._until: datetime | None = None
+        self._is_cut = False
+        self._closed = False
+        self._left_alone: dict[int, float] = {}
+        #: When (monotonic seconds) to look again; ``None``: not planned.
+        self.look_at: float | None = time.monotonic()
+
+    def look(self, offered: set[int]) -> None:
+        """Ask the database what is due, but for the jobs that are ``offered`` already.
+
+        This one query is all of an idle tick. Raises :class:`django.db.DatabaseError`.
+        """
+        self.look_at = None
+        if self._stays:
+            self._forget()
+            if self._reading is None:
+                self._reading = Reading(clock.now(locks.database()))
+        due = Job.objects.using(locks.database()).queue_or_stuck(self._ahead)
+        if self._until is not None and not self._stays:
+            due = due.filter(next_run__lte=self._until)
+        skipped = offered | self._left_alone.keys()
+        jobs = list(due.exclude(pk__in=skipped)[:PAGE] if skipped else due[:PAGE])
+        if jobs:
+            self._reading = Reading(jobs[0].now)
+            self._until = self._until or jobs[0].now + self._ahead
+        self._jobs = deque(job for job in jobs if not self._is_stuck(job))
+        self._is_cut = len(jobs) == PAGE
+        if self._stays and self._reading is not None:
+            # In step with the database's clock, so that a job of the full minute is seen on the minute.
+            self.look_within(POLL - self._reading.now().timestamp() % POLL)
+
+    def look_within(self, seconds: float) -> None:
+        """Plan to look again in so many seconds at the latest."""
+        if not self._closed:
+            at = time.monotonic() + max(0.0, seconds)
+            self.look_at = at if self.look_at is None else min(self.look_at, at)
+
+    def look_for(self, slot: datetime) -> None:
+        """Plan to look who is due at ``slot``, if this agenda goes so far."""
+        if self._stays:
+            self.look_within((slot - self.now()).total_seconds() - LEAD)
+        elif self._until is not None and slot <= self._until:
+            self.look_within(0)
+
+    def now(self) -> datetime:
+        """Return the database's now, as far as it is known here since the last look."""
+        assert self._reading is not None, "nobody has looked yet"
+        return self._reading.now()
+
+    def waiting(self) -> int:
+        """Return how many jobs wait whose slot has come."""
+        if not self._jobs:
+            return 0
+        now = self.now()
+        return sum(_slot(job) <= now for job in self._jobs)
+
+    def take(self) -> Job:
+        """Return the job whose slot came first, and strike it off."""
+        job = self._jobs.popleft()
+        if not self._jobs and self._is_cut:
+            self._is_cut = False
+            self.look_within(0)
+        return job
+
+    def next_at(self) -> float | None:
+        """Return when (monotonic seconds) the next slot comes, or ``None`` if none is known."""
+        if not self._jobs:
+            return None
+        return time.monotonic() + (_slot(self._jobs[0]) - self.now()).total_seconds()
+
+    def leave_alone(self, job: Job) -> None:
+        """Skip the job for the rest of the tick, or in a loop for a while."""
+        self._left_alone[job.pk] = time.monotonic()
+
+    def close(self) -> None:
+        """Strike everything off, and never look again."""
+        self._closed = True
+        self._jobs.clear()
+        self.look_at = None
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing is known to come, nor will be asked for."""
+        return not self._jobs and self.look_at is None
+
+    def _forget(self) -> None:
+        long_ago = time.monotonic() - REFUSAL
+        self._left_alone = {pk: since for pk, since in self._left_alone.items() if since > long_ago}
+
+    def _is_stuck(self, job: Job) -> bool:
+        """Warn of a job that nobody will run until a person unlocks it."""
+        if job.lock is None or conf.get().lock_timeout is not None:
+            return False
+        logger.warning(
+            "Job %r is stuck: locked by %s, last seen alive at %s. If its run is gone, unlock the job in the admin.",
+            job.name,
+            job.locked_by,
+            f"{job.locked_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+        self.leave_alone(job)
+        return True
+
+
+def _slot(job: Job) -> datetime:
+    assert job.next_run is not None
+    return job.next_run

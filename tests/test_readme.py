@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand
 from django.db.models import NOT_PROVIDED
 
 import cronkite
-from cronkite import catch_up, checks, conf, expressions, node, outcomes, pool, runner
+from cronkite import agenda, catch_up, checks, conf, expressions, node, outcomes, pool, runner
 from cronkite.management.commands import cron
 from cronkite.models import Job, Log
 
@@ -227,7 +227,7 @@ def test_the_calls_exist():
         f"no more than the newest {catch_up.ALL_CAP}, though",
         f"``none`` takes {catch_up.NONE_GRACE.total_seconds():.0f} seconds",
         f"but {catch_up.NONE_GRACE.total_seconds():.0f} where ``catch_up`` is ``none``",
-        f"new and edited jobs every {node.POLL:.0f} seconds",
+        f"new and edited jobs every {agenda.POLL:.0f} seconds",
         f"a tick gives up after {node.OUTAGE_PATIENCE:.0f} seconds",
         f"has not ended {pool.KILL_AFTER:.0f} seconds later",
         f"than the grace and {pool.KILL_AFTER:.0f} seconds",

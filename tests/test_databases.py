@@ -110,6 +110,7 @@ def test_server_urls_are_taken_apart(scheme):
 def test_mysql_and_mariadb_store_every_character():
     assert parse_url("mysql://u@h/n")["OPTIONS"] == {"charset": "utf8mb4"}
     assert parse_url("mariadb://u@h/n")["OPTIONS"] == {"charset": "utf8mb4"}
+    assert parse_url("mariadb://u@h/n")["TEST"]["CHARSET"] == "utf8mb4"
 
 
 def test_a_refused_url_does_not_show_its_password():

@@ -45,6 +45,9 @@ def parse_url(url: str) -> dict[str, Any]:
     if parts.scheme != "postgresql":
         options.setdefault("charset", "utf8mb4")
     name = unquote(parts.path.removeprefix("/")) or "cronkite"
+    test = {"NAME": f"test_{name}"}
+    if parts.scheme != "postgresql":
+        test["CHARSET"] = "utf8mb4"  # the server's default may be latin1
     return {
         "ENGINE": ENGINES[parts.scheme],
         "NAME": name,
@@ -53,7 +56,7 @@ def parse_url(url: str) -> dict[str, Any]:
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
         "OPTIONS": options,
-        "TEST": {"NAME": f"test_{name}"},
+        "TEST": test,
     }
 
 

@@ -15,6 +15,7 @@ FLAGS = [
     "--skip-log-bin",
     "--max-connections=400",
     "--default-time-zone=+05:00",
+    "--character-set-server=utf8mb4",  # MariaDB's own default was latin1 up to 11.5
     # Both are relative to the data folder: a socket's path must be short, and the temporary folder's need not be.
     "--socket=mysqld.sock",
     "--pid-file=mysqld.pid",

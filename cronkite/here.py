@@ -21,11 +21,20 @@ logger = logging.getLogger("cronkite")
 
 
 class Here:
-    """Runs each job when it is started; see :class:`cronkite.runs.Runs` for the methods."""
+    """Runs each job when it is started; see :class:`cronkite.runs.Runs` for the methods.
+
+    As a context manager, it marks the time in which the function may be interrupted.
+    """
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
-        self._is_running = False
+        self._interruptible = False
+
+    def __enter__(self) -> None:
+        self._interruptible = True
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._interruptible = False
 
     def prepare(self, wanted: int) -> None:
         """Do nothing: this process is there."""
@@ -45,13 +54,10 @@ class Here:
 
     def start(self, job: Job, claim: Claim) -> None:
         """Run the claim; return when it has ended."""
-        self._is_running = True
         try:
-            runner.run_here(claim)
+            runner.run_here(claim, guard=self)
         except (Exception, KeyboardInterrupt, SystemExit, RunEnded):
             logger.debug("%s raised.", claim, exc_info=True)
-        finally:
-            self._is_running = False
         self._events.append(Ended(claim))
 
     def release(self, job: Job) -> None:
@@ -70,8 +76,8 @@ class Here:
 
     def heed_signal(self) -> None:
         """End the run at once: nobody could end it later, as there is only this thread."""
-        if self._is_running:
-            self._is_running = False
+        if self._interruptible:
+            self._interruptible = False
             raise RunEnded(Log.Status.INTERRUPTED, "its node was stopped")
 
     def next_deadline(self) -> float | None:

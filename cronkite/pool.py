@@ -198,7 +198,8 @@ class Pool:
         elif isinstance(message, Recorded) and worker.claim is not None:
             claim = worker.claim
             worker.busy()
-            if message.retires:
+            # The pool may have grown beyond its size while this run was a long one.
+            if message.retires or self._counting() > self.size:
                 self._discard(worker)
             yield Ended(claim)
         else:

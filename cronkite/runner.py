@@ -29,9 +29,9 @@ logger = logging.getLogger("cronkite")
 #: For how long (seconds) the end of a run is tried to be written while the database is away, and how often.
 RECORD_PATIENCE = 3600.0
 RECORD_PAUSE = 1.0
-#: How often a run by hand tries to get its lock when the database sends it away, and with what pause (seconds).
+#: Pause (seconds) after another transaction came first, and how often a run by hand tries to get its lock so.
+CONFLICT_PAUSE = 0.1
 CLAIM_ATTEMPTS = 20
-CLAIM_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,9 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             connection = connections[locks.database()]
             if connection.in_atomic_block:
                 raise
+            if databases.is_conflict(error):
+                pause(CONFLICT_PAUSE)
+                continue
             connection.close()
             if time.monotonic() > deadline:
                 logger.critical("%s: %s, which could not be written. %s", claim, outcome.status, error)
@@ -134,14 +137,14 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             return kept
 
 
-def run_here(claim: Claim) -> Any:
-    """Run ``claim`` in this process; return the function's result, or raise what it raised.
+def run_here(claim: Claim, guard: AbstractContextManager[None] | None = None) -> Any:
+    """Run ``claim`` in this process, its function within ``guard``; return its result, or raise what it raised.
 
     The lock is renewed meanwhile. What it writes to stdout and stderr is shown and kept, in the main thread: elsewhere
     it could not be told from what other threads write. No timeout is enforced.
     """
     with _renewed(claim), _shown_and_kept() as written:
-        ending = execute(claim)
+        ending = execute(claim, guard)
     record(claim, replace(ending.outcome, output=written()))
     announce(claim, ending)
     if ending.error is not None:
@@ -162,7 +165,7 @@ def _claim_by_hand(job: Job) -> Claim:
         except locks.Contention:
             if attempt == CLAIM_ATTEMPTS or _in_transaction():
                 raise
-            time.sleep(CLAIM_PAUSE)
+            time.sleep(CONFLICT_PAUSE)
         except locks.OutcomeUnknown as doubt:
             if locks.settle(doubt.claim):
                 return doubt.claim

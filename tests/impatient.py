@@ -1,4 +1,7 @@
-"""A node for which a run is a long one after half a second, so that a test need not wait for a minute."""
+"""A node for which a run is a long one after half a second, and an import one that hangs after a second.
+
+So a test need not wait for a minute.
+"""
 
 import sys
 
@@ -14,6 +17,7 @@ if __name__ == "__main__":
     from cronkite import agenda, pool
 
     pool.LONG = 0.5
+    pool.IMPORT_PATIENCE = 1.0
     agenda.POLL = 1.0
     # What falls due later is nothing to a tick, so this is a loop.
     execute_from_command_line([sys.argv[0], "cron", "loop", *sys.argv[2:]])

@@ -168,7 +168,7 @@ def test_a_renewal_that_fails_is_tried_again(make_job, tmp_path, lock_timeout, c
 
 @pytest.mark.django_db(transaction=True)
 def test_a_conflict_over_the_lock_is_tried_again(make_job, monkeypatch):
-    monkeypatch.setattr(runner, "CLAIM_PAUSE", 0.0)
+    monkeypatch.setattr(runner, "CONFLICT_PAUSE", 0.0)
     claim, conflicts = locks.claim_by_hand, [1, 2]
 
     def conflicting(*arguments):

@@ -220,6 +220,13 @@ def test_enabling_in_bulk_plans_as_a_save_does():
     assert job.next_run is not None
 
 
+def test_a_bulk_update_that_could_not_plan_is_refused():
+    job = new_job()
+    job.schedule = "0 4 * * *"
+    with pytest.raises(TypeError, match="schedule can't be set by an expression"):
+        Job.objects.bulk_update([job], ["schedule"])
+
+
 def test_other_columns_are_updated_in_bulk_by_one_statement(django_assert_num_queries):
     new_job()
     with django_assert_num_queries(1):

@@ -16,8 +16,8 @@ from django.db import OperationalError, ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, nodes, until
 
-from cronkite import agenda, clock, locks, node
-from cronkite.catch_up import ALL_CAP
+from cronkite import agenda, clock, locks, node, pool
+from cronkite.catch_up import ALL_CAP, Decision
 from cronkite.models import Job, Log
 
 Status = Log.Status
@@ -332,6 +332,35 @@ def test_runs_that_take_long_make_room_for_others(make_job, tmp_path, evidence, 
         assert each.wait() == 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_hangs_delays_no_other_job(make_job, evidence):
+    """Promise P4: the function is resolved in a worker, and not in the node."""
+    make_job("app.hanging.anything", due=3600)
+    make_job("app.jobs.note", due=0, args=[str(evidence)])
+    with nodes(("cron", "--workers", "1"), script="impatient.py") as (each,):
+        until(evidence.starts)
+        each.signal(signal.SIGTERM)
+        assert each.wait() == 0
+    assert "app.hanging.anything cannot be imported here: its process was killed by SIGKILL" in each.output
+    assert not Log.objects.exclude(status=Status.SUCCEEDED).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_whose_worker_has_died_meanwhile_is_lost_at_once(make_job):
+    workers = pool.Pool(1)
+    job = make_job(due=0)
+    read = Job.objects.queue().get()
+    claim = locks.claim(read, Decision(read.next_run, 0, None, read.next_run + timedelta(days=1)), "node")
+    try:
+        workers.start(job, claim)
+        (event,) = workers.wait(0, 0)
+    finally:
+        workers.close()
+    assert event.claim is claim
+    assert (event.unrecorded.status, event.unrecorded.reason) == (Status.LOST, "its process had died")
+    assert workers.claims() == []
+
+
 # The database goes away.
 
 
@@ -447,6 +476,22 @@ def test_the_end_of_a_run_is_written_when_the_database_is_back(make_job, monkeyp
     node.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 1}
     assert "can't be written yet" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_conflict_at_the_end_of_a_run_is_tried_again_without_a_word(make_job, monkeypatch, caplog):
+    make_job(due=0)
+    finish, errors = locks.finish, [OperationalError(1213, "Deadlock found")]
+
+    def conflicting(*arguments):
+        if errors:
+            raise errors.pop()
+        return finish(*arguments)
+
+    monkeypatch.setattr(locks, "finish", conflicting)
+    node.tick(workers=0)
+    assert statuses() == {Status.SUCCEEDED: 1}
+    assert not caplog.records
 
 
 @pytest.mark.django_db(transaction=True)

@@ -62,8 +62,13 @@ class JobQuerySet(models.QuerySet["Job"]):
         Where ``schedule``, ``timezone`` or ``enabled`` is among them, each job is saved by itself, so that its next
         run follows and what fell due until now is accounted for.
         """
-        if not any(column in values for column in RHYTHM):
+        rhythm = [column for column in RHYTHM if column in values]
+        if not rhythm:
             return super().update(**values)
+        if any(hasattr(values[column], "resolve_expression") for column in rhythm):
+            raise TypeError(
+                f"A job's {' and '.join(rhythm)} can't be set by an expression or bulk_update(): save() it."
+            )
         with transaction.atomic(using=self.db):
             jobs = list(self)
             for job in jobs:

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
 from cronkite import clock
-from cronkite.models import Job
+from cronkite.models import Job, Log
 
 # A busy machine is slow, not wrong; and the examples are the same in each run, so that a failure is found again.
 hypothesis_settings.register_profile("cronkite", deadline=None, derandomize=True)
@@ -99,6 +100,26 @@ def lock_timeout():
     yield set_timeout
     for context in reversed(contexts):
         context.disable()
+
+
+@pytest.fixture
+def without_constraints(db):
+    """Drop the constraints that P1 rests on, and put them back."""
+    every = list(Log._meta.constraints)
+    dropped = [constraint for constraint in every if constraint.name.startswith("cronkite_log_one_per")]
+    assert len(dropped) == 2
+    for constraint in dropped:
+        # The model has to forget it first: SQLite makes the table anew from the model.
+        Log._meta.constraints.remove(constraint)
+        with connection.schema_editor() as editor:
+            editor.remove_constraint(Log, constraint)
+    yield
+    Log.objects.all().delete()
+    for constraint in dropped:
+        Log._meta.constraints.append(constraint)
+        with connection.schema_editor() as editor:
+            editor.add_constraint(Log, constraint)
+    Log._meta.constraints[:] = every
 
 
 def pytest_report_header():

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from django.db import connection
 from nodes import PATIENCE, Node, nodes, until
 
 from cronkite import clock
@@ -103,26 +102,6 @@ def test_many_nodes_share_many_jobs_and_run_none_twice(make_job, evidence):
     assert set(starts.values()) == {1}
     assert len(starts) == 60
     assert len(set(Log.objects.values_list("node", flat=True))) > 1, "one node did it all: that was no race"
-
-
-@pytest.fixture
-def without_constraints(db):
-    """Drop the constraints that P1 rests on, and put them back."""
-    every = list(Log._meta.constraints)
-    dropped = [constraint for constraint in every if constraint.name.startswith("cronkite_log_one_per")]
-    assert len(dropped) == 2
-    for constraint in dropped:
-        # The model has to forget it first: SQLite makes the table anew from the model.
-        Log._meta.constraints.remove(constraint)
-        with connection.schema_editor() as editor:
-            editor.remove_constraint(Log, constraint)
-    yield
-    Log.objects.all().delete()
-    for constraint in dropped:
-        Log._meta.constraints.append(constraint)
-        with connection.schema_editor() as editor:
-            editor.add_constraint(Log, constraint)
-    Log._meta.constraints[:] = every
 
 
 @pytest.mark.parametrize("number", [2, 8])

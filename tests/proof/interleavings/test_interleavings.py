@@ -10,7 +10,7 @@ import os
 from datetime import timedelta
 
 import pytest
-from explorer import expected, explore
+from proof.interleavings.explorer import expected, explore
 
 from cronkite import catch_up, clock, locks
 from cronkite.catch_up import CatchUp

@@ -1,0 +1,1 @@
+"""Every order in which the statements of several nodes can meet."""

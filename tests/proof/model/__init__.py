@@ -1,0 +1,1 @@
+"""Random histories, held against the promises written down in plain Python."""

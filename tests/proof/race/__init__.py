@@ -1,0 +1,1 @@
+"""Storms: many real nodes over many slots, and what goes wrong in production injected into them."""

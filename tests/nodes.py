@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from django.db import connection
@@ -18,9 +18,22 @@ PATIENCE = 60
 
 
 class Node:
-    """A node's process. It is ended when the test is over, with all the workers it made."""
+    """A node's process. It is ended when the test is over, with all the workers it made.
 
-    def __init__(self, *arguments, script="manage.py", name="node", lock_timeout=None, stdin=None, **environment):
+    What it says goes into the file ``log``, if that is given: a pipe that nobody reads would stop it before long.
+    """
+
+    def __init__(
+        self,
+        *arguments,
+        script="manage.py",
+        name="node",
+        lock_timeout=None,
+        stdin=None,
+        log=None,
+        pass_fds=(),
+        **environment,
+    ):
         environment = {
             **os.environ,
             "CRONKITE_TEST_DATABASE": str(connection.settings_dict["NAME"]),
@@ -30,17 +43,20 @@ class Node:
             **environment,
         }
         self.name = name
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / script), *arguments],
-            cwd=HERE,
-            env=environment,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # A process group of its own: whatever it starts can be ended with it.
-            start_new_session=True,
-        )
+        self.log = log
+        with ExitStack() as stack:
+            self.process = subprocess.Popen(
+                [sys.executable, str(HERE / script), *arguments],
+                cwd=HERE,
+                env=environment,
+                stdin=stdin,
+                stdout=stack.enter_context(log.open("ab")) if log else subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                pass_fds=pass_fds,
+                # A process group of its own: whatever it starts can be ended with it.
+                start_new_session=True,
+            )
         self.output = ""
 
     @property
@@ -57,7 +73,7 @@ class Node:
         except subprocess.TimeoutExpired:
             self.end()
             raise AssertionError(f"{self.name} did not end in {patience} s. It said:\n{self.output}") from None
-        self.output += out
+        self._keep(out)
         return self.process.returncode
 
     def end(self):
@@ -65,7 +81,10 @@ class Node:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         out, _ = self.process.communicate(timeout=PATIENCE)
-        self.output += out or ""
+        self._keep(out)
+
+    def _keep(self, out):
+        self.output = self.log.read_text(errors="replace") if self.log else self.output + (out or "")
 
 
 @contextmanager

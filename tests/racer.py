@@ -1,23 +1,12 @@
 """A node for the races: a process that is ready, and ticks when it is told to.
 
 For each line on its standard input it makes one tick (``manage.py cron``) and answers with a line. Its arguments are
-those of the tick. Before them,
-
-- ``--meet`` has it stop before the first claim of a tick, when it has read what is due and decided: it says so, and
-  goes on at the next line. So all racers claim on what they read before any of them claimed.
-- ``--sabotage`` takes the condition out of the claim, to show that the race can be lost.
+those of the tick. Before them, ``--meet`` has it stop before the first claim of a tick, when it has read what is due
+and decided: it says so, and goes on at the next line. So all racers claim on what they read before any of them claimed.
 """
 
 import os
 import sys
-
-
-def sabotage():
-    """Let a claim take whatever it has read, as code would that reads, decides and then saves."""
-    from cronkite import locks
-    from cronkite.models import Job
-
-    locks._claimable = lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
 
 
 def meet():
@@ -47,10 +36,9 @@ def main(arguments):
     from django.db import connection
 
     django.setup()
-    for option, effect in (("--meet", meet), ("--sabotage", sabotage)):
-        if option in arguments:
-            effect()
-    arguments = [argument for argument in arguments if argument not in ("--meet", "--sabotage")]
+    if "--meet" in arguments:
+        meet()
+        arguments.remove("--meet")
     # The first tick must not be the one that connects.
     connection.ensure_connection()
     print("ready", flush=True)

@@ -1,0 +1,89 @@
+"""What a node can be made to do wrong, so that a test which passes without it is known to be able to fail.
+
+``CRONKITE_TEST_SABOTAGE`` is a list, with spaces between: the name of a function below, and after a ``=`` its argument.
+"""
+
+import os
+import random
+import signal
+
+
+def install():
+    """Break what the environment says."""
+    for word in os.environ.get("CRONKITE_TEST_SABOTAGE", "").split():
+        name, _, argument = word.partition("=")
+        SABOTAGES[name](*([argument] if argument else []))
+
+
+def blind_claim():
+    """Let a claim take whatever it has read, as code would that reads, decides and then saves."""
+    from cronkite import locks
+    from cronkite.models import Job
+
+    locks._claimable = lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
+
+
+def blind_finish():
+    """Let the end of a run free the job's lock, whoever holds it by now."""
+    from cronkite import locks
+    from cronkite.models import Job
+
+    locks._held = lambda claim: Job.objects.filter(pk=claim.job_id)
+
+
+def silent_pass_over():
+    """Let a node move past missed slots without a word in the log."""
+    from cronkite.models import Log
+
+    Log.record_missed = classmethod(lambda cls, *args, **kwargs: None)
+
+
+def deaf_renewal():
+    """Let a renewal never find out that its lock is gone."""
+    from cronkite import locks
+
+    renew = locks.renew
+    locks.renew = lambda claims: renew(claims) and []
+
+
+#: The steps of a claim and of an end, and how to stand between two of them: (module attribute, before or after).
+STEPS = {
+    "before-claim": ("claim", "before"),  # read and decided; nothing is sent yet
+    "before-insert": ("_record", "before"),  # the UPDATE has been answered
+    "before-commit": ("_record", "after"),  # the INSERT has been answered
+    "before-start": ("claim", "after"),  # committed, and the function not called yet
+    "before-finish": ("_finish", "before"),  # the function has returned
+    "after-finish": ("_finish", "after"),  # recorded, and nobody told
+}
+
+
+def die(how):
+    """Let the process be killed at a step (``before-insert:0.05``: in one of 20 times that it comes by)."""
+    from cronkite import locks
+
+    step, _, chance = how.partition(":")
+    attribute, side = STEPS[step]
+    function = getattr(locks, attribute)
+
+    def perhaps():
+        if random.random() < float(chance or 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def deadly(*args, **kwargs):
+        if side == "before":
+            perhaps()
+        result = function(*args, **kwargs)
+        if side == "after" and result:
+            perhaps()
+        return result
+
+    setattr(locks, attribute, deadly)
+
+
+SABOTAGES = {
+    "blind-claim": blind_claim,
+    "blind-finish": blind_finish,
+    "silent-pass-over": silent_pass_over,
+    "deaf-renewal": deaf_renewal,
+    "die": die,
+}

@@ -1,0 +1,152 @@
+"""The nodes of a storm, kept alive: one that was killed comes back under its name, as a service manager would have it."""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nodes import PATIENCE, Node
+
+#: How a node may end in a storm: by itself, and killed by whoever is at it.
+WELL, KILLED = 0, -signal.SIGKILL
+#: Seconds for 32 interpreters to start on a busy machine.
+START_PATIENCE = 180
+
+
+class Fleet:
+    """``number`` nodes named node-1, node-2, and so on.
+
+    ``arguments`` are those of ``manage.py``; ``options`` are those of :class:`nodes.Node`, or a function that returns
+    them for the node of a number.
+    """
+
+    def __init__(self, folder: Path, number: int, *arguments: str, options: dict | Callable[[int], dict] | None = None):
+        self.folder = folder
+        self.number = number
+        self.arguments = arguments
+        self.options = options if callable(options) else lambda n: options or {}
+        self.nodes: dict[int, Node] = {}
+        self.gone: list[Node] = []
+        self.started = 0
+        self.kills = 0
+
+    def release(self) -> None:
+        """Start all nodes, wait until each has everything imported, and let all go at once."""
+        here_reader, here = os.pipe()
+        gate, gate_writer = os.pipe()
+        try:
+            for n in range(1, self.number + 1):
+                self._start(n, pass_fds=(here, gate), CRONKITE_TEST_BARRIER=f"{here},{gate}")
+            arrived, deadline = 0, time.monotonic() + START_PATIENCE
+            while arrived < self.number:
+                ready, _, _ = select.select([here_reader], [], [], 1)
+                arrived += len(os.read(here_reader, self.number)) if ready else 0
+                self._check()
+                assert time.monotonic() < deadline, f"{arrived} of {self.number} nodes have started"
+        finally:
+            for descriptor in (here_reader, here, gate, gate_writer):
+                os.close(descriptor)
+
+    def _start(self, n: int, **more) -> None:
+        options = {**self.options(n), **more}
+        name = f"node-{n}"
+        self.nodes[n] = Node(*self.arguments, **{"name": name, "log": self.folder / f"{name}.log", **options})
+        self.started += 1
+
+    def tend(self) -> None:
+        """Start again whatever was killed. Fails if a node has ended in another way."""
+        self._check()
+        for n, node in list(self.nodes.items()):
+            if node.process.returncode == KILLED:
+                self.kills += 1
+                self.gone.append(node)
+                self._start(n)
+
+    def _check(self) -> None:
+        for node in self.nodes.values():
+            code = node.process.poll()
+            if code not in (None, WELL, KILLED):
+                node.wait()
+                raise AssertionError(f"{node.name} ended with {code}. It said:\n{node.output[-4000:]}")
+
+    def wait(self) -> None:
+        """Wait until all nodes have ended, as ticks do. Fails if one ended otherwise than well or killed."""
+        deadline = time.monotonic() + START_PATIENCE
+        while any(node.process.poll() is None for node in self.nodes.values()):
+            assert time.monotonic() < deadline, f"{self.running()} still run"
+            self._check()
+            time.sleep(0.02)
+        self._check()
+        self.kills += sum(node.process.returncode == KILLED for node in self.nodes.values())
+
+    def running(self) -> list[str]:
+        """Return the names of the nodes that have not ended."""
+        return [node.name for node in self.nodes.values() if node.process.poll() is None]
+
+    def stop(self) -> None:
+        """Tell all nodes to stop, and wait until they have."""
+        for node in self.nodes.values():
+            with suppress(ProcessLookupError):
+                node.process.terminate()
+        self.wait()
+
+    def kill_one(self, dice: random.Random, *, workers: bool) -> None:
+        """Kill a node at this moment, whatever it does; its ``workers`` with it, or leave them to themselves."""
+        node = dice.choice([node for node in self.nodes.values() if node.process.poll() is None])
+        with suppress(ProcessLookupError):
+            if workers:
+                os.killpg(node.pid, signal.SIGKILL)
+            else:
+                os.kill(node.pid, signal.SIGKILL)
+        node.process.wait(PATIENCE)
+
+    def kill_worker(self, dice: random.Random) -> None:
+        """Kill a worker of some node, if there is one at this moment."""
+        workers = [pid for node in self.nodes.values() for pid in children(node.pid)]
+        if workers:
+            with suppress(ProcessLookupError):
+                os.kill(dice.choice(workers), signal.SIGKILL)
+                self.kills += 1
+
+    def orphans(self) -> bool:
+        """Tell whether workers of killed nodes still finish their runs."""
+        return any(group_lives(node.pid) for node in self.gone)
+
+    def end(self) -> None:
+        """End whatever is left."""
+        for node in [*self.nodes.values(), *self.gone]:
+            node.end()
+
+
+@contextmanager
+def fleet(*args, **kwargs) -> Iterator[Fleet]:
+    """Have a fleet during the block: released at its beginning, ended at its end."""
+    nodes = Fleet(*args, **kwargs)
+    try:
+        nodes.release()
+        yield nodes
+    finally:
+        nodes.end()
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that ``pid`` has started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def group_lives(leader: int) -> bool:
+    """Tell whether a process of the group that ``leader`` began is left."""
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    return True

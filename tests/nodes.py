@@ -12,6 +12,8 @@ from pathlib import Path
 
 from django.db import connection
 
+from databases.processes import die_with_parent
+
 HERE = Path(__file__).parent
 #: Seconds until a wait is given up: far more than a busy machine needs, so that only a hang reaches it.
 PATIENCE = 60
@@ -56,6 +58,8 @@ class Node:
                 pass_fds=pass_fds,
                 # A process group of its own: whatever it starts can be ended with it.
                 start_new_session=True,
+                # Also if the tests are killed, or a test hangs for so long that they end themselves.
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
         self.output = ""
 

@@ -23,6 +23,15 @@ def blind_claim():
     locks._claimable = lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
 
 
+def blind_queue():
+    """Let a node take jobs for due while a run of theirs is going on."""
+    from django.db.models import Q
+
+    from cronkite.models import queries
+
+    queries.is_free = lambda lock_timeout: Q(pk__isnull=False)
+
+
 def blind_finish():
     """Let the end of a run free the job's lock, whoever holds it by now."""
     from cronkite import locks
@@ -82,6 +91,7 @@ def die(how):
 
 SABOTAGES = {
     "blind-claim": blind_claim,
+    "blind-queue": blind_queue,
     "blind-finish": blind_finish,
     "silent-pass-over": silent_pass_over,
     "deaf-renewal": deaf_renewal,

@@ -14,7 +14,7 @@ def run(evidence, seconds=0):
     """Write that a run begins, take so many seconds, and write that it ends. Each line is one write()."""
     note = "{job} {slot} {fence} {node} {pid} {{}} {{:.6f}}\n".format(**_who())
     _write(evidence, note.format("begin", time.monotonic()))
-    if seconds:
+    if seconds and "CRONKITE_TEST_HURRY" not in os.environ:
         time.sleep(seconds)
     _write(evidence, note.format("end", time.monotonic()))
 

@@ -104,7 +104,7 @@ def running(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the tests; the server has to outlive them
-            preexec_fn=_die_with_parent(stop),
+            preexec_fn=die_with_parent(stop),
             **(account.options() if account else {}),
         )
     try:
@@ -134,8 +134,8 @@ def accepts_connections(port: int) -> bool:
     return True
 
 
-def _die_with_parent(stop: signal.Signals) -> Callable[[], None] | None:
-    """Have Linux stop the server even if this process is killed in a way that leaves it no time to clean up."""
+def die_with_parent(stop: signal.Signals) -> Callable[[], None] | None:
+    """Have Linux stop a child even if this process is killed in a way that leaves it no time to clean up."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up before the fork: the child should do as little as possible

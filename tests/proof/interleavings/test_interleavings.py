@@ -10,12 +10,12 @@ import os
 from datetime import timedelta
 
 import pytest
-from proof.interleavings.explorer import expected, explore
 
 from cronkite import catch_up, clock, locks
 from cronkite.catch_up import CatchUp
 from cronkite.models import Job, Log
 from cronkite.outcomes import Outcome
+from proof.interleavings.explorer import expected, explore
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Status = Log.Status

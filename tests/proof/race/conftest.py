@@ -8,5 +8,5 @@ from proof.race.storm import Storm
 
 
 @pytest.fixture
-def storm(transactional_db, tmp_path, tally):
+def storm(db, tmp_path, tally):
     return Storm(tmp_path, tally)

@@ -1,4 +1,4 @@
-"""The nodes of a storm, kept alive: one that was killed comes back under its name, as a service manager would have it."""
+"""The nodes of a storm, kept alive: one that was killed comes back under its name, as with a service manager."""
 
 from __future__ import annotations
 

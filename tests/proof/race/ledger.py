@@ -6,9 +6,9 @@ The evidence is a file that the runs append to. It is not cronkite's, and neithe
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 
 from cronkite.models import Job, Log
@@ -58,11 +58,16 @@ class Verdict:
     duplicates: int = 0
     unaccounted: int = 0
     takeovers: int = 0
+    overlaps: int = 0
     winners: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     def fault(self, words: str) -> None:
         self.faults.append(words)
+
+    def __str__(self) -> str:
+        words = f"{self.slots} slots run, {self.missed} missed, {self.takeovers} taken over"
+        return f"{words}, {len(self.winners)} nodes, {len(self.faults)} faults"
 
 
 def audit(jobs: list[Job], evidence: Path, until: datetime) -> Verdict:
@@ -118,7 +123,7 @@ def _recorded(found: list[Run], logs: list[Log], verdict: Verdict) -> None:
     for key, log in claims.items():
         if log.status == Status.SUCCEEDED and key not in ran:
             verdict.fault(f"succeeded without having run: {log}, fence {log.fence}")
-        if log.status == Status.LOST and "took it over" in log.reason or "lock was lost" in log.reason:
+        if log.status == Status.LOST and ("took it over" in log.reason or "lock was lost" in log.reason):
             verdict.takeovers += 1
 
 
@@ -143,13 +148,12 @@ def _nothing_vanished(first: Job, now: Job, logs: list[Log], until: datetime, ve
 def _no_overlap(found: list[Run], logs: list[Log], verdict: Verdict) -> None:
     """P3: two runs of a job are at work at a time only if the first had lost its lock."""
     lost = {log.fence for log in logs if log.status == Status.LOST}
-    for run, following in _pairs(sorted(found, key=lambda run: run.began)):
-        if run.ended is not None and run.ended > following.began and run.fence not in lost:
-            verdict.fault(f"{following} began before the end of {run}")
-
-
-def _pairs(found: list[Run]) -> Iterator[tuple[Run, Run]]:
-    return zip(found, found[1:], strict=False)
+    ordered = sorted(found, key=lambda run: run.began)
+    for run, following in pairwise(ordered):
+        if run.ended is not None and run.ended > following.began:
+            verdict.overlaps += 1
+            if run.fence not in lost:
+                verdict.fault(f"{following} began before the end of {run}")
 
 
 def _only_grew(now: Job, logs: list[Log], verdict: Verdict) -> None:

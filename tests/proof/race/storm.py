@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +11,11 @@ from pathlib import Path
 
 from django.db import DatabaseError, connection
 from django.db.models import Q
+from nodes import cron
 
 from cronkite import clock
 from cronkite.models import Job, Log
 from cronkite.schedules import Schedule
-from nodes import cron
 from proof.race import ledger
 from proof.race.fleet import Fleet, fleet
 from proof.tally import Tally
@@ -26,6 +27,8 @@ PATIENCE = 300
 #: How long (seconds) a lock must have shown no life to be stale, where nodes are killed.
 LOCK_TIMEOUT = 2
 HOUR = timedelta(hours=1)
+#: A node that takes what is due, and does not wait for more; the runs that it makes are short ones.
+IN_A_HURRY = {"CRONKITE_TEST_LOOKAHEAD": "0", "CRONKITE_TEST_HURRY": "1"}
 
 
 @dataclass
@@ -41,10 +44,10 @@ class Storm:
         return self.folder / "evidence"
 
     def jobs_in_arrears(self, number: int, slots: int, **columns) -> list[Job]:
-        """Add ``number`` jobs, each with ``slots`` slots due (up to ``MOST_DUE``), an hour apart, all to be caught up."""
+        """Add ``number`` jobs, each with ``slots`` slots (``MOST_DUE`` at most) due, all to be caught up on."""
         newest = Schedule("0 * * * *", "UTC").latest_at(clock.now("default"))
         first = newest - (slots - 1) * HOUR
-        return self._add(number, schedule="0 * * * *", catch_up="all", next_run=first, **columns)
+        return self._add(number, **{"schedule": "0 * * * *", "catch_up": "all", "next_run": first, **columns})
 
     def jobs_each_second(self, number: int, **columns) -> list[Job]:
         """Add ``number`` jobs that fall due each second from now on."""
@@ -70,12 +73,20 @@ class Storm:
 
     def started(self) -> int:
         """Return how many runs have begun, by the evidence."""
-        return self.evidence.read_bytes().count(b" begin ") if self.evidence.exists() else 0
+        return len(ledger.runs(self.evidence))
+
+    def duplicates(self) -> int:
+        """Return how many runs were of a slot that had been started before, by the evidence."""
+        found = ledger.runs(self.evidence)
+        return len(found) - len({(run.job, run.slot) for run in found})
 
     def winners(self) -> set[str]:
         """Return the names of the nodes that have had a run, by the evidence."""
-        lines = self.evidence.read_text().splitlines() if self.evidence.exists() else []
-        return {line.split()[3] for line in lines}
+        return {run.node for run in ledger.runs(self.evidence)}
+
+    def logs(self) -> list[Log]:
+        """Return the logs of the storm's jobs."""
+        return list(Log.objects.filter(job__in=self.jobs))
 
     def drive(self, nodes: Fleet, until: Callable[[], bool], disturb: Callable[[], None] = lambda: None) -> None:
         """Keep the nodes alive until ``until()``, and call ``disturb`` again and again meanwhile."""
@@ -94,16 +105,20 @@ class Storm:
         deadline = time.monotonic() + PATIENCE
         while True:
             now = clock.now("default")
-            cron(**{"name": "afterwards", "lock_timeout": LOCK_TIMEOUT, **options})
-            stale = Job.objects.filter(lock__isnull=False).exists()
-            if not stale and not Job.objects.filter(next_run__lte=now).exists():
+            cron(**{"name": "afterwards", "lock_timeout": LOCK_TIMEOUT, **IN_A_HURRY, **options})
+            locked = Job.objects.filter(lock__isnull=False)
+            if not locked.exists() and not Job.objects.filter(next_run__lte=now).exists():
                 return now
             assert time.monotonic() < deadline, f"{self.started()} runs, and some are still to be taken"
             time.sleep(0.2)
 
+    def verdict(self, until: datetime | None = None) -> ledger.Verdict:
+        """Hold what has happened up to now, or ``until``, against the promises."""
+        return ledger.audit(self.jobs, self.evidence, until or clock.now("default"))
+
     def audit(self, nodes: Fleet, **options) -> ledger.Verdict:
         """Settle, hold all that has happened against the promises, and count it."""
-        verdict = ledger.audit(self.jobs, self.evidence, self.settle(**options))
+        verdict = self.verdict(self.settle(**options))
         self.count(verdict, nodes)
         return verdict
 
@@ -131,4 +146,20 @@ def all_of(nodes: Fleet) -> set[str]:
     return {f"node-{n}" for n in range(1, nodes.number + 1)}
 
 
-__all__ = ["LOCK_TIMEOUT", "MOST_DUE", "Storm", "all_of", "fleet"]
+def assert_kept(verdict: ledger.Verdict) -> None:
+    """Fail unless all promises were kept."""
+    assert not verdict.faults, "\n".join(verdict.faults[:20])
+    assert verdict.duplicates == verdict.unaccounted == 0
+
+
+def slots_wanted() -> int:
+    """Return how many slots the long storm is to race."""
+    return int(os.environ.get("CRONKITE_PROOF_SLOTS", "2000"))
+
+
+def is_long() -> bool:
+    """Tell whether this proof is a long one, in which a storm may take minutes."""
+    return "CRONKITE_PROOF_SLOTS" in os.environ
+
+
+__all__ = ["LOCK_TIMEOUT", "MOST_DUE", "Storm", "all_of", "assert_kept", "fleet", "is_long", "slots_wanted"]

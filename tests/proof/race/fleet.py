@@ -7,6 +7,7 @@ import random
 import select
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,7 +35,18 @@ class Fleet:
         self.nodes: dict[int, Node] = {}
         self.gone: list[Node] = []
         self.started = 0
-        self.kills = 0
+        #: How often the node of a name was killed, or killed itself; and how many workers were.
+        self.deaths: Counter[str] = Counter()
+        self.killed_workers = 0
+
+    @property
+    def kills(self) -> int:
+        """How many processes were killed."""
+        return sum(self.deaths.values()) + self.killed_workers
+
+    def named(self, name: str) -> Node:
+        """Return the node of that name that was started last."""
+        return next(node for node in self.nodes.values() if node.name == name)
 
     def release(self) -> None:
         """Start all nodes, wait until each has everything imported, and let all go at once."""
@@ -64,9 +76,12 @@ class Fleet:
         self._check()
         for n, node in list(self.nodes.items()):
             if node.process.returncode == KILLED:
-                self.kills += 1
-                self.gone.append(node)
+                self._bury(node)
                 self._start(n)
+
+    def _bury(self, node: Node) -> None:
+        self.deaths[node.name] += 1
+        self.gone.append(node)
 
     def _check(self) -> None:
         for node in self.nodes.values():
@@ -83,7 +98,9 @@ class Fleet:
             self._check()
             time.sleep(0.02)
         self._check()
-        self.kills += sum(node.process.returncode == KILLED for node in self.nodes.values())
+        for node in self.nodes.values():
+            if node.process.returncode == KILLED:
+                self._bury(node)
 
     def running(self) -> list[str]:
         """Return the names of the nodes that have not ended."""
@@ -96,14 +113,23 @@ class Fleet:
                 node.process.terminate()
         self.wait()
 
-    def kill_one(self, dice: random.Random, *, workers: bool) -> None:
-        """Kill a node at this moment, whatever it does; its ``workers`` with it, or leave them to themselves."""
-        node = dice.choice([node for node in self.nodes.values() if node.process.poll() is None])
+    def kill(self, node: Node) -> None:
+        """Kill a node, whatever it does at this moment, and leave its workers to themselves."""
         with suppress(ProcessLookupError):
-            if workers:
-                os.killpg(node.pid, signal.SIGKILL)
-            else:
-                os.kill(node.pid, signal.SIGKILL)
+            os.kill(node.pid, signal.SIGKILL)
+        node.process.wait(PATIENCE)
+
+    def kill_node(self, dice: random.Random) -> None:
+        """Kill some node."""
+        self.kill(self._some(dice))
+
+    def kill_node_and_workers(self, dice: random.Random) -> None:
+        """Kill some node with its workers: to the others it is as if its machine were gone."""
+        node = self._some(dice)
+        workers = len(children(node.pid))
+        with suppress(ProcessLookupError):
+            os.killpg(node.pid, signal.SIGKILL)
+            self.killed_workers += workers
         node.process.wait(PATIENCE)
 
     def kill_worker(self, dice: random.Random) -> None:
@@ -112,7 +138,10 @@ class Fleet:
         if workers:
             with suppress(ProcessLookupError):
                 os.kill(dice.choice(workers), signal.SIGKILL)
-                self.kills += 1
+                self.killed_workers += 1
+
+    def _some(self, dice: random.Random) -> Node:
+        return dice.choice([node for node in self.nodes.values() if node.process.poll() is None])
 
     def orphans(self) -> bool:
         """Tell whether workers of killed nodes still finish their runs."""

@@ -38,10 +38,12 @@ class Storm:
     folder: Path
     tally: Tally
     jobs: list[Job] = field(default_factory=list)
+    rounds: int = 1
+    taken_by: datetime | None = None
 
     @property
     def evidence(self) -> Path:
-        return self.folder / "evidence"
+        return self.folder / f"evidence-{self.rounds}"
 
     def jobs_in_arrears(self, number: int, slots: int, **columns) -> list[Job]:
         """Add ``number`` jobs, each with ``slots`` slots (``MOST_DUE`` at most) due, all to be caught up on."""
@@ -66,7 +68,8 @@ class Storm:
     def all_taken(self) -> bool:
         """Tell whether nothing is due and nothing runs; ``False`` while the database does not answer."""
         try:
-            return not Job.objects.filter(Q(next_run__lte=clock.Now()) | Q(lock__isnull=False)).exists()
+            self.taken_by = clock.now("default")
+            return not Job.objects.filter(Q(next_run__lte=self.taken_by) | Q(lock__isnull=False)).exists()
         except DatabaseError:
             connection.close()
             return False
@@ -83,6 +86,10 @@ class Storm:
     def winners(self) -> set[str]:
         """Return the names of the nodes that have had a run, by the evidence."""
         return {run.node for run in ledger.runs(self.evidence)}
+
+    def log_of(self, run: ledger.Run) -> Log:
+        """Return the log of a run that the evidence tells of."""
+        return Log.objects.get(job=run.job, fence=run.fence)
 
     def logs(self) -> list[Log]:
         """Return the logs of the storm's jobs."""
@@ -122,23 +129,26 @@ class Storm:
         self.count(verdict, nodes)
         return verdict
 
-    def count(self, verdict: ledger.Verdict, nodes: Fleet) -> None:
+    def count(self, verdict: ledger.Verdict, nodes: Fleet | None = None) -> None:
         """Put the verdict into the tally."""
         self.tally.add(
             slots=verdict.slots,
             takeovers=verdict.takeovers,
             duplicates=verdict.duplicates,
             unaccounted=verdict.unaccounted,
-            nodes=nodes.started,
-            kills=nodes.kills,
+            nodes=nodes.started if nodes else 0,
+            kills=nodes.kills if nodes else 0,
         )
 
-    def forget(self) -> None:
-        """Have the tables and the evidence empty again, for the next round of a long storm."""
+    def next_round(self) -> ledger.Verdict:
+        """Hold a round against the promises in which :meth:`all_taken` is true; the nodes stay for the next one."""
+        verdict = self.verdict(self.taken_by)
+        self.count(verdict)
+        self.rounds += 1
         Log.objects.all().delete()
         Job.objects.all().delete()
-        self.evidence.unlink(missing_ok=True)
         self.jobs = []
+        return verdict
 
 
 def all_of(nodes: Fleet) -> set[str]:

@@ -1,0 +1,174 @@
+"""Storms in which nodes and workers are killed (SIGKILL), at random and at each step of the claim, or are frozen.
+
+Nothing may run twice, nothing may vanish, and no job may be left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from contextlib import contextmanager
+
+import pytest
+from nodes import Node, until
+
+from app.sabotage import STEPS
+from cronkite.models import Job
+from cronkite.models.logs import Status
+from proof.race import ledger
+from proof.race.fleet import Fleet
+from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long, slots_wanted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
+    """Goes on until as many slots are raced as the proof was asked for; kills a node or a worker each half second."""
+    dice, wanted, raced = random.Random(1), slots_wanted(), 0
+    options = {"lock_timeout": LOCK_TIMEOUT}
+    with fleet(storm.folder, 6, "cron", "loop", "--workers", "1", options=options) as nodes:
+        while raced < wanted:
+            storm.jobs_in_arrears(200, min(MOST_DUE, -(-(wanted - raced) // 200)))
+            storm.drive(nodes, storm.all_taken, killing(nodes, dice, pause=0.5))
+            verdict = storm.next_round()
+            assert_kept(verdict)
+            raced += verdict.slots
+            say(f"random kills: {raced} of {wanted} slots raced, {nodes.kills} kills so far, the last round: {verdict}")
+        nodes.stop()
+    storm.tally.add(kills=nodes.kills, nodes=nodes.started)
+    assert nodes.kills
+
+
+def killing(nodes: Fleet, dice: random.Random, pause: float):
+    """Return what kills a worker, a node, or a node with its workers, each ``pause`` seconds."""
+    last = time.monotonic()
+
+    def kill():
+        nonlocal last
+        if time.monotonic() - last > pause:
+            last = time.monotonic()
+            what = dice.choice([nodes.kill_worker, nodes.kill_node, nodes.kill_node_and_workers])
+            what(dice)
+
+    return kill
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nodes_are_killed_at_each_step(storm, say, workers):
+    """Each node dies at a step of its own, now and then; without workers of its own also at the steps of the end."""
+    steps = list(STEPS)
+
+    def options(n):
+        return {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SABOTAGE": f"die={steps[n - 1]}:0.05"}
+
+    storm.jobs_in_arrears(60, 20 if is_long() else 5)
+    with fleet(storm.folder, len(steps), "cron", "loop", "--workers", str(workers), options=options) as nodes:
+        storm.drive(nodes, storm.all_taken)
+        nodes.stop()
+        until(lambda: not nodes.orphans())
+        verdict = storm.audit(nodes)
+    deaths = {step: nodes.deaths[f"node-{n}"] for n, step in enumerate(steps, start=1)}
+    say(f"killed at steps, {workers} workers: {verdict}; deaths: {deaths}")
+    assert_kept(verdict)
+    assert verdict.takeovers
+    assert all(deaths[step] for step in steps if not workers or "finish" not in step)
+
+
+def test_workers_die_while_their_node_lives(storm, say):
+    """The node notices at once: nobody has to wait for the lock to be stale."""
+    storm.jobs_in_arrears(40, 5)
+    options = {"CRONKITE_TEST_SABOTAGE": "die=before-finish:0.1"}
+    with fleet(storm.folder, 2, "cron", "loop", "--workers", "2", options=options) as nodes:
+        storm.drive(nodes, storm.all_taken)
+        nodes.stop()
+        verdict = storm.audit(nodes)
+    died = [log for log in storm.logs() if "its process was killed by SIGKILL" in log.reason]
+    storm.tally.add(kills=len(died))
+    say(f"{len(died)} workers died before they could write the end: {verdict}")
+    assert_kept(verdict)
+    assert died
+    assert {log.status for log in died} == {Status.LOST}
+    assert not verdict.takeovers
+
+
+def test_the_runs_of_a_node_that_is_killed_go_on_and_are_recorded(storm, say):
+    """The parent dies, its workers live: they renew their locks, so that nobody takes over, and record the ends."""
+    storm.jobs_each_second(4, seconds=3 * LOCK_TIMEOUT)
+    options = {"lock_timeout": LOCK_TIMEOUT}
+    with fleet(storm.folder, 2, "cron", "loop", "--workers", "2", options=options) as nodes:
+        until(lambda: storm.started() >= 4)
+        before = ledger.runs(storm.evidence)[:4]
+        for node in nodes.nodes.values():
+            nodes.kill(node)
+        nodes.tend()
+        until(lambda: storm.started() >= 8)
+        nodes.stop()
+        until(lambda: not nodes.orphans())
+        verdict = storm.audit(nodes)
+    say(f"killed parents, living workers: {verdict}")
+    assert_kept(verdict)
+    assert verdict.overlaps == verdict.takeovers == 0
+    survivors = {(log.job_id, log.fence): log.status for log in storm.logs()}
+    assert {survivors[run.job, run.fence] for run in before} == {Status.SUCCEEDED}
+
+
+@contextmanager
+def frozen(node: Node):
+    """Freeze a node with its workers during the block."""
+    os.killpg(node.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(node.pid, signal.SIGCONT)
+
+
+def freeze_until_taken_over(storm, nodes):
+    """Freeze the node that has the only job, until another has taken it over; return both runs."""
+    until(storm.started)
+    first = ledger.runs(storm.evidence)[0]
+    with frozen(nodes.named(first.node)):
+        until(lambda: storm.started() == 2)
+    return ledger.runs(storm.evidence)
+
+
+def stalling(folder, **more):
+    """Two nodes that stop soon when they are told to."""
+    options = {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SHUTDOWN_GRACE": "1", **more}
+    return fleet(folder, 2, "cron", "loop", "--workers", "1", options=options)
+
+
+def test_a_node_that_was_frozen_finds_its_lock_gone_and_ends_its_run(storm, say):
+    """SIGSTOP for longer than the lock timeout, then SIGCONT. The newer holder is not touched."""
+    (job,) = storm.jobs_each_second(1, seconds=60)
+    with stalling(storm.folder) as nodes:
+        stale, newer = freeze_until_taken_over(storm, nodes)
+        until(lambda: "it ended late" in storm.log_of(stale).reason)
+        now = Job.objects.get(pk=job.pk)
+        assert (now.fence, now.locked_by) == (newer.fence, newer.node)
+        nodes.stop()
+        verdict = storm.audit(nodes)
+    say(f"frozen: {verdict}; {storm.log_of(stale).reason}")
+    assert_kept(verdict)
+    assert storm.log_of(stale).status == Status.LOST
+    assert storm.log_of(newer).status == Status.INTERRUPTED
+    assert (verdict.takeovers, verdict.overlaps) == (1, 0), "it was ended, and did not go on beside the other"
+
+
+def test_a_node_that_does_not_notice_its_loss_lets_runs_overlap(storm, tally):
+    """The saboteur: a renewal that is deaf."""
+    storm.jobs_each_second(1, seconds=5)
+    with stalling(storm.folder, CRONKITE_TEST_SABOTAGE="deaf-renewal") as nodes:
+        freeze_until_taken_over(storm, nodes)
+        storm.drive(nodes, lambda: storm.verdict().overlaps)
+    tally.add(saboteurs=1)
+
+
+def test_an_end_that_ignores_the_fence_frees_the_lock_of_another_run(storm, tally):
+    """The saboteur of the ends: the late run frees the newer one's lock, and a third overlaps that one."""
+    storm.jobs_each_second(1, seconds=5)
+    with stalling(storm.folder, CRONKITE_TEST_SABOTAGE="deaf-renewal blind-finish") as nodes:
+        freeze_until_taken_over(storm, nodes)
+        storm.drive(nodes, lambda: storm.verdict().faults)
+    tally.add(saboteurs=1)

@@ -38,9 +38,11 @@ ENDS = ["succeeded", "failed", "timed_out", "interrupted", "lost"]
 nodes = st.sampled_from(["a", "b", "c"])
 #: Which of a list's items, counted from the newest.
 places = st.integers(0, READS - 1)
+#: Mostly those that a history of hours has many slots of.
+expressions = st.sampled_from([*EXPRESSIONS, *EXPRESSIONS[:2], *EXPRESSIONS[:2]])
 definitions = st.builds(
     model.Definition,
-    schedule=st.sampled_from(EXPRESSIONS),
+    schedule=expressions,
     timezone=st.sampled_from(ZONES),
     enabled=st.sampled_from([True, True, True, False]),
     catch_up=st.sampled_from(["latest", "all", "none"]),
@@ -48,10 +50,10 @@ definitions = st.builds(
 )
 #: What an edit sets, by columns.
 changes = st.one_of(
-    st.fixed_dictionaries({"schedule": st.sampled_from(EXPRESSIONS)}),
+    st.fixed_dictionaries({"schedule": expressions}),
     st.fixed_dictionaries({"timezone": st.sampled_from(ZONES)}),
     st.fixed_dictionaries({"enabled": st.booleans()}),
-    st.fixed_dictionaries({"enabled": st.booleans(), "schedule": st.sampled_from(EXPRESSIONS)}),
+    st.fixed_dictionaries({"enabled": st.booleans(), "schedule": expressions}),
     st.fixed_dictionaries({"catch_up": st.sampled_from(["latest", "all", "none"])}),
     st.fixed_dictionaries({"grace": st.sampled_from([None, 0, 30, 3600])}),
 )
@@ -179,38 +181,49 @@ class Histories(RuleBasedStateMachine):
 
     @rule(by=jumps, back=st.booleans())
     def the_clock_is_set(self, by, back):
-        """Set the database's clock. No node's stopwatch notices."""
+        """Set the database's clock. No stopwatch of a node notices."""
         self.world.now += -by if back else by
 
     # What nodes do.
 
-    @rule(by=moments, node=nodes)
-    def tick_soon(self, by, node):
-        self.tick(by, node)
+    @rule(minutes=st.integers(1, 4), end=st.sampled_from(ENDS))
+    def all_is_well(self, minutes, end):
+        """Each minute the nodes tick, one after the other, and what one runs has ended before the next one looks."""
+        for _ in range(minutes):
+            self.pass_time(60)
+            for node in ["a", "b"]:
+                for started in self.tick(node):
+                    self.end(started, end)
 
-    @rule(by=whiles, node=nodes)
-    def tick_later(self, by, node):
-        self.tick(by, node)
+    @rule(by=st.one_of(moments, whiles), node=nodes)
+    def one_node_ticks(self, by, node):
+        """What it runs goes on; it will end, or never."""
+        self.pass_time(by)
+        self.tick(node)
 
     @rule(by=ages, node=nodes)
-    def tick_after_all_nodes_were_down(self, by, node):
-        self.tick(by, node)
-
-    def tick(self, by, node):
-        """Look and act at once, as a node does that nothing delays."""
+    def a_node_ticks_after_all_were_down(self, by, node):
         self.pass_time(by)
-        for read in self.look_now(node, 0):
+        self.tick(node)
+
+    def tick(self, node):
+        """Look and act at once, as a node does that nothing delays; return what it has started."""
+        started = [self.act_on(read, read.instant) for read in self.look_now(node, 0)]
+        return [run for run in started if run is not None]
+
+    @rule(by=whiles, order=st.permutations(["a", "b", "c"]), jump=jumps, back=st.booleans(), end=st.sampled_from(ENDS))
+    def nodes_tick_at_once(self, by, order, jump, back, end):
+        """All read the same. The first is quick, the second acts when the first's run has ended, the last too late."""
+        self.pass_time(by)
+        first, second, last = [self.look_now(node, 0) for node in order]
+        for read in first[:1]:
+            if (started := self.act_on(read, read.instant)) is not None:
+                self.end(started, end)
+        for read in second[:2]:
             self.act_on(read, read.instant)
-
-    @rule(by=whiles, both=st.permutations(["a", "b", "c"]), status=st.sampled_from(ENDS))
-    def two_nodes_tick_at_once(self, by, both, status):
-        """Both read the same; one has its first run done before the other acts."""
-        self.pass_time(by)
-        reads = [read for node in both[:2] for read in self.look_now(node, 0)]
-        for read in reads:
-            started = self.act_on(read, read.instant)
-            if started is not None and read is reads[0]:
-                self.end(started, status)
+        self.the_clock_is_set(jump, back)
+        for read in last:
+            self.act_on(read, read.instant)
 
     @rule(node=nodes, ahead=st.sampled_from([0, 0, 5, 59]))
     def look(self, node, ahead):

@@ -1,10 +1,12 @@
 """Random histories of a cluster, held after each step to a model of promises P1 to P4.
 
-``CRONKITE_PROOF_EXAMPLES`` says how many histories to try; with it, they are others each time.
+They are the same each time. ``CRONKITE_PROOF_EXAMPLES`` says how many others to try, however long that takes, and has a
+history that breaks a promise made as short as can be.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 from collections import Counter
@@ -20,12 +22,13 @@ from cronkite.catch_up import Decision
 from cronkite.conf import get as get_conf
 from cronkite.models import Job, Log, edits
 from cronkite.models.queries import is_free
-from proof.model.machine import CAP, Histories
+from proof.model.cluster import CAP
+from proof.model.histories import Histories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ASKED = os.environ.get("CRONKITE_PROOF_EXAMPLES")
-HISTORIES = int(ASKED or 100)
+HISTORIES = int(ASKED or 80)
 STEPS = 50
 #: How many histories a saboteur has at most to be found out.
 SABOTAGED = 100
@@ -55,8 +58,11 @@ def explore(histories, phases=(Phase.generate,), **kwargs):
 
 
 def test_no_history_breaks_a_promise(tally, say):
-    # To make a history short takes longer than a test may hang: it is for whoever asks.
-    phases = [Phase.generate] if ASKED is None else [Phase.generate, Phase.shrink]
+    phases = [Phase.generate]
+    if ASKED is not None:
+        # To make a history short takes minutes, longer than any other test may hang.
+        phases.append(Phase.shrink)
+        faulthandler.cancel_dump_traceback_later()
     counts = explore(HISTORIES, phases, derandomize=ASKED is None)
     vendor = connection.display_name
     say(

@@ -1,43 +1,32 @@
-"""Random histories: nodes tick, stall, crash and take over, people edit, the clock jumps, and a model looks on.
+"""What can happen to a cluster: nodes tick, stall, crash and take over, people edit, and the clock jumps.
 
-The tables and the code that works on them are cronkite's own; only the database's clock is the history's. All of it
-takes place in one process and on one connection: what is random here is the order of whole steps, and how old what a
-node has read is when it acts on it. How single statements of two nodes meet is for ``proof.interleavings``.
+All of it takes place in one process and on one connection. What is random is the order of whole steps, and how old that
+is which a node or a person acts on. How single statements of two nodes meet is for ``proof.interleavings``.
 """
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from django.db import DatabaseError
-from django.test import override_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from cronkite import catch_up, locks
-from cronkite.catch_up import CatchUp
+from cronkite import locks
 from cronkite.exceptions import JobIsLocked
-from cronkite.models import Job, Log
+from cronkite.models import Job
 from cronkite.outcomes import Outcome
 from proof.model import world as model
-from proof.model.clock import held_clock
-from proof.model.promises import JobRow, LogRow, check
-from proof.model.slots import BEGINNINGS, EXPRESSIONS, ZONES, at, seconds
+from proof.model.cluster import REMEMBERED, Cluster, Page
+from proof.model.slots import BEGINNINGS, EXPRESSIONS, ZONES, seconds
 
-#: As many as fit into a history in which slots are counted by the hundred.
-CAP = 5
 LOCK_TIMEOUT = 60
 MOST_JOBS = 4
-#: How many reads, the newest ones, may still be acted on.
-READS = 8
 ENDS = ["succeeded", "failed", "timed_out", "interrupted", "lost"]
 
 nodes = st.sampled_from(["a", "b", "c"])
 #: Which of a list's items, counted from the newest.
-places = st.integers(0, READS - 1)
+places = st.integers(0, REMEMBERED - 1)
 #: Mostly those that a history of hours has many slots of.
 expressions = st.sampled_from([*EXPRESSIONS, *EXPRESSIONS[:2], *EXPRESSIONS[:2]])
 definitions = st.builds(
@@ -65,55 +54,8 @@ ages = st.sampled_from([6 * 3600, 86400, 3 * 86400])
 jumps = st.one_of(moments, whiles, ages)
 
 
-@dataclass(frozen=True)
-class Read:
-    """What a node has read of a job: the row, what the model knew then, and when that was by the node's stopwatch."""
-
-    node: str
-    row: Job
-    known: model.Job
-    instant: float
-    taken_at: float
-
-
-@dataclass(frozen=True)
-class Started:
-    """A run: the claim that cronkite gave, and what the model calls it."""
-
-    claim: locks.Claim
-    run: model.Run
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page that a person has open: the job as it was when it was loaded."""
-
-    row: Job
-    known: model.Job
-
-
-class Histories(RuleBasedStateMachine):
-    """The steps that a history is made of. A subclass has its own ``counts``."""
-
-    counts = Counter()
-
-    def __init__(self):
-        super().__init__()
-        self.stack = ExitStack()
-        self.world = None
-        self.stopwatch = 0.0
-        self.reads = []
-        self.live = []
-        self.ended = []
-        self.runs = []
-        self.pages = {}
-        self.before = {}
-        Log.objects.all().delete()
-        Job.objects.all()._raw_delete("default")
-        self.first_log = 0
-        self.counts["histories"] += 1
-
-    # How a history begins and ends.
+class Histories(Cluster):
+    """The steps that a history is made of."""
 
     @initialize(
         beginning=st.sampled_from(BEGINNINGS),
@@ -121,59 +63,10 @@ class Histories(RuleBasedStateMachine):
         definition=definitions,
     )
     def begin(self, beginning, lock_timeout, definition):
-        self.world = model.World(seconds(beginning), lock_timeout, CAP)
-        self.stack.enter_context(held_clock(lambda: self.world.now))
-        self.stack.enter_context(override_settings(CRONKITE_LOCK_TIMEOUT=lock_timeout))
+        self.begin_at(seconds(beginning), lock_timeout)
         self.make(replace(definition, enabled=True))
 
-    def teardown(self):
-        # Not after a violation: it would be hidden by what follows from it.
-        with self.stack:
-            if self.world is not None and sys.exc_info()[0] is None:
-                self.catch_up_with_everything()
-                self.counts["ends"] += 1
-        if self.world is not None:
-            self.counts["slots"] += len(self.world.started)
-            self.counts["takeovers"] += self.world.takeovers
-
-    def catch_up_with_everything(self):
-        """P4: however a history went, once its locks are stale each job that is due can be claimed; nothing is left."""
-        world = self.world
-        if world.lock_timeout is None:
-            for job in Job.objects.all():
-                holder = world.jobs[job.name].holder
-                assert locks.unlock(job, "a person") is (holder is not None)
-                if holder is not None:
-                    world.unlock(holder)
-        enabled = [job for job in world.alive() if job.definition.enabled]
-        stale_at = [job.holder.seen_at + world.lock_timeout for job in enabled if job.holder is not None]
-        world.now = max([world.now, *stale_at, *(job.next_slot for job in enabled)]) + 1
-        waiting = set(world.due(0))
-        assert waiting == {job.name for job in enabled}, "the model has a job that is never due"
-        for turn in range(CAP + 2):
-            for read in self.look_now("abc"[turn % 3], 0):
-                if (started := self.act_on(read, read.instant)) is not None:
-                    self.end(started, "succeeded")
-        assert not Job.objects.queue().exists(), "P4: a job is due for ever"
-        for job in enabled:
-            assert not job.definition.slots.between(job.accounted, world.now), "P2: a slot is never accounted for"
-        self.promises_are_kept()
-
-    @invariant()
-    def promises_are_kept(self):
-        if self.world is None:
-            return
-        jobs = {name: job_row(*values) for name, *values in Job.objects.values_list("name", *JOB_COLUMNS)}
-        logs = [log_row(*values) for values in Log.objects.order_by("id").values_list(*LOG_COLUMNS)]
-        check(self.world, self.runs, jobs, logs, self.before)
-        self.before = jobs
-        self.counts["steps"] += 1
-
     # Time.
-
-    def pass_time(self, by):
-        self.world.now += by
-        self.stopwatch += by
 
     @rule(by=st.one_of(moments, whiles))
     def time_passes(self, by):
@@ -206,11 +99,6 @@ class Histories(RuleBasedStateMachine):
         self.pass_time(by)
         self.tick(node)
 
-    def tick(self, node):
-        """Look and act at once, as a node does that nothing delays; return what it has started."""
-        started = [self.act_on(read, read.instant) for read in self.look_now(node, 0)]
-        return [run for run in started if run is not None]
-
     @rule(by=whiles, order=st.permutations(["a", "b"]), end=st.sampled_from(ENDS))
     def two_nodes_tick_at_once(self, by, order, end):
         """Both read the same. The slow one acts when the first run of the other has ended."""
@@ -233,7 +121,7 @@ class Histories(RuleBasedStateMachine):
     @rule(node=nodes, ahead=st.sampled_from([0, 0, 5, 59]))
     def look(self, node, ahead):
         """Look, and be held up: what was read is acted on later, or never."""
-        self.reads = (self.reads + self.look_now(node, ahead))[-READS:]
+        self.reads = (self.reads + self.look_now(node, ahead))[-REMEMBERED:]
 
     @precondition(lambda self: self.reads)
     @rule(by=moments, place=places, held_up=st.booleans())
@@ -244,47 +132,6 @@ class Histories(RuleBasedStateMachine):
         estimate = read.instant + (0 if held_up else self.stopwatch - read.taken_at)
         if estimate >= read.known.next_slot:
             self.act_on(read, estimate)
-
-    def look_now(self, node, ahead):
-        """Ask what is due; return what was read."""
-        rows = list(Job.objects.queue(at(ahead) - at(0)))
-        assert sorted(row.name for row in rows) == sorted(self.world.due(ahead)), "P4: not the jobs that are due"
-        slots = [row.next_run for row in rows]
-        assert slots == sorted(slots), "the oldest slot does not come first"
-        assert all(seconds(row.now) == self.world.now for row in rows), "P5: not the database's clock"
-        return [Read(node, row, model.read(self.world.jobs[row.name]), self.world.now, self.stopwatch) for row in rows]
-
-    def act_on(self, read, estimate):
-        """Decide, and claim or pass over, as a node does; return the run if one was started."""
-        row, known = read.row, read.known
-        decision = catch_up.decide(
-            row.get_schedule(), CatchUp(row.catch_up), row.get_grace(), row.pending, at(estimate)
-        )
-        verdict = self.world.decide(known, estimate)
-        decided = (decision.slot, decision.last_missed, decision.next_run)
-        decided = model.Verdict(seconds(decided[0]), decision.missed, seconds(decided[1]), seconds(decided[2]))
-        assert decided == verdict, f"catch-up: {decided} was decided, not {verdict}"
-        if verdict.slot is None:
-            expected = self.world.pass_over(known, verdict)
-            assert locks.pass_over(row, decision, read.node) is expected, "P2: a stretch is missed twice, or not at all"
-            return None
-        claim = locks.claim(row, decision, read.node)
-        self.check_claim(known, claim)
-        run = self.world.claim(known, verdict, read.node)
-        assert (claim is None) is (run is None), f"P4: {verdict} of {known.name} was claimed: {claim is not None}"
-        return self.started(claim, run)
-
-    def check_claim(self, known, claim):
-        """P1, P3 and P5, without a look at what the model would have done."""
-        if claim is None:
-            return
-        job = self.world.jobs[known.name]
-        if claim.slot is not None:
-            slot = seconds(claim.slot)
-            assert (known.name, slot) not in self.world.started, f"P1: {slot} of {known.name} was started twice"
-            assert slot <= self.world.now, f"P5: {slot} of {known.name} was started before it was due"
-        assert self.world.is_free(job), f"P3: {job.holder} was live when another run was started"
-        assert claim.fence > job.fence, "P3: the fencing token does not grow"
 
     @rule(node=nodes, place=places)
     def run_by_hand(self, node, place):
@@ -301,16 +148,6 @@ class Histories(RuleBasedStateMachine):
         assert (claim is None) is (run is None), f"P3: {row.name} by hand was claimed: {claim is not None}"
         self.started(claim, run)
 
-    def started(self, claim, run):
-        """Note a start, if there was one."""
-        if claim is None:
-            return None
-        assert (claim.fence, seconds(claim.slot)) == (run.fence, run.slot)
-        started = Started(claim, run)
-        self.live.append(started)
-        self.runs.append(run)
-        return started
-
     @rule(node=nodes)
     def renew(self, node):
         """Give a sign of life for all runs of a node; it learns of locks that are gone, and of no others."""
@@ -325,14 +162,6 @@ class Histories(RuleBasedStateMachine):
     def finish(self, place, status):
         """A run ends, in time or late."""
         self.end(pick(self.live, place), status)
-
-    def end(self, started, status):
-        ours = self.world.jobs[started.run.job].holder is started.run
-        assert locks.settle(started.claim) is ours, "P1: a claim is taken for another's, or another's for its own"
-        kept = locks.finish(started.claim, Outcome(status))
-        assert kept is self.world.finish(started.run, status), f"P3: the end of {started.run} counts: {kept}"
-        self.live.remove(started)
-        self.ended = [*self.ended, (started, status)][-READS:]
 
     @precondition(lambda self: self.ended)
     @rule(place=places)
@@ -420,17 +249,3 @@ class Histories(RuleBasedStateMachine):
 def pick(items, place):
     """Return an item, counted from the newest; ``None`` if there is none."""
     return items[-1 - place % len(items)] if items else None
-
-
-JOB_COLUMNS = ["enabled", "next_run", "last_slot", "fence", "lock", "locked_by", "locked_at"]
-LOG_COLUMNS = ["job_name", "slot", "missed", "fence", "node", "status", "job"]
-
-
-def job_row(enabled, next_run, last_slot, fence, lock, locked_by, locked_at):
-    return JobRow(
-        enabled, seconds(next_run), seconds(last_slot), fence, lock is not None, locked_by, seconds(locked_at)
-    )
-
-
-def log_row(name, slot, missed, fence, node, status, job):
-    return LogRow(name, seconds(slot), missed, fence, node, status, job is not None)

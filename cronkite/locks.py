@@ -24,6 +24,7 @@ from uuid import UUID, uuid4
 
 from django.db import DatabaseError, IntegrityError, connections, router, transaction
 from django.db.models import F, Q
+from django.db.models.lookups import GreaterThanOrEqual
 
 from cronkite import databases
 from cronkite.catch_up import Decision
@@ -158,12 +159,15 @@ def settle(claim: Claim) -> bool:
 def pass_over(job: Job, decision: Decision, node: str) -> bool:
     """Record the slots that were decided to be missed, and move on to the next; no lock is taken.
 
-    Return ``False`` if another node was first, or the database sent us away.
+    Return ``False`` if another node was first, if they are not due by the database's clock, or if the database sent us
+    away.
     """
     using = database()
     try:
         with transaction.atomic(using=using):
             rows = _as_read(job, using)
+            if decision.last_missed is not None:
+                rows = rows.filter(_is_due(decision.last_missed))
             last_slot = decision.last_missed or job.last_slot
             if not rows.write(next_run=decision.next_run, last_slot=last_slot):
                 return False
@@ -244,12 +248,20 @@ def _as_read(job: Job, using: str) -> JobQuerySet:
 
 def _claimable(job: Job, decision: Decision, using: str) -> JobQuerySet:
     """Return the query for the row of ``job``, if its slot and its lock can be had: the condition of the claim."""
+    assert decision.slot is not None
     return _as_read(job, using).filter(
         is_free(get_conf().lock_timeout),
         Q(last_slot__isnull=True) | Q(last_slot__lt=decision.slot),
-        # The caller's clock is an estimate, and this is the database's (promise P5).
-        Q(next_run__lte=Now()),
+        _is_due(decision.slot),
     )
+
+
+def _is_due(slot: datetime) -> GreaterThanOrEqual:
+    """Return the condition that ``slot``, which was decided on by an estimate of the time, has come (promise P5).
+
+    Not that the job's ``next_run`` has: several slots may be due, and the one decided on is not the oldest.
+    """
+    return GreaterThanOrEqual(Now(), slot)
 
 
 def _held(claim: Claim) -> JobQuerySet:

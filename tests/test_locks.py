@@ -120,6 +120,27 @@ def test_no_slot_is_claimed_before_its_time_however_wrong_a_nodes_clock_is(make_
 
 
 @pytest.mark.django_db
+def test_no_slot_is_claimed_before_its_time_because_an_older_one_is_due(make_job):
+    job = make_job(due=0, schedule="* * * * *")
+    read = due(job)
+    coming = read.now + timedelta(hours=1)
+    decision = catch_up.decide(read.get_schedule(), CatchUp.LATEST, None, read.pending, coming)
+    assert decision.slot > read.now
+    assert locks.claim(read, decision, "node from the future") is None
+
+
+@pytest.mark.django_db
+def test_no_slot_is_recorded_as_missed_before_its_time(make_job):
+    job = make_job(due=0, schedule="* * * * *")
+    read = due(job)
+    coming = read.now + timedelta(hours=1)
+    decision = catch_up.abandon(read.get_schedule(), read.pending, coming, "because")
+    assert decision.last_missed > read.now
+    assert not locks.pass_over(read, decision, "node from the future")
+    assert not Log.objects.exists()
+
+
+@pytest.mark.django_db
 def test_no_slot_is_claimed_that_is_not_newer_than_the_last(job):
     read = due(job)
     Job.objects.filter(pk=job.pk).write(last_slot=read.next_run)

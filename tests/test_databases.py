@@ -132,7 +132,7 @@ def test_a_url_of_another_database_is_not_taken():
 
 @pytest.mark.parametrize("name", ["pg", "mysql", "mariadb"])
 def test_without_a_server_the_run_fails_and_says_how_to_get_one(name, no_engine, monkeypatch, capsys):
-    def none_here(durable):
+    def none_here(durable, clock):
         raise NoServer("it is not installed")
 
     monkeypatch.setitem(runner.BINARIES, name, none_here)

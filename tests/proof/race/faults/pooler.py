@@ -34,9 +34,7 @@ def pooled(size: int = 3, url: str | None = None) -> Iterator[str]:
 
     All its clients share ``size`` connections. Raises NoServer without PgBouncer.
     """
-    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=SBIN)
-    if program is None:
-        raise NoServer("pgbouncer is not installed (Debian's package: pgbouncer)")
+    program = find_program()
     parts = urlsplit(url or os.environ["DATABASE_URL"])
     port = free_port()
     # It refuses to run as root.
@@ -51,3 +49,11 @@ def pooled(size: int = 3, url: str | None = None) -> Iterator[str]:
         with running([program, str(configuration)], folder, signal.SIGTERM, lambda: accepts_connections(port), account):
             user = parts.netloc.rpartition("@")[0]
             yield parts._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+
+
+def find_program() -> str:
+    """The path of PgBouncer. Raises NoServer if it is not installed."""
+    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=SBIN)
+    if found is None:
+        raise NoServer("pgbouncer is not installed (Debian's package: pgbouncer)")
+    return found

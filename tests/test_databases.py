@@ -132,7 +132,7 @@ def test_a_url_of_another_database_is_not_taken():
 
 @pytest.mark.parametrize("name", ["pg", "mysql", "mariadb"])
 def test_without_a_server_the_run_fails_and_says_how_to_get_one(name, no_engine, monkeypatch, capsys):
-    def none_here(durable):
+    def none_here(durable, clock):
         raise NoServer("it is not installed")
 
     monkeypatch.setitem(runner.BINARIES, name, none_here)
@@ -143,6 +143,30 @@ def test_without_a_server_the_run_fails_and_says_how_to_get_one(name, no_engine,
     assert "it is not installed" in message
     assert f"CRONKITE_{name.upper()}_URL" in message
     assert "Docker" in message
+
+
+@pytest.mark.parametrize("name", ["pg", "mysql", "mariadb"])
+def test_a_server_that_is_to_be_broken_is_never_one_that_a_url_names(name, monkeypatch, capsys):
+    def none_here(durable, clock):
+        raise NoServer(f"durable: {durable}, clock: {clock}")
+
+    monkeypatch.setitem(runner.BINARIES, name, none_here)
+    monkeypatch.setattr(containers, "engine_answers", lambda: pytest.fail("Docker was asked"))
+    monkeypatch.setenv(f"CRONKITE_{name.upper()}_URL", f"{runner.SCHEMES[name]}://u@somebody.test/n")
+    assert runner.main([name, "--own", "--clock", "--", "true"]) == runner.NO_SERVER
+    assert "durable: False, clock: True" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", ["", "pg", "pg --", "oracle -- true", "pg --odd -- true", "pg true"])
+def test_a_command_line_that_is_not_understood_is_explained(arguments, capsys):
+    assert runner.main(arguments.split()) == 2
+    assert "python -m databases NAME" in capsys.readouterr().err
+
+
+def test_a_command_without_a_server_of_its_own_is_not_told_of_another(monkeypatch, tmp_path):
+    monkeypatch.setenv("CRONKITE_TEST_SERVER", str(tmp_path))
+    tell = "import os; raise SystemExit('CRONKITE_TEST_SERVER' in os.environ)"
+    assert runner.main(["sqlite", "--own", "--restart", "--", sys.executable, "-c", tell]) == 0
 
 
 def test_mysql_is_never_replaced_by_mariadb(monkeypatch, tmp_path):

@@ -72,3 +72,49 @@ def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path):
 def test_a_preparation_that_fails_shows_its_output(tmp_path):
     with pytest.raises(NoServer, match="ended with 1:\nno space"):
         prepare([sys.executable, "-c", "raise SystemExit('no space')"], tmp_path)
+
+
+@pytest.fixture
+def attended(tmp_path):
+    """A server that is attended to as often as the test asks something, and a function to ask with."""
+    port = free_port()
+    command = [sys.executable, "-c", LISTEN, str(port)]
+    with running(command, tmp_path, signal.SIGTERM, lambda: accepts_connections(port)) as server:
+        pid = tmp_path / "pid"
+
+        def wait_for(condition):
+            deadline = time.monotonic() + 20
+            while not condition(pid.read_text() if pid.exists() else None):
+                assert time.monotonic() < deadline, "it did not happen"
+                server.attend()
+                time.sleep(0.02)
+
+        yield tmp_path, wait_for
+
+
+def test_a_server_that_dies_is_started_again_on_its_port_if_it_is_attended_to(attended):
+    folder, wait_for = attended
+    died = (folder / "pid").read_text()
+    os.kill(int(died), signal.SIGKILL)
+    wait_for(lambda pid: pid not in (None, died))
+
+
+def test_a_server_on_hold_stays_down_until_it_is_let_go(attended):
+    folder, wait_for = attended
+    (folder / "hold").touch()
+    died = (folder / "pid").read_text()
+    os.kill(int(died), signal.SIGKILL)
+    wait_for(lambda pid: pid is None)
+    for _ in range(3):
+        wait_for(lambda pid: pid is None)
+    (folder / "hold").unlink()
+    wait_for(lambda pid: pid not in (None, died))
+
+
+def test_a_server_that_dies_unattended_stays_dead(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-c", LISTEN, str(port)]
+    with running(command, tmp_path, signal.SIGTERM, lambda: accepts_connections(port)):
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        wait_until_closed(port)
+    assert not accepts_connections(port)

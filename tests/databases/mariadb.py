@@ -7,23 +7,22 @@ import shutil
 from collections.abc import Iterator
 
 from databases.mysqld import serve
-from databases.processes import Account, NoServer, prepare, temporary_folder
+from databases.processes import Account, NoServer, Server, prepare, temporary_folder
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @contextlib.contextmanager
-def server(durable: bool) -> Iterator[str]:
-    """The URL of a MariaDB server that runs during the block. Raises NoServer without its binaries."""
+def server(durable: bool, clock: bool) -> Iterator[Server]:
+    """A MariaDB server that runs during the block; ``clock`` gives it its own. Raises NoServer without its binaries."""
     daemon, installer = find_binary("mariadbd"), find_binary("mariadb-install-db")
     account = Account.unprivileged("mysql", "nobody")
     with temporary_folder(account) as folder:
-        data = folder / "data"
         # Options given to the daemon alone would not reach the one that the installer starts.
         quiet = ["--skip-test-db", "--auth-root-authentication-method=normal"]
-        prepare([installer, "--no-defaults", f"--datadir={data}", *quiet], folder, account)
-        with serve([daemon, "--no-defaults"], folder, data, durable, account) as port:
-            yield f"mariadb://cronkite@127.0.0.1:{port}/cronkite"
+        prepare([installer, "--no-defaults", f"--datadir={folder}/data", *quiet], folder, account)
+        with serve("mariadb", [daemon, "--no-defaults"], folder, durable, clock, account) as server:
+            yield server
 
 
 def find_binary(name: str) -> str:

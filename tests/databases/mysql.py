@@ -12,23 +12,22 @@ from collections.abc import Iterator
 from databases import mysql_packages
 from databases.mariadb import SBIN
 from databases.mysqld import serve
-from databases.processes import prepare, temporary_folder
+from databases.processes import Server, prepare, temporary_folder
 
 
 @contextlib.contextmanager
-def server(durable: bool) -> Iterator[str]:
-    """The URL of a MySQL server that runs during the block. Raises NoServer if none can be had."""
+def server(durable: bool, clock: bool) -> Iterator[Server]:
+    """A MySQL server that runs during the block; ``clock`` gives it its own. Raises NoServer if none can be had."""
     command = find_command()
     with temporary_folder() as folder:
-        data = folder / "data"
         if os.geteuid() == 0:
             # Unlike PostgreSQL it does run as root, but only when told so; as another user it could not read its own
             # unpacked files in root's cache.
             command = [*command, f"--user={getpass.getuser()}"]
-        prepare([*command, "--initialize-insecure", f"--datadir={data}"], folder)
+        prepare([*command, "--initialize-insecure", f"--datadir={folder}/data"], folder)
         flags = ["--mysqlx=OFF", "--performance-schema=OFF", "--secure-file-priv=NULL"]
-        with serve([*command, *flags], folder, data, durable) as port:
-            yield f"mysql://cronkite@127.0.0.1:{port}/cronkite"
+        with serve("mysql", [*command, *flags], folder, durable, clock) as server:
+            yield server
 
 
 def find_command() -> list[str]:

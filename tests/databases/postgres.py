@@ -10,14 +10,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from databases.processes import Account, NoServer, free_port, prepare, running, temporary_folder
+from databases import clocks
+from databases.processes import Account, NoServer, Server, free_port, prepare, running, temporary_folder
 
 FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
 
 
 @contextlib.contextmanager
-def server(durable: bool) -> Iterator[str]:
-    """The URL of a PostgreSQL server that runs during the block. Raises NoServer without its binaries."""
+def server(durable: bool, clock: bool) -> Iterator[Server]:
+    """A PostgreSQL server that runs during the block; ``clock`` gives it its own. Raises NoServer if none is here."""
     binaries = find_binaries()
     # PostgreSQL refuses to run as root.
     account = Account.unprivileged("postgres", "nobody")
@@ -44,9 +45,11 @@ def server(durable: bool) -> Iterator[str]:
             return subprocess.run([f"{binaries}/pg_isready", "-q", *client, "-d", "postgres"]).returncode == 0
 
         # SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait for a client that hangs.
-        with running(command, folder, signal.SIGINT, ready, account):
+        environment = clocks.make(folder).environment() if clock else {}
+        with running(command, folder, signal.SIGINT, ready, account, environment) as server:
             prepare([f"{binaries}/createdb", *client, "cronkite"], folder)
-            yield f"postgresql://cronkite@127.0.0.1:{port}/cronkite"
+            server.url = f"postgresql://cronkite@127.0.0.1:{port}/cronkite"
+            yield server
 
 
 def find_binaries() -> Path:

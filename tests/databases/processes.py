@@ -87,42 +87,105 @@ def prepare(command: list[str], folder: Path, account: Account | None = None) ->
         raise NoServer(f"{command[0]} ended with {done.returncode}:\n{output}")
 
 
+class Server:
+    """A server's process, and its folder: ``log.txt``; ``pid``, a file that is there while it accepts connections; and
+    ``hold``, a file that keeps it from being started again.
+    """
+
+    #: Set by who knows its protocol.
+    url = ""
+
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        stop: signal.Signals,
+        ready: Callable[[], bool],
+        account: Account | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self._command = command
+        self._stop = stop
+        self._ready = ready
+        self._account = account
+        self._environment = environment
+        self._log = folder / "log.txt"
+        self._pid = folder / "pid"
+        self._process = self._launch()
+
+    def attend(self) -> None:
+        """Do what a service manager does all the time: start the server again if it has died, unless it is on hold."""
+        if self._process.poll() is not None:
+            self._pid.unlink(missing_ok=True)
+            # PostgreSQL refuses to start until the last process of the one that died has let go of its shared memory.
+            # Then it is tried again, as often as this is called.
+            if not (self.folder / "hold").exists():
+                self._process = self._launch()
+        elif not self._pid.exists() and self._ready():
+            self._announce()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the first start. Raises NoServer, with the end of the log, if it fails or takes over a minute."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                ending = self._log.read_text(errors="replace")[-2000:]
+                raise NoServer(f"{self._command[0]} did not start:\n{ending}")
+            time.sleep(0.05)
+        self._announce()
+
+    def end(self) -> None:
+        """Stop the server, and kill it if it does not heed that."""
+        if self._process.poll() is None:
+            self._process.send_signal(self._stop)
+        try:
+            self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                self._command,
+                cwd=self.folder,
+                env={**os.environ, **(self._environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the tests; the server has to outlive them
+                preexec_fn=die_with_parent(self._stop),
+                **(self._account.options() if self._account else {}),
+            )
+
+    def _announce(self) -> None:
+        # Renamed, so that nobody reads half of it.
+        new = self.folder / "pid.new"
+        new.write_text(str(self._process.pid))
+        new.rename(self._pid)
+
+
 @contextlib.contextmanager
 def running(
-    command: list[str], folder: Path, stop: signal.Signals, ready: Callable[[], bool], account: Account | None = None
-) -> Iterator[None]:
+    command: list[str],
+    folder: Path,
+    stop: signal.Signals,
+    ready: Callable[[], bool],
+    account: Account | None = None,
+    environment: dict[str, str] | None = None,
+) -> Iterator[Server]:
     """Keep a server running during the block: wait until it is ready, send ``stop`` to its own process at the end.
 
-    Raises NoServer, with the end of its log, if it ends early or is not ready within a minute.
+    ``environment`` is added to this process's. Raises NoServer, with the end of its log, if it ends early or is not
+    ready within a minute. A server that dies stays dead, unless somebody calls its ``attend`` again and again.
     """
-    log = folder / "log.txt"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the tests; the server has to outlive them
-            preexec_fn=die_with_parent(stop),
-            **(account.options() if account else {}),
-        )
+    server = Server(command, folder, stop, ready, account, environment)
     try:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not ready():
-            if server.poll() is not None or time.monotonic() > deadline:
-                ending = log.read_text(errors="replace")[-2000:]
-                raise NoServer(f"{command[0]} did not start:\n{ending}")
-            time.sleep(0.05)
-        yield
+        server.wait_until_ready()
+        yield server
     finally:
-        if server.poll() is None:
-            server.send_signal(stop)
-        try:
-            server.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        server.end()
 
 
 def accepts_connections(port: int) -> bool:

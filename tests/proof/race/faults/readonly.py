@@ -1,0 +1,104 @@
+"""A database that refuses to write, as a standby does, or one whose disk is full."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+from django.db import connection
+from nodes import Node, until
+
+#: A user of MariaDB's whom ``read_only`` concerns: it lets administrators write, as the tests' own user is.
+PLAIN_USER = "plain"
+
+
+def environment() -> dict[str, str]:
+    """Return what nodes need in their environment for the refusals to concern them."""
+    if not _is_mariadb():
+        return {}
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    _execute(
+        f"CREATE USER IF NOT EXISTS '{PLAIN_USER}'@'%'",
+        f"GRANT ALL ON `{connection.settings_dict['NAME']}`.* TO '{PLAIN_USER}'@'%'",
+    )
+    return {"DATABASE_URL": parts._replace(netloc=f"{PLAIN_USER}@{parts.hostname}:{parts.port}").geturl()}
+
+
+@contextmanager
+def writes_refused(nodes: Iterable[Node] = ()) -> Iterator[None]:
+    """Have the database refuse all writes of nodes during the block, and let them read.
+
+    On SQLite it is the disk that refuses writes to ``nodes`` and their workers, to any file: each write fails with
+    EFBIG, and SQLite says "disk I/O error". What their jobs append to a file is lost too, but new files can be made.
+    """
+    if connection.vendor == "sqlite":
+        with _disk_refuses(list(nodes)):
+            yield
+        return
+    _set_read_only("ON")
+    try:
+        yield
+    finally:
+        _set_read_only("OFF")
+
+
+def _set_read_only(value: str) -> None:
+    if connection.vendor == "postgresql":
+        # The default of transactions, also of those that running sessions begin when they have heard of it.
+        _execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}", "SELECT pg_reload_conf()")
+        until(lambda: _ask("SHOW default_transaction_read_only") == value.lower(), what=f"read only is {value}")
+    elif _is_mariadb():
+        _execute(f"SET GLOBAL read_only = {value}")
+    elif value == "ON":
+        # It concerns administrators too, and brings read_only with it, but does not take it away again.
+        _execute("SET GLOBAL super_read_only = ON")
+    else:
+        _execute("SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+
+
+@contextmanager
+def _disk_refuses(nodes: list[Node]) -> Iterator[None]:
+    """Let no process of the nodes' groups write to a file. Python ignores SIGXFSZ, so each write fails with EFBIG."""
+    _limit_files(nodes, 0)
+    try:
+        yield
+    finally:
+        _limit_files(nodes, resource.RLIM_INFINITY)
+
+
+def _limit_files(nodes: list[Node], size: int) -> None:
+    groups = {node.pid for node in nodes}
+    limited: set[int] = set()
+    # Again, as a process may have made another one meanwhile.
+    while (
+        fresh := {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _group(pid) in groups} - limited
+    ):
+        for pid in fresh:
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        limited |= fresh
+
+
+def _group(pid: int) -> int | None:
+    with suppress(ProcessLookupError):
+        return os.getpgid(pid)
+    return None
+
+
+def _is_mariadb() -> bool:
+    return connection.vendor == "mysql" and bool(connection.mysql_is_mariadb)
+
+
+def _execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def _ask(question: str) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return cursor.fetchone()[0]

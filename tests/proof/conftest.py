@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from proof.tally import Tally
+
+
+@pytest.fixture(scope="session", autouse=True)
+def version(django_db_setup, django_db_blocker):
+    """Have the table say which database this is."""
+    with django_db_blocker.unblock():
+        Tally("").is_on(name_and_version())
+
+
+def name_and_version():
+    """Return the database as people call it, with its version."""
+    connection.ensure_connection()
+    if connection.vendor == "mysql":
+        number = ".".join(map(str, connection.mysql_version))
+        return f"MariaDB {number}" if connection.mysql_is_mariadb else f"MySQL {number}"
+    number = ".".join(map(str, connection.get_database_version()))
+    return f"{connection.display_name} {number}"
 
 
 @pytest.fixture

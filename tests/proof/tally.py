@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 #: What is counted. ``duplicates`` are starts of a slot that had been started before, ``unaccounted`` slots that fell
 #: due and were neither run nor recorded as missed.
@@ -33,20 +34,34 @@ class Tally:
         self.test = test
         self.path = os.environ.get("CRONKITE_PROOF_TALLY")
 
+    def is_on(self, version: str) -> None:
+        """Note the database and its version."""
+        self._write(version=version)
+
     def add(self, **counts: int) -> None:
         """Add to the counts, which are some of ``COUNTS``."""
         if unknown := counts.keys() - set(COUNTS):
             raise TypeError(f"not counted: {', '.join(sorted(unknown))}")
+        self._write(**counts)
+
+    def _write(self, **said: object) -> None:
         if self.path:
             with open(self.path, "a") as lines:
-                lines.write(json.dumps({"test": self.test, **counts}) + "\n")
+                lines.write(json.dumps({"test": self.test, **said}) + "\n")
 
 
 def total(path: Path) -> Counter[str]:
     """Return the sums of what the file says."""
     sums: Counter[str] = Counter()
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
-        row.pop("test")
-        sums.update(row)
+    for row in _rows(path):
+        sums.update({count: number for count, number in row.items() if count in COUNTS})
     return sums
+
+
+def version(path: Path) -> str:
+    """Return the database and its version, as far as the file says."""
+    return next((row["version"] for row in _rows(path) if "version" in row), "")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -143,6 +143,10 @@ class Fleet:
     def _some(self, dice: random.Random) -> Node:
         return dice.choice([node for node in self.nodes.values() if node.process.poll() is None])
 
+    def said(self, words: str) -> int:
+        """Return how often the nodes have said ``words``."""
+        return sum(log.read_text(errors="replace").count(words) for log in self.folder.glob("node-*.log"))
+
     def orphans(self) -> bool:
         """Tell whether workers of killed nodes still finish their runs."""
         return any(group_lives(node.pid) for node in self.gone)

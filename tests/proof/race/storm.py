@@ -27,6 +27,8 @@ PATIENCE = 300
 #: How long (seconds) a lock must have shown no life to be stale, where nodes are killed.
 LOCK_TIMEOUT = 2
 HOUR = timedelta(hours=1)
+#: About how much evidence a run leaves.
+BYTES_PER_RUN = 100
 #: A node that takes what is due, and does not wait for more; the runs that it makes are short ones.
 IN_A_HURRY = {"CRONKITE_TEST_LOOKAHEAD": "0", "CRONKITE_TEST_HURRY": "1"}
 
@@ -74,18 +76,30 @@ class Storm:
             connection.close()
             return False
 
+    def runs(self) -> list[ledger.Run]:
+        """Return the runs of this round, by the evidence."""
+        return ledger.runs(self.evidence)
+
     def started(self) -> int:
         """Return how many runs have begun, by the evidence."""
-        return len(ledger.runs(self.evidence))
+        return len(self.runs())
+
+    def unended(self) -> list[ledger.Run]:
+        """Return the runs that have begun and not ended, by the evidence."""
+        return [run for run in self.runs() if run.ended is None]
+
+    def progress(self) -> int:
+        """Return about how many runs have begun in this round, without reading the evidence."""
+        return self.evidence.stat().st_size // BYTES_PER_RUN if self.evidence.exists() else 0
 
     def duplicates(self) -> int:
         """Return how many runs were of a slot that had been started before, by the evidence."""
-        found = ledger.runs(self.evidence)
+        found = self.runs()
         return len(found) - len({(run.job, run.slot) for run in found})
 
     def winners(self) -> set[str]:
         """Return the names of the nodes that have had a run, by the evidence."""
-        return {run.node for run in ledger.runs(self.evidence)}
+        return {run.node for run in self.runs()}
 
     def log_of(self, run: ledger.Run) -> Log:
         """Return the log of a run that the evidence tells of."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -17,21 +16,22 @@ from nodes import Node, until
 from app.sabotage import STEPS
 from cronkite.models import Job
 from cronkite.models.logs import Status
-from proof.race import ledger
 from proof.race.fleet import Fleet
 from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long, slots_wanted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+RUNS_PER_KILL = 40
+
 
 def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
-    """Goes on until as many slots are raced as the proof was asked for; kills a node or a worker each half second."""
+    """Goes on until as many slots are raced as the proof was asked for; kills a node or a worker again and again."""
     dice, wanted, raced = random.Random(1), slots_wanted(), 0
     options = {"lock_timeout": LOCK_TIMEOUT}
     with fleet(storm.folder, 6, "cron", "loop", "--workers", "1", options=options) as nodes:
         while raced < wanted:
             storm.jobs_in_arrears(200, min(MOST_DUE, -(-(wanted - raced) // 200)))
-            storm.drive(nodes, storm.all_taken, killing(nodes, dice, pause=0.5))
+            storm.drive(nodes, storm.all_taken, killing(storm, nodes, dice))
             verdict = storm.next_round()
             assert_kept(verdict)
             raced += verdict.slots
@@ -41,14 +41,15 @@ def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
     assert nodes.kills
 
 
-def killing(nodes: Fleet, dice: random.Random, pause: float):
-    """Return what kills a worker, a node, or a node with its workers, each ``pause`` seconds."""
-    last = time.monotonic()
+def killing(storm, nodes: Fleet, dice: random.Random):
+    """Return what kills a worker, a node, or a node with its workers, each time that ``RUNS_PER_KILL`` have begun."""
+    killed_at = 0
 
     def kill():
-        nonlocal last
-        if time.monotonic() - last > pause:
-            last = time.monotonic()
+        nonlocal killed_at
+        # By the runs, not by the clock: on a slow machine, all nodes would be dead before one of them has begun.
+        if storm.progress() > killed_at + RUNS_PER_KILL:
+            killed_at = storm.progress()
             what = dice.choice([nodes.kill_worker, nodes.kill_node, nodes.kill_node_and_workers])
             what(dice)
 
@@ -99,7 +100,7 @@ def test_the_runs_of_a_node_that_is_killed_go_on_and_are_recorded(storm, say):
     options = {"lock_timeout": LOCK_TIMEOUT}
     with fleet(storm.folder, 2, "cron", "loop", "--workers", "2", options=options) as nodes:
         until(lambda: storm.started() >= 4)
-        before = ledger.runs(storm.evidence)[:4]
+        before = storm.runs()[:4]
         for node in nodes.nodes.values():
             nodes.kill(node)
         nodes.tend()
@@ -127,10 +128,10 @@ def frozen(node: Node):
 def freeze_until_taken_over(storm, nodes):
     """Freeze the node that has the only job, until another has taken it over; return both runs."""
     until(storm.started)
-    first = ledger.runs(storm.evidence)[0]
+    first = storm.runs()[0]
     with frozen(nodes.named(first.node)):
         until(lambda: storm.started() == 2)
-    return ledger.runs(storm.evidence)
+    return storm.runs()
 
 
 def stalling(folder, **more):

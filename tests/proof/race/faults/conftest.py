@@ -5,18 +5,6 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from proof.race.faults import servers
-
-
-@pytest.fixture
-def server(db):
-    """The server, which is ours to break."""
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has no server")
-    found = servers.server()
-    assert found is not None, f"The server has to be started by: {servers.COMMAND}"
-    return found
-
 
 @pytest.fixture
 def plain(db):

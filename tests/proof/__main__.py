@@ -1,0 +1,114 @@
+"""``python -m proof`` shows that promises P1 to P4 hold: under every order, every storm and every fault.
+
+    tox -e proof                                 all four databases at a time; about ten minutes on two cores
+    tox -e proof -- --databases sqlite,pg        some of them
+    tox -e proof -- --slots 1000000              go on until so many slots have been raced, on each
+    tox -e proof -- --databases pg -k frozen     what follows is for pytest
+
+Each database is a durable server of its own, made for the purpose, because it is going to be killed. At the end there
+is a table, and the same as JSON in ``proof.json`` (``--json FILE`` names another). The exit code is 0 if none
+failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from datetime import datetime, timezone
+from pathlib import Path
+
+from databases.__main__ import SCHEMES
+from proof import results, table
+from proof.results import Result
+
+HERE = Path(__file__).parent
+#: pytest's last line.
+SUMMARY = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$")
+
+
+class Run(threading.Thread):
+    """The proof on one database, in processes of its own; each of their lines is shown with the database's name."""
+
+    def __init__(self, name: str, slots: int | None, arguments: list[str], folder: Path) -> None:
+        super().__init__(name=name)
+        self.tally = folder / f"{name}.jsonl"
+        self.tally.touch()
+        self.seconds = 0.0
+        self.code: int | None = None
+        self.outcomes: Counter[str] = Counter()
+        server = [sys.executable, "-m", "databases", name, "--durable", "--own", "--restart", "--clock"]
+        pytest = [sys.executable, "-m", "pytest", str(HERE), "-p", "no:cacheprovider", "--durations=5", *arguments]
+        self.command = [*server, "--", *pytest]
+        self.environment = {**os.environ, "CRONKITE_PROOF_TALLY": str(self.tally), "PYTHONUNBUFFERED": "1"}
+        if slots is not None:
+            self.environment["CRONKITE_PROOF_SLOTS"] = str(slots)
+
+    def run(self) -> None:
+        """Run to the end."""
+        began = time.monotonic()
+        with subprocess.Popen(
+            self.command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                self._show(line.rstrip(), time.monotonic() - began)
+        self.code = process.returncode
+        self.seconds = time.monotonic() - began
+
+    def _show(self, line: str, seconds: float) -> None:
+        if found := SUMMARY.match(line):
+            for count in found[1].split(", "):
+                number, word = count.split()
+                self.outcomes[{"error": "failed", "errors": "failed"}.get(word, word)] += int(number)
+        if line:
+            print(f"{self.name:<8}{seconds:>6.0f} s  {line}", flush=True)
+
+    def result(self) -> Result:
+        """Return what came of it."""
+        return results.read(self.name, self.tally, self.seconds, failed=bool(self.code))
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="proof", usage="proof [--databases A,B] [--slots N] [--json FILE] [PYTEST…]")
+    parser.add_argument("--databases", default=",".join(SCHEMES))
+    parser.add_argument("--slots", type=int)
+    parser.add_argument("--json", type=Path, default=Path("proof.json"))
+    options, rest = parser.parse_known_args(arguments)
+    names = options.databases.split(",")
+    if unknown := set(names) - SCHEMES.keys():
+        parser.error(f"{', '.join(sorted(unknown))}: the databases are {', '.join(SCHEMES)}")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cronkite-proof-") as folder:
+        runs = [Run(name, options.slots, rest, Path(folder)) for name in names]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join()
+        found = [run.result() for run in runs]
+    words = " ".join(["tox -e proof", *(["--", *arguments] if arguments else [])])
+    report = results.Report(datetime.now(timezone.utc), words, time.monotonic() - began, found)
+    options.json.write_text(report.as_json())
+    print(f"\n{table.text(report)}\n\n{options.json} says the same.")
+    outcomes = sum((run.outcomes for run in runs), Counter())
+    counts = {"passed": outcomes["passed"], "failed": outcomes["failed"], **outcomes}
+    # The last line is as pytest's own.
+    print(f"{', '.join(f'{number} {word}' for word, number in counts.items())} in {report.seconds:.2f}s", flush=True)
+    return 1 if any(run.code for run in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

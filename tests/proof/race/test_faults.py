@@ -1,0 +1,292 @@
+"""Storms while the world breaks: the database's server, the network, the clocks, the disk, and half of a deployment.
+
+Whatever happens, no slot is run twice, all are accounted for, and the nodes live on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from cronkite import clock
+from cronkite.agenda import POLL
+from cronkite.models import Job
+from cronkite.models.logs import Status
+from databases import parse_url
+from proof.race.faults import clocks, pooler, proxy, readonly
+from proof.race.storm import LOCK_TIMEOUT, Storm, assert_kept, fleet
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: As most of the storms here have it: loops that take over what shows no life.
+TIMEOUT = {"lock_timeout": LOCK_TIMEOUT}
+#: How long (seconds) the server is away in the longest outage. A tick would give up after 30; a loop never does.
+OUTAGE = 20
+
+
+def loops(storm: Storm, number: int = 4, *, workers: int = 1, options=None):
+    """Have loops in the storm."""
+    return fleet(storm.folder, number, "cron", "loop", "--workers", str(workers), options=options or TIMEOUT)
+
+
+def weathered(storm: Storm, nodes, say, *what):
+    """Let the storm end; hold it against the promises, and the nodes to having lived through it. Return the verdict."""
+    storm.drive(nodes, storm.all_taken)
+    return stopped(storm, nodes, say, *what)
+
+
+def stopped(storm: Storm, nodes, say, *what):
+    """As :func:`weathered`, for a storm that has no end of its own."""
+    nodes.stop()
+    verdict = storm.audit(nodes)
+    say(f"{', '.join(map(str, what))}: {verdict}")
+    assert_kept(verdict)
+    assert not nodes.deaths
+    assert nodes.started == nodes.number, "the same nodes all the time"
+    return verdict
+
+
+# The server.
+
+
+def test_loops_live_on_when_the_server_is_killed_and_comes_back(storm, server, say):
+    storm.jobs_in_arrears(60, 8)
+    with loops(storm) as nodes:
+        for n in (1, 2, 3):
+            storm.drive(nodes, lambda n=n: storm.progress() >= 80 * n)
+            connection.close()
+            server.restart()
+            storm.tally.add(restarts=1)
+        verdict = weathered(storm, nodes, say, "server killed 3 times")
+    assert verdict.slots == 480
+
+
+def test_loops_live_through_an_outage(storm, server, say):
+    """What runs goes on; what fell due meanwhile is run or recorded as missed afterwards."""
+    storm.jobs_each_second(6, seconds=0.5)
+    with loops(storm) as nodes:
+        storm.drive(nodes, lambda: storm.progress() >= 12)
+        connection.close()
+        with server.held_down():
+            time.sleep(OUTAGE)  # what is tested is the time itself
+        storm.tally.add(restarts=1)
+        before = storm.progress()
+        storm.drive(nodes, lambda: storm.progress() >= before + 12)
+        verdict = stopped(storm, nodes, say, f"server away for {OUTAGE} s")
+    assert verdict.missed
+
+
+# The network.
+
+
+@pytest.mark.parametrize("kind", ["answers_lost", "commits_lost"])
+def test_a_connection_that_dies_at_commit_leaves_no_doubt(storm, server, say, kind):
+    """Whether the COMMIT was done or not, the node finds out, and the slot runs once."""
+    storm.jobs_in_arrears(40, 5)
+    with proxy.proxied() as network, getattr(network, kind)(0.1):
+        with loops(storm, options={**TIMEOUT, "DATABASE_URL": network.url}) as nodes:
+            verdict = weathered(storm, nodes, say, kind, network)
+        lost = network.counts["unanswered" if kind == "answers_lost" else "undelivered"]
+    assert lost
+    assert verdict.slots == 200
+
+
+def test_connections_are_cut_at_random_moments(storm, server, say):
+    storm.jobs_in_arrears(40, 5)
+    with proxy.proxied() as network, network.cuts(pause=0.5):
+        with loops(storm, options={**TIMEOUT, "DATABASE_URL": network.url}) as nodes:
+            verdict = weathered(storm, nodes, say, "cut", network)
+        assert network.counts["cut"]
+    assert verdict.slots == 200
+
+
+def test_nodes_whose_connections_are_half_open_lose_their_locks_and_nothing_else(storm, server, say):
+    """Two nodes hear nothing for longer than the lock timeout; two others, by another way, take over."""
+    storm.jobs_each_second(6, seconds=1)
+    with proxy.proxied() as network:
+        silent = {**TIMEOUT, "DATABASE_URL": network.url}
+        with loops(storm, options=lambda n: silent if n <= 2 else TIMEOUT) as nodes:
+            storm.drive(nodes, lambda: {"node-1", "node-2"} <= storm.winners())
+            with network.silence():
+                before = storm.progress()
+                storm.drive(nodes, lambda: storm.progress() >= before + 30)
+            began = storm.started()
+            storm.drive(nodes, lambda: {"node-1", "node-2"} & {run.node for run in storm.runs()[began:]})
+            verdict = stopped(storm, nodes, say, "half-open connections")
+    assert verdict.takeovers
+
+
+# The clocks.
+
+
+def test_nodes_whose_clocks_are_wrong_change_nothing(storm, say):
+    """Five hours fast, seven slow, right, and one that jumps.
+
+    On SQLite, where a node's clock is its database's, all jump together, and runs may be taken for dead after a jump;
+    elsewhere nobody is, as nothing has happened.
+    """
+    each = connection.vendor != "sqlite"
+    storm.jobs_each_second(6)
+    with ExitStack() as stack:
+        jumping = stack.enter_context(clocks.clock())
+        shifts = {1: timedelta(hours=5), 2: timedelta(hours=-7), 3: timedelta(0)}
+        wrong = {n: stack.enter_context(clocks.clock(shift)) if each else jumping for n, shift in shifts.items()}
+        wrong[4] = jumping
+        with loops(storm, options=lambda n: {**TIMEOUT, **wrong[n].environment()}) as nodes:
+            storm.drive(nodes, lambda: len(storm.winners()) == 4)
+            for hours in (3, -2, 0):
+                jumping.set(timedelta(hours=hours))
+                before = storm.progress()
+                # On SQLite nothing falls due for hours after a jump back, and that is as it should be.
+                storm.drive(nodes, lambda before=before: not each or storm.progress() >= before + 12)
+            verdict = stopped(storm, nodes, say, "wrong clocks")
+    assert each is False or verdict.takeovers == 0
+
+
+def test_a_database_whose_clock_is_set_back_repeats_nothing(storm, server, say):
+    """By 90 minutes: what has run in that time does not run again. Then it is set right, and all goes on."""
+    storm.jobs_each_second(6)
+    with loops(storm) as nodes:
+        storm.drive(nodes, lambda: storm.progress() >= 30)
+        with server.clock_set(timedelta(minutes=-90)):
+            storm.drive(nodes, lambda: not Job.objects.filter(lock__isnull=False).exists())
+            ran = storm.started()
+            assert Job.objects.filter(next_run__gt=clock.now("default") + timedelta(minutes=80)).count() == 6
+            time.sleep(POLL + 1)  # so all have looked again: that nothing happens has no event to wait for
+            assert storm.started() == ran
+        before = storm.progress()
+        storm.drive(nodes, lambda: storm.progress() >= before + 12)
+        stopped(storm, nodes, say, "database's clock set back by 90 minutes, and right again")
+
+
+# How the database keeps transactions apart, and who stands before it.
+
+SNAPSHOTS = "init_command=SET innodb_snapshot_isolation=ON"
+MODES = {
+    "postgresql": {
+        "read committed": "options=-c default_transaction_isolation=read%5C%20committed",
+        "repeatable read": "options=-c default_transaction_isolation=repeatable%5C%20read",
+        "serializable": "options=-c default_transaction_isolation=serializable",
+    },
+    "mysql": {
+        "read committed": "isolation_level=read committed",
+        "repeatable read": "isolation_level=repeatable read",
+        "serializable": "isolation_level=serializable",
+    },
+    "mariadb": {
+        "read committed": "isolation_level=read committed",
+        "repeatable read, snapshots": f"isolation_level=repeatable read&{SNAPSHOTS}",
+        "serializable, snapshots": f"isolation_level=serializable&{SNAPSHOTS}",
+        "repeatable read": "isolation_level=repeatable read&init_command=SET innodb_snapshot_isolation=OFF",
+        "serializable": "isolation_level=serializable&init_command=SET innodb_snapshot_isolation=OFF",
+    },
+    "sqlite": {
+        "write-ahead log, immediate": "transaction_mode=IMMEDIATE&init_command=PRAGMA journal_mode=WAL",
+        "write-ahead log, deferred": "transaction_mode=DEFERRED&init_command=PRAGMA journal_mode=WAL",
+        "rollback journal, immediate": "transaction_mode=IMMEDIATE&init_command=PRAGMA journal_mode=DELETE",
+        "rollback journal, deferred": "transaction_mode=DEFERRED&init_command=PRAGMA journal_mode=DELETE",
+    },
+}
+
+
+def modes() -> dict[str, str]:
+    """Return the modes of this database: their names, and what to add to its URL for them."""
+    is_mariadb = connection.vendor == "mysql" and connection.mysql_is_mariadb
+    return MODES["mariadb" if is_mariadb else connection.vendor]
+
+
+@pytest.mark.parametrize("number", range(max(map(len, MODES.values()))))
+def test_each_isolation_level_will_do(storm, say, number):
+    """Nodes of the same level, and the second half of the storm with hot jobs: at each second, all want the same."""
+    if number >= len(modes()):
+        pytest.skip(f"this database has {len(modes())} modes")
+    name = list(modes())[number]
+    url = f"{os.environ['DATABASE_URL']}?{modes()[name]}"
+    storm.jobs_in_arrears(30, 3)
+    storm.jobs_each_second(4)
+    with as_in(url), loops(storm, options={**TIMEOUT, "DATABASE_URL": url}, workers=0) as nodes:
+        storm.drive(nodes, lambda: storm.progress() >= 120)
+        stopped(storm, nodes, say, name)
+
+
+@contextmanager
+def as_in(url: str):
+    """Have this process's connection as that of the nodes: the journal of SQLite is changed only by who is alone."""
+    before = connection.settings_dict
+    connection.close()
+    connection.settings_dict = {**before, "OPTIONS": parse_url(url)["OPTIONS"]}
+    try:
+        connection.ensure_connection()
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict = before
+
+
+def test_nodes_share_few_connections_of_a_pooler(storm, say):
+    """PgBouncer in transaction mode: each transaction may have another connection."""
+    if connection.vendor != "postgresql":
+        pytest.skip("PgBouncer is for PostgreSQL")
+    storm.jobs_in_arrears(40, 5)
+    with pooler.pooled(size=3) as url, loops(storm, workers=2, options={**TIMEOUT, "DATABASE_URL": url}) as nodes:
+        weathered(storm, nodes, say, "pgbouncer, 12 clients and more on 3 connections")
+
+
+# The disk.
+
+
+def test_a_run_whose_end_cannot_be_written_keeps_its_lock_until_it_can(storm, say):
+    """Read-only, or a full disk. The end is reported on the logger, again and again, and written when it can be."""
+    storm.jobs_each_second(4, seconds=1.5)
+    with loops(storm, options={**TIMEOUT, **readonly.environment(), "lock_timeout": 60}, workers=2) as nodes:
+        storm.drive(nodes, lambda: len(storm.unended()) == 4)
+        with readonly.writes_refused(nodes.nodes.values()):
+            cut_short = storm.unended()
+            storm.drive(nodes, lambda: nodes.said("can't be written yet") >= len(cut_short))
+            held = {job.pk: job.fence for job in Job.objects.filter(lock__isnull=False)}
+            assert held.items() >= {(run.job, run.fence) for run in cut_short}
+        storm.drive(nodes, lambda: all(storm.log_of(run).status != Status.RUNNING for run in cut_short))
+        verdict = stopped(storm, nodes, say, f"the ends of {len(cut_short)} runs could not be written for a while")
+    assert cut_short
+    assert verdict.takeovers == 0
+
+
+def test_a_run_whose_end_is_never_written_is_lost_when_its_lock_is_stale(storm, say):
+    """As above, but the node dies before: the lock stays until its timeout, and then the next slot is run."""
+    storm.jobs_each_second(2, seconds=1.5)
+    with loops(storm, options={**TIMEOUT, **readonly.environment()}, number=1, workers=2) as nodes:
+        storm.drive(nodes, lambda: len(storm.unended()) == 2)
+        with readonly.writes_refused(nodes.nodes.values()):
+            cut_short = storm.unended()
+            storm.drive(nodes, lambda: nodes.said("can't be written yet") >= len(cut_short))
+            nodes.end()
+        nodes.tend()
+        began = storm.started()
+        storm.drive(nodes, lambda: {run.job for run in storm.runs()[began:]} >= {run.job for run in cut_short})
+        nodes.stop()
+        verdict = storm.audit(nodes)
+    say(f"the ends of {len(cut_short)} runs were never written: {verdict}")
+    assert_kept(verdict)
+    assert {storm.log_of(run).status for run in cut_short} == {Status.LOST}
+    assert verdict.takeovers == len(cut_short)
+
+
+# A deployment that is half done.
+
+
+def test_a_node_that_lacks_the_function_leaves_it_to_one_that_has_it(storm, say):
+    """Nothing is missed, and what both have is shared as ever."""
+    newer = storm.jobs_in_arrears(20, 4, function="app.newer.run")
+    storm.jobs_in_arrears(40, 4)
+    old = {**TIMEOUT, "CRONKITE_TEST_OLD": "1"}
+    with loops(storm, options=lambda n: old if n <= 2 else TIMEOUT) as nodes:
+        verdict = weathered(storm, nodes, say, "two nodes lack a function")
+    keys = {job.pk for job in newer}
+    assert {run.node for run in storm.runs() if run.job in keys} <= {"node-3", "node-4"}
+    assert len(verdict.winners) == 4
+    assert (verdict.slots, verdict.missed) == (240, 0)

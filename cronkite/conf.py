@@ -10,6 +10,7 @@ import reprlib
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -76,10 +77,20 @@ def get() -> Conf:
 
     Settings that don't exist are no error here (that would cost a look through all settings); see :func:`problems`.
     """
+    raw = [_current(name) for name in _SETTINGS]
+    # Asked for at each claim, and parsed once: only tests change settings while a node runs.
+    try:
+        return _parsed(*(tuple(value) if isinstance(value, list) else value for value in raw))
+    except TypeError:  # something that can't be hashed, so none of ours
+        return _parsed.__wrapped__(*raw)
+
+
+@lru_cache(maxsize=8, typed=True)  # typed: True is no number of workers, and 1 is
+def _parsed(*raw: Any) -> Conf:
     values: dict[str, Any] = {}
-    for name, (_, parse, hint) in _SETTINGS.items():
+    for value, (name, (_, parse, hint)) in zip(raw, _SETTINGS.items(), strict=True):
         try:
-            values[_attribute(name)] = parse(_current(name))
+            values[_attribute(name)] = parse(value)
         except ValueError as error:
             raise ImproperlyConfigured(f"{_sentence(name, error)} {hint}") from None
     return Conf(**values)

@@ -52,6 +52,8 @@ CRONKITE_NODE = os.environ.get("CRONKITE_TEST_NODE", "")
 CRONKITE_LOCK_TIMEOUT = (
     float(os.environ["CRONKITE_TEST_LOCK_TIMEOUT"]) if os.environ.get("CRONKITE_TEST_LOCK_TIMEOUT") else None
 )
+if "CRONKITE_TEST_WORKERS" in os.environ:
+    CRONKITE_WORKERS = int(os.environ["CRONKITE_TEST_WORKERS"])
 if "CRONKITE_TEST_LOOKAHEAD" in os.environ:
     CRONKITE_LOOKAHEAD = float(os.environ["CRONKITE_TEST_LOOKAHEAD"])
 if "CRONKITE_TEST_SHUTDOWN_GRACE" in os.environ:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from nodes import PATIENCE, Node
 
-#: How a node may end in a storm: by itself, and killed by whoever is at it.
-WELL, KILLED = 0, -signal.SIGKILL
+#: How a node may end in a storm: by itself, killed by whoever is at it, and told to stop before it could hear of it.
+WELL, KILLED, UNBORN = 0, -signal.SIGKILL, -signal.SIGTERM
 #: Seconds for 32 interpreters to start on a busy machine.
 START_PATIENCE = 180
 
@@ -86,7 +86,7 @@ class Fleet:
     def _check(self) -> None:
         for node in self.nodes.values():
             code = node.process.poll()
-            if code not in (None, WELL, KILLED):
+            if code not in (None, WELL, KILLED, UNBORN):
                 node.wait()
                 raise AssertionError(f"{node.name} ended with {code}. It said:\n{node.output[-4000:]}")
 

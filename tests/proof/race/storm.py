@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from nodes import cron
 
-from cronkite import clock
+from cronkite import clock, locks
 from cronkite.models import Job, Log
 from cronkite.schedules import Schedule
 from proof.race import ledger
@@ -26,6 +26,8 @@ MOST_DUE = 100
 PATIENCE = 300
 #: How long (seconds) a lock must have shown no life to be stale, where nodes are killed.
 LOCK_TIMEOUT = 2
+#: After which time without a sign of life a run is gone: it was renewed four times in ``LOCK_TIMEOUT``.
+DEAD_AFTER = timedelta(seconds=2 * LOCK_TIMEOUT)
 HOUR = timedelta(hours=1)
 #: About how much evidence a run leaves.
 BYTES_PER_RUN = 100
@@ -68,10 +70,14 @@ class Storm:
         return added
 
     def all_taken(self) -> bool:
-        """Tell whether nothing is due and nothing runs; ``False`` while the database does not answer."""
+        """Tell whether nothing is due and nothing runs; ``False`` while the database does not answer.
+
+        The last slot of a job may leave the lock of a run that was killed: it is taken over when the next slot is due.
+        """
         try:
             self.taken_by = clock.now("default")
-            return not Job.objects.filter(Q(next_run__lte=self.taken_by) | Q(lock__isnull=False)).exists()
+            alive = Q(locked_at__gte=self.taken_by - DEAD_AFTER)
+            return not Job.objects.filter(Q(next_run__lte=self.taken_by) | alive).exists()
         except DatabaseError:
             connection.close()
             return False
@@ -127,11 +133,16 @@ class Storm:
         while True:
             now = clock.now("default")
             cron(**{"name": "afterwards", "lock_timeout": LOCK_TIMEOUT, **IN_A_HURRY, **options})
-            locked = Job.objects.filter(lock__isnull=False)
-            if not locked.exists() and not Job.objects.filter(next_run__lte=now).exists():
+            if not Job.objects.filter(next_run__lte=now).exists():
+                self.unlock_dead()
                 return now
             assert time.monotonic() < deadline, f"{self.started()} runs, and some are still to be taken"
             time.sleep(0.2)
+
+    def unlock_dead(self) -> None:
+        """Do what a person may do about runs that are known to be gone, instead of waiting for the jobs' next slots."""
+        for job in Job.objects.filter(lock__isnull=False):
+            assert locks.unlock(job, "the storm")
 
     def verdict(self, until: datetime | None = None) -> ledger.Verdict:
         """Hold what has happened up to now, or ``until``, against the promises."""
@@ -156,6 +167,7 @@ class Storm:
 
     def next_round(self) -> ledger.Verdict:
         """Hold a round against the promises in which :meth:`all_taken` is true; the nodes stay for the next one."""
+        self.unlock_dead()
         verdict = self.verdict(self.taken_by)
         self.count(verdict)
         self.rounds += 1

@@ -27,10 +27,13 @@ RUNS_PER_KILL = 40
 def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
     """Goes on until as many slots are raced as the proof was asked for; kills a node or a worker again and again."""
     dice, wanted, raced = random.Random(1), slots_wanted(), 0
-    options = {"lock_timeout": LOCK_TIMEOUT}
-    with fleet(storm.folder, 6, "cron", "loop", "--workers", "1", options=options) as nodes:
+
+    def options(n):
+        return {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_WORKERS": "1" if n <= 2 else "0"}
+
+    with fleet(storm.folder, 6, "cron", "loop", options=options) as nodes:
         while raced < wanted:
-            storm.jobs_in_arrears(200, min(MOST_DUE, -(-(wanted - raced) // 200)))
+            storm.jobs_in_arrears(40, min(MOST_DUE, -(-(wanted - raced) // 40)))
             storm.drive(nodes, storm.all_taken, killing(storm, nodes, dice))
             verdict = storm.next_round()
             assert_kept(verdict)

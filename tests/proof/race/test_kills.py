@@ -65,9 +65,9 @@ def test_nodes_are_killed_at_each_step(storm, say, workers):
     steps = list(STEPS)
 
     def options(n):
-        return {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SABOTAGE": f"die={steps[n - 1]}:0.05"}
+        return {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SABOTAGE": f"die={steps[n - 1]}:0.08"}
 
-    storm.jobs_in_arrears(60, 20 if is_long() else 5)
+    storm.jobs_in_arrears(40, 20 if is_long() else 5)
     with fleet(storm.folder, len(steps), "cron", "loop", "--workers", str(workers), options=options) as nodes:
         storm.drive(nodes, storm.all_taken)
         nodes.stop()

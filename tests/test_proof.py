@@ -1,0 +1,59 @@
+"""The proof's bookkeeping: what is counted, and what people read in the end. The proof itself is ``tox -e proof``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from proof import results, table
+from proof.__main__ import SUMMARY, main
+from proof.tally import Tally
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch):
+    """What a proof on one database came to."""
+    path = tmp_path / "tally"
+    monkeypatch.setenv("CRONKITE_PROOF_TALLY", str(path))
+    Tally("").is_on("SQLite 3.45.1")
+    Tally("first").add(slots=1200, kills=3)
+    Tally("second").add(slots=34, duplicates=0)
+    result = results.read("sqlite", path, 61.2, failed=False)
+    return results.Report(datetime(2026, 1, 2, tzinfo=timezone.utc), "tox -e proof", 61.2, [result])
+
+
+def test_the_table_adds_up_what_the_tests_counted(report):
+    command, _, head, row = table.text(report).splitlines()
+    assert command == "tox -e proof, 2026-01-02"
+    assert head.split()[:3] == ["database", "slots", "raced"]
+    assert row.split() == ["SQLite", "3.45.1", "1,234", "0", "3", "0", "0", "0", "0", "0", "0", "61"]
+
+
+def test_a_failure_is_said_in_the_table(report):
+    failed = results.Result("sqlite", "SQLite", report.results[0].counts, 1.0, failed=True)
+    assert table.text(results.Report(report.date, "tox -e proof", 1.0, [failed])).endswith("FAILED")
+
+
+def test_what_was_written_as_json_gives_the_same_table(report, tmp_path):
+    path = tmp_path / "proof.json"
+    path.write_text(report.as_json())
+    assert table.text(results.load(path)) == table.text(report)
+    assert "     - 1,234" in table.rst(results.load(path))
+
+
+def test_what_is_not_counted_is_refused():
+    with pytest.raises(TypeError, match="not counted: slot"):
+        Tally("").add(slot=1)
+
+
+def test_pytests_last_line_is_recognised():
+    assert SUMMARY.match("= 12 passed, 3 skipped in 34.51s (0:00:34) =")[1] == "12 passed, 3 skipped"
+    assert SUMMARY.match("5 failed in 0.02s")[1] == "5 failed"
+    assert not SUMMARY.match("8 loops, one hot job: 45 slots run in 3 rounds")
+
+
+def test_a_database_that_nobody_knows_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--databases", "oracle"])
+    assert "oracle: the databases are sqlite, pg, mysql, mariadb" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 ``CRONKITE_TEST_SABOTAGE`` is a list, with spaces between: the name of a function below, and after a ``=`` its argument.
 """
 
+import multiprocessing
 import os
 import random
 import signal
@@ -67,15 +68,18 @@ STEPS = {
 
 
 def die(how):
-    """Let the process be killed at a step (``before-insert:0.05``: in one of 20 times that it comes by)."""
+    """Let the process be killed at a step (``before-insert:0.05``: in one of 20 times that it comes by).
+
+    With ``:worker`` behind it, only a worker process: a node may write the end of a run, too.
+    """
     from cronkite import locks
 
-    step, _, chance = how.partition(":")
+    step, chance, *who = how.split(":")
     attribute, side = STEPS[step]
     function = getattr(locks, attribute)
 
     def perhaps():
-        if random.random() < float(chance or 1):
+        if random.random() < float(chance) and (not who or multiprocessing.parent_process() is not None):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def deadly(*args, **kwargs):

@@ -111,6 +111,10 @@ class Storm:
         """Return the log of a run that the evidence tells of."""
         return Log.objects.get(job=run.job, fence=run.fence)
 
+    def has_takeovers(self) -> bool:
+        """Tell whether a lock was stale and taken over."""
+        return Log.objects.filter(job__in=self.jobs, status=Log.Status.LOST, reason__contains="took it over").exists()
+
     def logs(self) -> list[Log]:
         """Return the logs of the storm's jobs."""
         return list(Log.objects.filter(job__in=self.jobs))

@@ -13,6 +13,8 @@ from nodes import Node, until
 
 #: A user of MariaDB's whom ``read_only`` concerns: it lets administrators write, as the tests' own user is.
 PLAIN_USER = "plain"
+#: The size of SQLite's pages (bytes): not even the first of a write-ahead log, which has a head, ends before that.
+ONE_PAGE = 4096
 
 
 def environment() -> dict[str, str]:
@@ -31,8 +33,9 @@ def environment() -> dict[str, str]:
 def writes_refused(nodes: Iterable[Node] = ()) -> Iterator[None]:
     """Have the database refuse all writes of nodes during the block, and let them read.
 
-    On SQLite it is the disk that refuses writes to ``nodes`` and their workers, to any file: each write fails with
-    EFBIG, and SQLite says "disk I/O error". What their jobs append to a file is lost too, but new files can be made.
+    On SQLite it is the disk that refuses writes to ``nodes`` and their workers, to any file that is longer than a page
+    of the database, or would be: they fail with EFBIG, and SQLite says "disk I/O error". Short files, such as their
+    logs, can be written.
     """
     if connection.vendor == "sqlite":
         with _disk_refuses(list(nodes)):
@@ -61,8 +64,8 @@ def _set_read_only(value: str) -> None:
 
 @contextmanager
 def _disk_refuses(nodes: list[Node]) -> Iterator[None]:
-    """Let no process of the nodes' groups write to a file. Python ignores SIGXFSZ, so each write fails with EFBIG."""
-    _limit_files(nodes, 0)
+    """Let no process of the nodes' groups write a page to a file. Python ignores SIGXFSZ, so that fails with EFBIG."""
+    _limit_files(nodes, ONE_PAGE)
     try:
         yield
     finally:

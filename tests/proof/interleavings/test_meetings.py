@@ -1,0 +1,33 @@
+"""The promises hold under every order in which the statements of several nodes can meet, and whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+
+import pytest
+
+from proof.interleavings import server
+from proof.interleavings.explorer import explore
+from proof.interleavings.meetings import OF_THREE, OF_TWO
+from proof.interleavings.world import Violation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LITERALLY = os.environ.get("CRONKITE_PROOF_ORDERS") == "all"
+
+
+@pytest.mark.parametrize("meeting", OF_TWO + OF_THREE, ids=lambda meeting: meeting.__name__)
+def test_every_order_keeps_the_promises(world, meeting, tally, say):
+    began = time.monotonic()
+    cpu = time.process_time()
+    try:
+        count = explore(partial(meeting, world), world.check, kills=1, literally=LITERALLY)
+    except Violation as violation:
+        tally.add(**violation.counts)
+        raise
+    tally.add(interleavings=count)
+    say(
+        f"{server.name()}: {meeting.__name__}: {count} orders in {time.monotonic() - began:.1f} s {time.process_time() - cpu:.1f} cpu"
+    )
+    assert count > 1

@@ -15,6 +15,8 @@ What is not tried again
     to begin a transaction begins it. These are sleep sets and persistent sets (P. Godefroid, "Partial-Order Methods for
     the Verification of Concurrent Systems", 1996). With ``literally``, all are tried.
 
+    Nodes that do the same are called twins, and could swap their names. So they take their first steps by name.
+
     A node that waits for a lock is not killed: its statement is with the server, which carries it out when it gets the
     lock. So this is the death of a node at its next statement.
 
@@ -26,7 +28,7 @@ What is not tried again
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -82,6 +84,15 @@ class Start:
 
     steps: tuple[Step, ...] = ()
     asleep: frozenset[Step] = frozenset()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which orders are tried; see :func:`explore`."""
+
+    kills: int
+    twins: tuple[str, ...]
+    literally: bool
 
 
 class Stage:
@@ -195,34 +206,36 @@ def explore(
     check: Callable[[Order], None],
     *,
     kills: int = 0,
+    twins: Sequence[str] = (),
     literally: bool = False,
 ) -> int:
     """Try all orders, and return how many there were.
 
     ``meeting`` puts the tables into their first state and returns what each node does, by name. ``check`` is called
-    after each commit, and when all nodes have ended. At most ``kills`` nodes are killed in an order.
+    after each commit, and when all nodes have ended. At most ``kills`` nodes are killed in an order. ``twins`` do the
+    same.
     """
+    rules = Rules(kills, () if literally else tuple(twins), literally)
     stage = Stage()
     todo, count = [Start()], 0
     try:
         while todo:
             start = todo.pop()
             order = Order(actors=stage.begin(meeting()))
-            more = _play(stage, order, start, check, kills, literally)
-            if more is not None:
-                todo += more
-                count += 1
+            is_new, more = _play(stage, order, start, check, rules)
+            count += is_new
+            todo += more
     finally:
         stage.clear()
     return count
 
 
 def _play(
-    stage: Stage, order: Order, start: Start, check: Callable[[Order], None], kills: int, literally: bool
-) -> list[Start] | None:
-    """Begin as ``start`` says, and go on to the end; return the orders that branch off, ``None`` if it is known."""
+    stage: Stage, order: Order, start: Start, check: Callable[[Order], None], rules: Rules
+) -> tuple[bool, list[Start]]:
+    """Begin as ``start`` says, and go on to the end; return whether this was a new order, and what branches off."""
     asleep, more, is_known = start.asleep, [], False
-    while steps := _choices(stage, order, kills):
+    while steps := _choices(stage, order, rules):
         others: list[Step] = []
         position = len(order.steps)
         if position < len(start.steps):
@@ -230,47 +243,49 @@ def _play(
             assert step in steps, f"the database does not do the same again: {step} after {order}, but {steps}"
         elif is_known or stage.has_queue:
             step = steps[-1]
-        elif awake := [step for step in _persistent(steps, literally) if step not in asleep]:
+        elif awake := [step for step in _persistent(steps, rules) if step not in asleep]:
             step, *others = awake
         else:
             step, is_known = steps[-1], True
         if position >= len(start.steps):
-            asleep, branches = _branch(order, step, others, asleep, literally)
+            asleep, branches = _branch(order, step, others, asleep, rules)
             more += branches
         stage.do(step)
         order.steps.append(step)
-        if position >= len(start.steps) - 1 and step.stop.commits and not (step.kill or is_known):
+        if position >= len(start.steps) - 1 and step.stop.commits and not (step.kill or is_known or order.is_over):
             check(order)
-    if is_known:
-        return None
-    check(order)
-    return more
+    if not is_known:
+        check(order)
+    return not is_known, more
 
 
-def _choices(stage: Stage, order: Order, kills: int) -> list[Step]:
+def _choices(stage: Stage, order: Order, rules: Rules) -> list[Step]:
     """Return what can be done now; nothing if all nodes have ended. Deaths come first: see :func:`_play`."""
     while not (ready := stage.ready()) and (stage.going or stage.busy):
         stage.resolve()
-    deadly = sum(step.kill for step in order.steps) < kills
+    moved = {step.actor for step in order.steps}
+    waits = [twin for twin in rules.twins if twin not in moved][1:]
+    ready = [actor for actor in ready if actor.name not in waits]
+    deadly = sum(step.kill for step in order.steps) < rules.kills
     return [Step(a.name, True, a.stop) for a in ready if deadly] + [Step(a.name, False, a.stop) for a in ready]
 
 
-def _persistent(steps: list[Step], literally: bool) -> Iterable[Step]:
+def _persistent(steps: list[Step], rules: Rules) -> Iterable[Step]:
     """Return those of the steps from which all orders can be had: only a node's own, if it is about to do something
     that nobody notices."""
     quiet = next((step.actor for step in steps if not step.kill and step.stop.local), None)
-    if quiet is None or literally:
+    if quiet is None or rules.literally:
         return steps
     return [step for step in steps if step.actor == quiet]
 
 
 def _branch(
-    order: Order, step: Step, others: list[Step], asleep: frozenset[Step], literally: bool
+    order: Order, step: Step, others: list[Step], asleep: frozenset[Step], rules: Rules
 ) -> tuple[frozenset[Step], list[Start]]:
     """Return what sleeps after ``step``, and the orders that do something else instead."""
 
     def sleeping(tried: Iterable[Step], after: Step) -> frozenset[Step]:
-        return frozenset(one for one in tried if commute(one, after)) if not literally else frozenset()
+        return frozenset(one for one in tried if commute(one, after)) if not rules.literally else frozenset()
 
     tried, branches = [*asleep, step], []
     for other in others:

@@ -17,14 +17,27 @@ from proof.interleavings.world import Status, World
 
 FUNCTION = "app.jobs.ok"
 Actions = dict[str, Callable[[], Any]]
+Meeting = Callable[[World], Actions]
 
 
+def twins(*names: str) -> Callable[[Meeting], Meeting]:
+    """Say which nodes of a meeting do the same, in their names' order."""
+
+    def decorate(meeting: Meeting) -> Meeting:
+        meeting.twins = names  # type: ignore[attr-defined]
+        return meeting
+
+    return decorate
+
+
+@twins("a", "b")
 def claim_against_claim(world: World) -> Actions:
     """Two nodes tick at the same time."""
     world.reset()
     return {"a": lambda: world.claim("a"), "b": lambda: world.claim("b")}
 
 
+@twins("a", "b")
 def takeover_against_takeover(world: World) -> Actions:
     """Two nodes find the same stale lock."""
     world.reset_held("dead")
@@ -85,6 +98,7 @@ def claim_against_discovery_that_deletes(world: World) -> Actions:
     return {"a": lambda: world.claim("a"), "start": lambda: discover(None)}
 
 
+@twins("a", "b", "c")
 def three_claims(world: World) -> Actions:
     """Three nodes have read the same row."""
     world.reset()
@@ -92,6 +106,7 @@ def three_claims(world: World) -> Actions:
     return {name: partial(world.claim, name, read) for name in "abc"}
 
 
+@twins("a", "b", "c")
 def three_takeovers(world: World) -> Actions:
     """Three nodes have read the same stale lock."""
     world.reset_held("dead")
@@ -99,6 +114,7 @@ def three_takeovers(world: World) -> Actions:
     return {name: partial(world.claim, name, read) for name in "abc"}
 
 
+@twins("b", "c")
 def end_against_two_takeovers(world: World) -> Actions:
     """A run ends whose stale lock two other nodes have read."""
     held = world.reset_held("a")
@@ -107,6 +123,7 @@ def end_against_two_takeovers(world: World) -> Actions:
     return ends | {name: partial(world.claim, name, read) for name in "bc"}
 
 
+@twins("b", "c")
 def renewal_against_two_takeovers(world: World) -> Actions:
     """A node that had stalled shows that it lives, while two others have read its stale lock."""
     held = world.reset_held("a")

@@ -31,7 +31,7 @@ from cronkite import databases
 #: Seconds until a wait is given up: reached only if something hangs for good.
 PATIENCE = 60.0
 #: How long (seconds) to wait between two questions.
-PACE = 0.001
+PACE = 0.002
 
 WAITING = "SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
 CONNECTED = "SELECT pid FROM pg_stat_activity"

@@ -80,7 +80,11 @@ class World:
             decision = catch_up.decide(job.get_schedule(), CatchUp.LATEST, None, job.pending, job.now)
             claim = locks.claim(job, decision, node)
             if claim is not None:
-                self.starts.append(claim)
+                self.start(claim)
+
+    def start(self, claim: locks.Claim) -> None:
+        """The function is called."""
+        self.starts.append(claim)
 
     def edit(self, **columns) -> None:
         """What the admin does when somebody saves a form."""

@@ -1,0 +1,162 @@
+"""Who meets whom: each meeting puts the tables into their first state, and says what each node does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from app import jobs
+from cronkite import locks
+from cronkite.discovery import auto_discover
+from cronkite.exceptions import JobIsLocked
+from cronkite.outcomes import Outcome
+from proof.interleavings.world import Status, World
+
+FUNCTION = "app.jobs.ok"
+Actions = dict[str, Callable[[], Any]]
+Meeting = Callable[[World], Actions]
+
+
+def twins(*names: str) -> Callable[[Meeting], Meeting]:
+    """Say which nodes of a meeting do the same, in their names' order."""
+
+    def decorate(meeting: Meeting) -> Meeting:
+        meeting.twins = names  # type: ignore[attr-defined]
+        return meeting
+
+    return decorate
+
+
+@twins("a", "b")
+def claim_against_claim(world: World) -> Actions:
+    """Two nodes tick at the same time."""
+    world.reset()
+    return {"a": lambda: world.claim("a"), "b": lambda: world.claim("b")}
+
+
+@twins("a", "b")
+def takeover_against_takeover(world: World) -> Actions:
+    """Two nodes find the same stale lock."""
+    world.reset_held("dead")
+    return {"a": lambda: world.claim("a"), "b": lambda: world.claim("b")}
+
+
+def claim_against_run_by_hand(world: World) -> Actions:
+    """A node ticks while somebody runs the job by hand, and the lock is stale."""
+    world.reset_held("dead")
+    return {"a": lambda: world.claim("a"), "hand": lambda: by_hand(world)}
+
+
+def renewal_against_takeover(world: World) -> Actions:
+    """A node that had stalled shows that it lives, while another takes its lock."""
+    held = world.reset_held("a")
+    return {"a": lambda: locks.renew([held]), "b": lambda: world.claim("b")}
+
+
+def end_against_takeover(world: World) -> Actions:
+    """A run ends whose lock has become stale, while another node takes it."""
+    held = world.reset_held("a")
+    return {"a": lambda: locks.finish(held, Outcome(Status.SUCCEEDED)), "b": lambda: world.claim("b")}
+
+
+def claim_against_edit(world: World) -> Actions:
+    """Somebody changes the schedule while a node ticks."""
+    world.reset()
+    return {"a": lambda: world.claim("a"), "edit": lambda: world.edit(schedule="0 0 2 1 *")}
+
+
+def claim_against_disabling(world: World) -> Actions:
+    """Somebody disables the job while a node ticks."""
+    world.reset()
+    return {"a": lambda: world.claim("a"), "edit": lambda: world.edit(enabled=False)}
+
+
+def claim_against_deletion(world: World) -> Actions:
+    """Somebody deletes the job while a node ticks."""
+    world.reset()
+    return {"a": lambda: world.claim("a"), "delete": world.delete}
+
+
+def claim_against_discovery_that_keeps(world: World) -> Actions:
+    """A node starts, whose code declares the job as it is, while another ticks."""
+    world.reset(declared_as=FUNCTION)
+    return {"a": lambda: world.claim("a"), "start": lambda: discover("0 0 1 1 *")}
+
+
+def claim_against_discovery_that_changes(world: World) -> Actions:
+    """A node starts, whose code declares another schedule, while another ticks."""
+    world.reset(declared_as=FUNCTION)
+    return {"a": lambda: world.claim("a"), "start": lambda: discover("0 0 2 1 *")}
+
+
+def claim_against_discovery_that_deletes(world: World) -> Actions:
+    """A node starts, whose code declares the job no more, while another ticks."""
+    world.reset(declared_as=FUNCTION)
+    return {"a": lambda: world.claim("a"), "start": lambda: discover(None)}
+
+
+@twins("a", "b", "c")
+def three_claims(world: World) -> Actions:
+    """Three nodes have read the same row."""
+    world.reset()
+    read = world.read()
+    return {name: partial(world.claim, name, read) for name in "abc"}
+
+
+@twins("a", "b", "c")
+def three_takeovers(world: World) -> Actions:
+    """Three nodes have read the same stale lock."""
+    world.reset_held("dead")
+    read = world.read()
+    return {name: partial(world.claim, name, read) for name in "abc"}
+
+
+@twins("b", "c")
+def end_against_two_takeovers(world: World) -> Actions:
+    """A run ends whose stale lock two other nodes have read."""
+    held = world.reset_held("a")
+    read = world.read()
+    ends = {"a": lambda: locks.finish(held, Outcome(Status.SUCCEEDED))}
+    return ends | {name: partial(world.claim, name, read) for name in "bc"}
+
+
+@twins("b", "c")
+def renewal_against_two_takeovers(world: World) -> Actions:
+    """A node that had stalled shows that it lives, while two others have read its stale lock."""
+    held = world.reset_held("a")
+    read = world.read()
+    return {"a": lambda: locks.renew([held])} | {name: partial(world.claim, name, read) for name in "bc"}
+
+
+def by_hand(world: World) -> None:
+    """What ``Job.run()`` does, up to the call of the function."""
+    with suppress(JobIsLocked):
+        locks.claim_by_hand(world.job, "hand")
+
+
+def discover(schedule: str | None) -> None:
+    """What a node does at its start; the module declares one job, or none."""
+    declared = patch.object(jobs.ok, "schedule", schedule, create=True) if schedule else nullcontext()
+    with declared:
+        auto_discover("app.jobs", delete_first=True)
+
+
+#: What two nodes, or a node and a person, may do to each other.
+OF_TWO = (
+    claim_against_claim,
+    takeover_against_takeover,
+    claim_against_run_by_hand,
+    renewal_against_takeover,
+    end_against_takeover,
+    claim_against_edit,
+    claim_against_disabling,
+    claim_against_deletion,
+    claim_against_discovery_that_keeps,
+    claim_against_discovery_that_changes,
+    claim_against_discovery_that_deletes,
+)
+#: These begin with rows that were read before, or there would be too many orders.
+OF_THREE = (three_claims, three_takeovers, end_against_two_takeovers, renewal_against_two_takeovers)

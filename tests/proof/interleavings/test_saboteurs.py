@@ -1,0 +1,116 @@
+"""A protection is taken out, and the same exploration finds what it kept from happening.
+
+At most one start per (job, slot) is held twice: by the condition of the claim's UPDATE, and by the table's constraint.
+Each is enough by itself, and a claim that needs the constraint, or a table that lacks it, is a violation all the same.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from django.db.models.signals import pre_delete
+
+from cronkite import locks
+from cronkite.models import Job, edits
+from proof.interleavings import meetings
+from proof.interleavings.explorer import explore
+from proof.interleavings.world import Violation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def violations(world, tally):
+    """Explore a meeting, and return all that is found, without an end at the first."""
+
+    def violations(meeting, kills=0):
+        found = []
+
+        def collect(order):
+            try:
+                world.check(order)
+            except Violation as violation:
+                found.append(str(violation))
+
+        explore(partial(meeting, world), collect, kills=kills, twins=getattr(meeting, "twins", ()))
+        tally.add(saboteurs=1)
+        return found
+
+    return violations
+
+
+@pytest.fixture
+def without_condition(monkeypatch):
+    """A claim whose UPDATE asks for nothing but the row."""
+    monkeypatch.setattr(locks, "_claimable", lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk))
+
+
+def said(found, *words):
+    """Whether one of what was found says all these words."""
+    return any(all(word in text for word in words) for text in found)
+
+
+def test_without_the_condition_and_the_constraint_a_slot_is_started_twice(
+    violations, without_condition, without_constraints
+):
+    assert said(violations(meetings.claim_against_claim), "a slot was started twice")
+
+
+def test_without_the_condition_the_constraint_has_to_step_in_and_holds(violations, without_condition):
+    found = violations(meetings.claim_against_claim, kills=1)
+    assert said(found, "the constraint had to step in")
+    assert not said(found, "twice")
+
+
+def test_without_the_constraint_the_database_refuses_nothing_and_the_condition_holds(violations, without_constraints):
+    found = violations(meetings.claim_against_claim, kills=1) + violations(meetings.takeover_against_takeover, kills=1)
+    assert found
+    assert all("the database does not refuse a second log of a slot" in text for text in found)
+
+
+def test_with_the_fence_ignored_at_the_end_a_newer_holder_loses_its_lock(violations, monkeypatch):
+    monkeypatch.setattr(locks, "_held", lambda claim: Job.objects.filter(pk=claim.job_id))
+    assert said(violations(meetings.end_against_takeover), "a run without its lock")
+
+
+def test_with_the_run_begun_before_the_commit_a_death_lets_it_begin_twice(violations, world, monkeypatch):
+    start, record = world.start, locks._record
+
+    def record_and_start(*args):
+        claim = record(*args)
+        start(claim)
+        return claim
+
+    monkeypatch.setattr(world, "start", lambda claim: None)
+    monkeypatch.setattr(locks, "_record", record_and_start)
+    assert not violations(meetings.claim_against_claim)
+    assert said(violations(meetings.claim_against_claim, kills=1), "a slot was started twice", "KILLED")
+
+
+def test_without_a_transaction_a_death_leaves_a_slot_that_is_in_no_log(violations, monkeypatch):
+    monkeypatch.setattr(locks, "transaction", SimpleNamespace(atomic=lambda using: nullcontext()))
+    found = violations(meetings.claim_against_claim, kills=1)
+    assert said(found, "a lock without its run", "a:KILLED")
+
+
+def test_with_the_lost_run_left_as_it_is_a_takeover_makes_two_live_runs(violations, monkeypatch):
+    monkeypatch.setattr(locks, "_mark_lost", lambda job_id, node, using: None)
+    assert said(violations(meetings.takeover_against_takeover), "two runs are live")
+
+
+def test_with_an_edit_that_asks_for_nothing_a_claim_and_the_edit_account_for_the_same_slot(violations, monkeypatch):
+    monkeypatch.setattr(edits, "_conditional", lambda rows, before: rows)
+    assert said(violations(meetings.claim_against_disabling), "edit ended with IntegrityError")
+
+
+def test_with_a_deletion_that_records_nothing_a_slot_vanishes_with_its_job(violations):
+    uid = "cronkite.before_delete"
+    assert pre_delete.disconnect(sender=Job, dispatch_uid=uid)
+    try:
+        found = violations(meetings.claim_against_deletion)
+    finally:
+        pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid=uid)
+    assert said(found, "accounted for 0 times", "the job is gone")

@@ -1,0 +1,205 @@
+"""One job, what nodes do to it, and what must be true whatever the order in which they do it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.db import DatabaseError, IntegrityError, transaction
+
+from cronkite import catch_up, clock, databases, locks
+from cronkite.catch_up import CatchUp
+from cronkite.models import Job, Log
+from proof.interleavings.explorer import Order
+
+Status = Log.Status
+#: What the promises are about.
+JOB_COLUMNS = ("enabled", "next_run", "last_slot", "fence", "lock")
+LOG_COLUMNS = ("job_id", "slot", "fence", "status", "missed")
+
+
+class Violation(AssertionError):
+    """A promise does not hold after an order. ``counts`` is for the tally."""
+
+    def __init__(self, what: str, order: Order, **counts: int) -> None:
+        super().__init__(f"{what}: {order}")
+        self.counts = counts
+
+
+class World:
+    """A job with one slot that is due; ``starts`` are the claims whose functions were called."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.slot = job.next_run
+        self.before = self.slot - timedelta(hours=1)
+        self.starts: list[locks.Claim] = []
+        self._first = Job.objects.filter(pk=job.pk).values().get()
+        self._newest: tuple = ()
+        self._errors: list[str] = []
+        self._lived_on: set[tuple] = set()
+
+    # The first state.
+
+    def reset(self, **columns) -> None:
+        """Put the tables into their first state, in which the job has these ``columns``."""
+        Log.objects.all()._raw_delete("default")
+        values = {**self._first, **columns}
+        if not Job.objects.filter(pk=self.job.pk).write(**{k: v for k, v in values.items() if k != "id"}):
+            Job.objects.bulk_create([Job(**values)])
+        self.starts, self._newest = [], ()
+        self._errors.clear()
+
+    def reset_held(self, node: str) -> locks.Claim:
+        """Have ``node`` hold the lock for the slot before this one, in a run that has shown no life for too long."""
+        token = "00000000-0000-4000-8000-000000000001"
+        an_hour_ago = clock.Now() - timedelta(hours=1)
+        self.reset(lock=token, locked_by=node, locked_at=an_hour_ago, fence=5, last_slot=self.before)
+        log = Log.objects.create(
+            job=self.job, job_name=self.job.name, function=self.job.function, slot=self.before, fence=5, node=node,
+            created=clock.Now(), started_at=clock.Now(),
+        )  # fmt: skip
+        return locks.Claim(
+            token=token, fence=5, job_id=self.job.pk, job_name=self.job.name, function=self.job.function, args=[],
+            kwargs={}, timeout=None, slot=self.before, next_run=self.slot, log_id=log.pk,
+        )  # fmt: skip
+
+    # What nodes do.
+
+    def read(self) -> Job | None:
+        """What a tick reads: the job, if it is due."""
+        return Job.objects.queue().filter(pk=self.job.pk).first()
+
+    def claim(self, node: str, read: Job | None = None) -> None:
+        """What a tick does, up to the call of the function. The job may have been read before."""
+        job = read or self.read()
+        if job is not None:
+            decision = catch_up.decide(job.get_schedule(), CatchUp.LATEST, None, job.pending, job.now)
+            claim = locks.claim(job, decision, node)
+            if claim is not None:
+                self.start(claim)
+
+    def start(self, claim: locks.Claim) -> None:
+        """The function is called."""
+        self.starts.append(claim)
+
+    def edit(self, **columns) -> None:
+        """What the admin does when somebody saves a form."""
+        job = Job.objects.get(pk=self.job.pk)
+        for column, value in columns.items():
+            setattr(job, column, value)
+        job.save(update_fields=list(columns))
+
+    def delete(self) -> None:
+        """What the admin does when somebody deletes the job."""
+        Job.objects.get(pk=self.job.pk).delete()
+
+    # What must be true.
+
+    def check(self, order: Order) -> None:
+        """Hold the tables to the promises: after each commit, and at the end."""
+        started = Counter(claim.slot for claim in self.starts)
+        if twice := sum(started.values()) - len(started):
+            raise Violation("a slot was started twice", order, duplicates=twice)
+        logs = list(Log.objects.order_by("id").values_list(*LOG_COLUMNS, named=True))
+        claimed = Counter(log.slot for log in logs if log.slot and log.fence is not None)
+        if twice := sum(claimed.values()) - len(claimed):
+            raise Violation("a slot was claimed twice", order, duplicates=twice)
+        if self._errors:
+            raise Violation("the constraint had to step in", order)
+        job = Job.objects.filter(pk=self.job.pk).values_list(*JOB_COLUMNS, named=True).first()
+        self._check_lock(job, logs, order)
+        self._check_slots(job, logs, order)
+        if order.is_over:
+            for actor in order.actors:
+                if not _may_end_with(actor.error):
+                    raise Violation(f"{actor.name} ended with {actor.error!r}", order)
+            if job is not None:
+                self._check_future(job, logs, order)
+
+    def _check_lock(self, job: tuple | None, logs: list, order: Order) -> None:
+        running = [log.fence for log in logs if log.status == Status.RUNNING and log.job_id]
+        if len(running) > 1:
+            raise Violation("two runs are live", order)
+        if job is None:
+            return
+        if job.lock is None and running:
+            raise Violation("a run without its lock", order)
+        if job.lock is not None and running != [job.fence]:
+            raise Violation("a lock without its run", order)
+
+    def _check_slots(self, job: tuple | None, logs: list, order: Order) -> None:
+        accounted = sum(log.missed + 1 for log in logs if log.slot and log.slot >= self.slot)
+        is_to_come = job is not None and job.enabled and job.next_run <= self.slot
+        if accounted != (0 if is_to_come else 1):
+            known = "and is still to come" if is_to_come else f"instead of once{'' if job else ', and the job is gone'}"
+            raise Violation(
+                f"the slot is accounted for {accounted} times {known}", order, unaccounted=int(not accounted)
+            )
+        if job is None:
+            return
+        newest = (job.fence, job.last_slot or self.before)
+        if self._newest and any(now < then for now, then in zip(newest, self._newest, strict=True)):
+            raise Violation("the fencing token or the last slot went back", order)
+        self._newest = newest
+        if job.enabled and job.last_slot and job.next_run <= job.last_slot:
+            raise Violation("the next run is none that can be claimed", order)
+
+    def _check_future(self, job: tuple, logs: list, order: Order) -> None:
+        """Once its lock is stale, the job must run again; and the database itself refuses what was claimed before.
+
+        This takes many statements, and what comes of them follows from this ``state``. So each is looked at once.
+        """
+        is_due = job.enabled and job.next_run <= self.slot
+        state = (job.enabled, is_due, job.lock is None, job.fence, job.last_slot, *(log[1:] for log in logs))
+        if state in self._lived_on:
+            return
+        self._lived_on.add(state)
+        slot = next((log.slot for log in logs), None)
+        if slot and not _is_refused(Log(job=self.job, slot=slot, fence=99, created=clock.Now())):
+            raise Violation("the database does not refuse a second log of a slot", order)
+        if job.lock is not None:
+            Job.objects.filter(pk=self.job.pk).write(locked_at=clock.Now() - timedelta(hours=2))
+        try:
+            if is_due:
+                self.claim("afterwards")
+                lives = self.starts and self.starts[-1].fence == job.fence + 1
+            else:
+                lives = locks.claim_by_hand(self.job, "afterwards").fence == job.fence + 1
+        except DatabaseError as error:
+            raise Violation(f"the job can never run again ({error!r})", order) from error
+        if not lives:
+            raise Violation("the job can never run again", order)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take it for a violation if the code had to be saved by the constraint, which it logs as an error."""
+        logger, handler = logging.getLogger("cronkite"), logging.Handler(logging.ERROR)
+        handler.emit = lambda record: self._errors.append(record.getMessage())
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+def _is_refused(log: Log) -> bool:
+    try:
+        with transaction.atomic():
+            log.save()
+            transaction.set_rollback(True)
+    except IntegrityError:
+        return True
+    return False
+
+
+def _may_end_with(error: Exception | None) -> bool:
+    """Whether a node may end so: well, or sent away by the database in favour of another."""
+    return (
+        error is None
+        or isinstance(error, locks.Contention)
+        or (isinstance(error, DatabaseError) and databases.is_conflict(error))
+    )

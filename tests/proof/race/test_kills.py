@@ -21,7 +21,8 @@ from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-RUNS_PER_KILL = 40
+#: Each death costs the start of a node, which takes as long as many runs.
+RUNS_PER_KILL = 500 if is_long() else 100
 
 
 def test_nodes_and_workers_are_killed_at_random_moments(storm, say):

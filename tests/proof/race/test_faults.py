@@ -84,16 +84,15 @@ def test_loops_live_through_an_outage(storm, server, say):
 # The network.
 
 
-@pytest.mark.parametrize("kind", ["answers_lost", "commits_lost"])
-def test_a_connection_that_dies_at_commit_leaves_no_doubt(storm, server, say, kind):
+def test_a_connection_that_dies_at_commit_leaves_no_doubt(storm, server, say):
     """Whether the COMMIT was done or not, the node finds out, and the slot runs once."""
-    storm.jobs_in_arrears(40, 3)
-    with proxy.proxied() as network, getattr(network, kind)(0.1):
+    storm.jobs_in_arrears(40, 4)
+    with proxy.proxied() as network, network.answers_lost(0.1), network.commits_lost(0.1):
         with loops(storm, options={**TIMEOUT, "DATABASE_URL": network.url}) as nodes:
-            verdict = weathered(storm, nodes, say, kind, network)
-        lost = network.counts["unanswered" if kind == "answers_lost" else "undelivered"]
-    assert lost
-    assert verdict.slots == 120
+            verdict = weathered(storm, nodes, say, "cut at COMMIT", network)
+        assert network.counts["unanswered"]
+        assert network.counts["undelivered"]
+    assert verdict.slots == 160
 
 
 def test_connections_are_cut_at_random_moments(storm, server, say):
@@ -201,7 +200,7 @@ def test_each_isolation_level_will_do(storm, say, mode):
     url = f"{os.environ['DATABASE_URL']}?{options}"
     storm.jobs_in_arrears(30, 2)
     storm.jobs_each_second(4)
-    with as_in(url), loops(storm, options={**TIMEOUT, "DATABASE_URL": url}, workers=0) as nodes:
+    with as_in(url), loops(storm, 3, options={**TIMEOUT, "DATABASE_URL": url}, workers=0) as nodes:
         storm.drive(nodes, lambda: storm.progress() >= 90)
         stopped(storm, nodes, say, name)
 

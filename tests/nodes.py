@@ -8,21 +8,30 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from django.db import connection
 
 from databases.processes import die_with_parent
+from launcher import Launcher
 
 HERE = Path(__file__).parent
 #: Seconds until a wait is given up: far more than a busy machine needs, so that only a hang reaches it.
 PATIENCE = 60
 
 
+@cache
+def launcher():
+    """Return the one launcher of this process."""
+    return Launcher()
+
+
 class Node:
     """A node's process. It is ended when the test is over, with all the workers it made.
 
-    What it says goes into the file ``log``, if that is given: a pipe that nobody reads would stop it before long.
+    What it says goes into the file ``log``, if that is given: a pipe that nobody reads would stop it before long. Then
+    it is also started quickly (see :mod:`launcher`), for the storms.
     """
 
     def __init__(
@@ -46,13 +55,23 @@ class Node:
         }
         self.name = name
         self.log = log
+        command = [str(HERE / script), *arguments]
+        if log and "LD_PRELOAD" not in environment:
+            with log.open("ab") as output:
+                self.process = launcher().start(command, environment, output.fileno(), pass_fds)
+        else:
+            self.process = self._interpret(command, environment, stdin, pass_fds)
+        self.output = ""
+
+    def _interpret(self, command, environment, stdin, pass_fds):
+        """Have an interpreter of its own run the command."""
         with ExitStack() as stack:
-            self.process = subprocess.Popen(
-                [sys.executable, str(HERE / script), *arguments],
+            return subprocess.Popen(
+                [sys.executable, *command],
                 cwd=HERE,
                 env=environment,
                 stdin=stdin,
-                stdout=stack.enter_context(log.open("ab")) if log else subprocess.PIPE,
+                stdout=stack.enter_context(self.log.open("ab")) if self.log else subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 pass_fds=pass_fds,
@@ -61,7 +80,6 @@ class Node:
                 # Also if the tests are killed, or a test hangs for so long that they end themselves.
                 preexec_fn=die_with_parent(signal.SIGKILL),
             )
-        self.output = ""
 
     @property
     def pid(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections import deque
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ REFUSAL = 60.0
 
 
 class Agenda:
-    """The jobs that a node knows to be due, or to fall due soon, in the order of their slots.
+    """The jobs that a node knows to be due, or to fall due soon, in the order of their slots as far as others let it.
 
     A tick's agenda ends: it is what was due, or about to be, when the tick began, however much falls due meanwhile. The
     agenda of a loop (``stays``) goes on.
@@ -36,7 +37,8 @@ class Agenda:
         self._jobs: deque[Job] = deque()
         self._reading: Reading | None = None
         self._until: datetime | None = None
-        self._is_cut = False
+        self._has_more = False
+        self._contended = False
         self._closed = False
         self._left_alone: dict[int, float] = {}
         #: When (monotonic seconds) to look again; ``None``: not planned.
@@ -60,8 +62,8 @@ class Agenda:
         if jobs:
             self._reading = Reading(jobs[0].now)
             self._until = self._until or jobs[0].now + self._ahead
-        self._jobs = deque(job for job in jobs if not self._is_stuck(job))
-        self._is_cut = len(jobs) == PAGE
+        self._jobs = deque(self._in_order([job for job in jobs if not self._is_stuck(job)]))
+        self._has_more = len(jobs) == PAGE
         if self._stays and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
             self.look_within(POLL - self._reading.now().timestamp() % POLL)
@@ -74,9 +76,19 @@ class Agenda:
 
     def look_for(self, slot: datetime) -> None:
         """Plan to look who is due at ``slot``, if this agenda goes so far."""
-        if self._stays:
+        if slot <= self.now() and self.waiting():
+            # It has come already, as others have that wait here. It is their turn first: a look for each run of a
+            # burst would cost more than the runs.
+            self._has_more = True
+        elif self._stays:
             self.look_within((slot - self.now()).total_seconds() - LEAD)
         elif self._until is not None and slot <= self._until:
+            self.look_within(0)
+
+    def lost_race(self) -> None:
+        """Take note that another node was first to claim what this one had seen: it has seen too little since."""
+        if self.waiting():
+            self._contended = True
             self.look_within(0)
 
     def now(self) -> datetime:
@@ -94,8 +106,8 @@ class Agenda:
     def take(self) -> Job:
         """Return the job whose slot came first, and strike it off."""
         job = self._jobs.popleft()
-        if not self._jobs and self._is_cut:
-            self._is_cut = False
+        if not self._jobs and self._has_more:
+            self._has_more = False
             self.look_within(0)
         return job
 
@@ -118,6 +130,19 @@ class Agenda:
     def is_empty(self) -> bool:
         """Tell whether nothing is known to come, nor will be asked for."""
         return not self._jobs and self.look_at is None
+
+    def _in_order(self, jobs: list[Job]) -> list[Job]:
+        """Return the jobs in the order of their slots; after a lost race, those whose slot has come in any order.
+
+        Else nodes that work off the same burst would all want the same job next, and all but one come too late.
+        """
+        if self._contended and jobs:
+            self._contended = False
+            now = self.now()
+            come = [job for job in jobs if _slot(job) <= now]
+            random.shuffle(come)
+            return [*come, *jobs[len(come) :]]
+        return jobs
 
     def _forget(self) -> None:
         long_ago = time.monotonic() - REFUSAL

@@ -211,6 +211,7 @@ class Node:
                 claim = locks.claim(job, decision, self.name)
                 if claim is None:
                     self._agenda.look_for(decision.next_run)
+                    self._agenda.lost_race()
                     return False
                 logger.info("%s: claimed by node %s.", claim, self.name)
                 self._runs.start(job, claim)

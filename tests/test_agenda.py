@@ -1,0 +1,68 @@
+"""What a node looks for, when, and in which order."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from cronkite.agenda import Agenda
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def agenda(make_job):
+    """A loop's agenda that has looked: three jobs whose slot has come, and one whose slot is still to come."""
+    for seconds in (3, 2, 1):
+        make_job(schedule="* * * * * *", due=seconds)
+    later = make_job("app.jobs.say", schedule="* * * * * *", due=0)
+    type(later).objects.filter(pk=later.pk).write(next_run=later.next_run + timedelta(seconds=8))
+    found = Agenda(stays=True)
+    found.look(set())
+    assert found.waiting() == 3
+    return found
+
+
+def names(agenda):
+    return [job.name for job in agenda._jobs]
+
+
+def test_a_slot_that_has_come_waits_its_turn_behind_the_others(agenda):
+    """No look for each run of a burst: one when those that wait are taken."""
+    agenda.look_at = None
+    agenda.look_for(agenda.now() - timedelta(seconds=1))
+    taken = []
+    while agenda.look_at is None and agenda._jobs:
+        taken.append(agenda.take().name)
+    assert taken == ["ok", "ok 2", "ok 3", "say"]
+    assert agenda.look_at is not None
+
+
+def test_a_slot_that_has_come_is_looked_for_at_once_if_nothing_waits(agenda):
+    for _ in range(3):
+        agenda.take()
+    agenda.look_at = None
+    agenda.look_for(agenda.now() - timedelta(seconds=1))
+    assert agenda.look_at is not None
+
+
+def test_after_a_lost_race_what_waits_is_taken_in_any_order(agenda, monkeypatch):
+    """Or all nodes that work off a burst would want the same job next. What is still to come stays behind."""
+    monkeypatch.setattr(random, "shuffle", lambda jobs: jobs.reverse())
+    agenda.look_at = None
+    agenda.lost_race()
+    assert agenda.look_at is not None
+    agenda.look(set())
+    assert names(agenda) == ["ok 3", "ok 2", "ok", "say"]
+    agenda.look(set())
+    assert names(agenda) == ["ok", "ok 2", "ok 3", "say"]
+
+
+def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):
+    for _ in range(3):
+        agenda.take()
+    agenda.look_at = None
+    agenda.lost_race()
+    assert agenda.look_at is None

@@ -252,7 +252,7 @@ def _play(
             more += branches
         stage.do(step)
         order.steps.append(step)
-        if position >= len(start.steps) - 1 and step.stop.commits and not (step.kill or is_known or order.is_over):
+        if step.stop.commits and not (step.kill or is_known or order.is_over):
             check(order)
     if not is_known:
         check(order)

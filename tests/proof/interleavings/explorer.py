@@ -252,7 +252,7 @@ def _play(
             more += branches
         stage.do(step)
         order.steps.append(step)
-        if position >= len(start.steps) - 1 and step.stop.commits and not (step.kill or is_known or order.is_over):
+        if step.stop.commits and not (step.kill or is_known or order.is_over):
             check(order)
     if not is_known:
         check(order)
@@ -260,7 +260,10 @@ def _play(
 
 
 def _choices(stage: Stage, order: Order, rules: Rules) -> list[Step]:
-    """Return what can be done now; nothing if all nodes have ended. Deaths come first: see :func:`_play`."""
+    """Return what can be done now; nothing if all nodes have ended.
+
+    Deaths come first: those that nobody notices have been tried then, and sleep while the others go on.
+    """
     while not (ready := stage.ready()) and (stage.going or stage.busy):
         stage.resolve()
     moved = {step.actor for step in order.steps}
@@ -271,8 +274,7 @@ def _choices(stage: Stage, order: Order, rules: Rules) -> list[Step]:
 
 
 def _persistent(steps: list[Step], rules: Rules) -> Iterable[Step]:
-    """Return those of the steps from which all orders can be had: only a node's own, if it is about to do something
-    that nobody notices."""
+    """Return those steps from which all orders can be had: only one node's, if nobody notices what it does next."""
     quiet = next((step.actor for step in steps if not step.kill and step.stop.local), None)
     if quiet is None or rules.literally:
         return steps

@@ -6,9 +6,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from cronkite import catch_up, clock, databases, locks
 from cronkite.catch_up import CatchUp
@@ -16,9 +17,29 @@ from cronkite.models import Job, Log
 from proof.interleavings.explorer import Order
 
 Status = Log.Status
-#: What the promises are about.
-JOB_COLUMNS = ("enabled", "next_run", "last_slot", "fence", "lock")
-LOG_COLUMNS = ("job_id", "slot", "fence", "status", "missed")
+
+
+Row = TypeVar("Row", "JobRow", "LogRow")
+
+
+class JobRow(NamedTuple):
+    """What the promises are about, of a job."""
+
+    enabled: bool
+    fence: int
+    lock: str | None
+    next_run: datetime | None
+    last_slot: datetime | None
+
+
+class LogRow(NamedTuple):
+    """What the promises are about, of a log."""
+
+    job_id: int | None
+    fence: int | None
+    status: str
+    missed: int
+    slot: datetime | None
 
 
 class Violation(AssertionError):
@@ -104,13 +125,13 @@ class World:
         started = Counter(claim.slot for claim in self.starts)
         if twice := sum(started.values()) - len(started):
             raise Violation("a slot was started twice", order, duplicates=twice)
-        logs = list(Log.objects.order_by("id").values_list(*LOG_COLUMNS, named=True))
+        logs = _rows(LogRow, "cronkite_log")
         claimed = Counter(log.slot for log in logs if log.slot and log.fence is not None)
         if twice := sum(claimed.values()) - len(claimed):
             raise Violation("a slot was claimed twice", order, duplicates=twice)
         if self._errors:
             raise Violation("the constraint had to step in", order)
-        job = Job.objects.filter(pk=self.job.pk).values_list(*JOB_COLUMNS, named=True).first()
+        job = next(iter(_rows(JobRow, "cronkite_job")), None)
         self._check_lock(job, logs, order)
         self._check_slots(job, logs, order)
         if order.is_over:
@@ -120,7 +141,7 @@ class World:
             if job is not None:
                 self._check_future(job, logs, order)
 
-    def _check_lock(self, job: tuple | None, logs: list, order: Order) -> None:
+    def _check_lock(self, job: JobRow | None, logs: list[LogRow], order: Order) -> None:
         running = [log.fence for log in logs if log.status == Status.RUNNING and log.job_id]
         if len(running) > 1:
             raise Violation("two runs are live", order)
@@ -131,7 +152,7 @@ class World:
         if job.lock is not None and running != [job.fence]:
             raise Violation("a lock without its run", order)
 
-    def _check_slots(self, job: tuple | None, logs: list, order: Order) -> None:
+    def _check_slots(self, job: JobRow | None, logs: list[LogRow], order: Order) -> None:
         accounted = sum(log.missed + 1 for log in logs if log.slot and log.slot >= self.slot)
         is_to_come = job is not None and job.enabled and job.next_run <= self.slot
         if accounted != (0 if is_to_come else 1):
@@ -148,7 +169,7 @@ class World:
         if job.enabled and job.last_slot and job.next_run <= job.last_slot:
             raise Violation("the next run is none that can be claimed", order)
 
-    def _check_future(self, job: tuple, logs: list, order: Order) -> None:
+    def _check_future(self, job: JobRow, logs: list[LogRow], order: Order) -> None:
         """Once its lock is stale, the job must run again; and the database itself refuses what was claimed before.
 
         This takes many statements, and what comes of them follows from this ``state``. So each is looked at once.
@@ -184,6 +205,16 @@ class World:
             yield
         finally:
             logger.removeHandler(handler)
+
+
+def _rows(kind: type[Row], table: str) -> list[Row]:
+    """Return the rows of a table. By hand: with the ORM, the looking would take as long as the orders do."""
+    columns = ", ".join(map(connection.ops.quote_name, kind._fields))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM {table} ORDER BY id")
+        rows = cursor.fetchall()
+    is_date = [name in ("next_run", "last_slot", "slot") for name in kind._fields]
+    return [kind(*(clock.as_utc(v) if date and v else v for v, date in zip(row, is_date, strict=True))) for row in rows]
 
 
 def _is_refused(log: Log) -> bool:

@@ -44,7 +44,19 @@ class Run(threading.Thread):
         self.code: int | None = None
         self.outcomes: Counter[str] = Counter()
         server = [sys.executable, "-m", "databases", name, "--durable", "--own", "--restart", "--clock"]
-        pytest = [sys.executable, "-m", "pytest", str(HERE), "-p", "no:cacheprovider", "--durations=5", *arguments]
+        # A storm of a million slots does not hang. What does is found by the storms' own deadlines.
+        limit = ["-o", "faulthandler_timeout=0"] if slots else ["-o", "faulthandler_timeout=1200"]
+        pytest = [
+            sys.executable,
+            "-m",
+            "pytest",
+            str(HERE),
+            "-p",
+            "no:cacheprovider",
+            "--durations=5",
+            *limit,
+            *arguments,
+        ]
         self.command = [*server, "--", *pytest]
         self.environment = {**os.environ, "CRONKITE_PROOF_TALLY": str(self.tally), "PYTHONUNBUFFERED": "1"}
         if slots is not None:

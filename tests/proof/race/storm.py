@@ -22,8 +22,8 @@ from proof.tally import Tally
 
 #: Catching up on all, a job has at most so many slots due: the newest, and 99 in arrears.
 MOST_DUE = 100
-#: Seconds after which a storm that has not ended hangs.
-PATIENCE = 300
+#: Seconds after which a storm, or a round of a long one, that has not ended hangs.
+PATIENCE = 900
 #: How long (seconds) a lock must have shown no life to be stale, where nodes are killed.
 LOCK_TIMEOUT = 2
 #: After which time without a sign of life a run is gone: it was renewed four times in ``LOCK_TIMEOUT``.

@@ -237,7 +237,7 @@ def test_finishing_twice_because_the_answer_was_lost_changes_nothing(job):
 def test_a_dead_process_recorded_twice_is_not_said_to_have_ended_late(job):
     taken = claim(job)
     for _ in range(2):
-        locks.finish(taken, Outcome(Status.LOST, reason="its process was killed by SIGKILL", output="so far"))
+        assert locks.finish(taken, Outcome(Status.LOST, reason="its process was killed by SIGKILL", output="so far"))
     log = Log.objects.get()
     assert (log.status, log.reason, log.output) == (Status.LOST, "its process was killed by SIGKILL", "so far")
 

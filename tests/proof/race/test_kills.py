@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import random
 import signal
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 
 import pytest
+from django.db import connection
 from nodes import Node, until
 
 from app.sabotage import STEPS
@@ -122,12 +124,35 @@ def test_the_runs_of_a_node_that_is_killed_go_on_and_are_recorded(storm, say):
 
 @contextmanager
 def frozen(node: Node):
-    """Freeze a node with its workers during the block."""
-    os.killpg(node.pid, signal.SIGSTOP)
+    """Freeze a node with its workers during the block, while it holds no lock of SQLite's.
+
+    Whoever is frozen in the middle of a write to SQLite's file keeps all others from writing, as README says.
+    """
+    until(lambda: freeze(node) and can_write())
     try:
         yield
     finally:
         os.killpg(node.pid, signal.SIGCONT)
+
+
+def freeze(node: Node) -> bool:
+    """Freeze a node with its workers; it goes on for a moment if it was frozen before."""
+    os.killpg(node.pid, signal.SIGCONT)
+    os.killpg(node.pid, signal.SIGSTOP)
+    return True
+
+
+def can_write() -> bool:
+    """Tell whether nobody holds SQLite's lock; elsewhere, one row's lock is no hindrance."""
+    if connection.vendor != "sqlite":
+        return True
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0, isolation_level=None)) as own:
+        try:
+            own.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        own.execute("ROLLBACK")
+        return True
 
 
 def freeze_until_taken_over(storm, nodes):

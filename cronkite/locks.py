@@ -335,7 +335,7 @@ def _finish(claim: Claim, outcome: Outcome) -> bool:
         reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
         if logs.filter(status=Log.Status.RUNNING).update(status=outcome.status, reason=reason, **end):
             return True
-        # Neither running nor lost by another's hand: this very end was written before, and only the answer to it did not
+        # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
         # arrive. A process that died is lost, too, and for a reason of its own.
         late = f"its lock was lost while it ran; it ended late, as {outcome.status}"
         return not logs.filter(status=Log.Status.LOST).exclude(reason=reason).update(reason=late, **end)

@@ -152,7 +152,7 @@ class Storm:
         """Hold what has happened up to now, or ``until``, against the promises."""
         return ledger.audit(self.jobs, self.evidence, until or clock.now("default"))
 
-    def audit(self, nodes: Fleet, **options) -> ledger.Verdict:
+    def audit(self, nodes: Fleet | None = None, **options) -> ledger.Verdict:
         """Settle, hold all that has happened against the promises, and count it."""
         verdict = self.verdict(self.settle(**options))
         self.count(verdict, nodes)

@@ -97,12 +97,15 @@ def test_a_connection_that_dies_at_commit_leaves_no_doubt(storm, server, say):
 
 def test_connections_are_cut_at_random_moments(storm, server, say):
     """Goes on until enough were: a storm may be over before its first cut."""
-    with proxy.proxied() as network, network.cuts(pause=1):
-        with loops(storm, options={**TIMEOUT, "DATABASE_URL": network.url}) as nodes:
-            while network.counts["cut"] < 10:
-                storm.jobs_in_arrears(40, 3)
-                storm.drive(nodes, storm.all_taken)
-            verdict = weathered(storm, nodes, say, "cut", network)
+    with (
+        proxy.proxied() as network,
+        network.cuts(pause=1),
+        loops(storm, options={**TIMEOUT, "DATABASE_URL": network.url}) as nodes,
+    ):
+        while network.counts["cut"] < 10:
+            storm.jobs_in_arrears(40, 3)
+            storm.drive(nodes, storm.all_taken)
+        verdict = weathered(storm, nodes, say, "cut", network)
     assert verdict.slots == 3 * len(storm.jobs)
 
 

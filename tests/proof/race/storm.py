@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from django.db import DatabaseError, connection
@@ -15,7 +15,6 @@ from nodes import cron
 
 from cronkite import clock, locks
 from cronkite.models import Job, Log
-from cronkite.schedules import Schedule
 from proof.race import ledger
 from proof.race.fleet import Fleet, fleet
 from proof.tally import Tally
@@ -28,7 +27,9 @@ PATIENCE = 900
 LOCK_TIMEOUT = 2
 #: After which time without a sign of life a run is gone: it was renewed four times in ``LOCK_TIMEOUT``.
 DEAD_AFTER = timedelta(seconds=2 * LOCK_TIMEOUT)
-HOUR = timedelta(hours=1)
+#: A schedule of 120 slots, all due for long: no minute or hour that turns during a storm adds one, until 2028.
+IN_ARREARS = "* 0,1 29 2 *"
+NEWEST_IN_ARREARS = datetime(2024, 2, 29, 1, 59, tzinfo=timezone.utc)
 #: About how much evidence a run leaves.
 BYTES_PER_RUN = 100
 #: A node that takes what is due, and does not wait for more; the runs that it makes are short ones.
@@ -51,9 +52,8 @@ class Storm:
 
     def jobs_in_arrears(self, number: int, slots: int, **columns) -> list[Job]:
         """Add ``number`` jobs, each with ``slots`` slots (``MOST_DUE`` at most) due, all to be caught up on."""
-        newest = Schedule("0 * * * *", "UTC").latest_at(clock.now("default"))
-        first = newest - (slots - 1) * HOUR
-        return self._add(number, **{"schedule": "0 * * * *", "catch_up": "all", "next_run": first, **columns})
+        first = NEWEST_IN_ARREARS - (slots - 1) * timedelta(minutes=1)
+        return self._add(number, **{"schedule": IN_ARREARS, "catch_up": "all", "next_run": first, **columns})
 
     def jobs_each_second(self, number: int, **columns) -> list[Job]:
         """Add ``number`` jobs that fall due each second from now on."""

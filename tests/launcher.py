@@ -69,6 +69,8 @@ class Launcher:
         socket.send_fds(self._channel, [json.dumps(request).encode()], [output, *fds])
         while (answer := self._receive()).get("started") is None:
             self._note(answer)
+        # Process ids come again. What is known of this one is about another process.
+        self._ended.pop(answer["started"], None)
         return Launched(answer["started"], self)
 
     def code(self, pid: int) -> int | None:

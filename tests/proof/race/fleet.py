@@ -75,6 +75,8 @@ class Fleet:
     def tend(self) -> None:
         """Start again whatever was killed. Fails if a node has ended in another way."""
         self._check()
+        # While a worker is left, the group keeps its number. Afterwards it may become that of strangers.
+        self.gone = [node for node in self.gone if group_lives(node.pid)]
         for n, node in list(self.nodes.items()):
             if node.process.returncode == KILLED:
                 self._bury(node)

@@ -128,18 +128,18 @@ def frozen(node: Node):
 
     Whoever is frozen in the middle of a write to SQLite's file keeps all others from writing, as README says.
     """
-    until(lambda: freeze(node) and can_write())
+    until(lambda: freeze_between_writes(node))
     try:
         yield
     finally:
         os.killpg(node.pid, signal.SIGCONT)
 
 
-def freeze(node: Node) -> bool:
-    """Freeze a node with its workers; it goes on for a moment if it was frozen before."""
+def freeze_between_writes(node: Node) -> bool:
+    """Freeze a node with its workers, after a moment's going on if it was frozen before; ``False`` if amid a write."""
     os.killpg(node.pid, signal.SIGCONT)
     os.killpg(node.pid, signal.SIGSTOP)
-    return True
+    return can_write()
 
 
 def can_write() -> bool:

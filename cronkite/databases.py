@@ -38,7 +38,8 @@ def is_missing_table(error: DatabaseError) -> bool:
 def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether a transaction is open that Django may not know of: autocommit is off, or a bare ``BEGIN`` was sent.
 
-    Where the driver can't tell, the answer is yes: closing a connection that was fine costs little.
+    MySQL's driver can't tell: there, what is open is rolled back, and then the answer is no. Where nothing is known, it
+    is yes: closing a connection that was fine costs little.
     """
     driver: Any = connection.connection
     if driver is None:
@@ -49,6 +50,9 @@ def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
         if connection.vendor == "postgresql":
             # psycopg 3 and psycopg 2 agree on the number of the state "idle".
             return bool(driver.info.transaction_status != 0)
+        if connection.vendor == "mysql" and driver.get_autocommit():
+            driver.rollback()
+            return False
     except Exception:  # noqa: BLE001 - the function closed the driver's connection behind Django's back
         return True
     return True

@@ -17,12 +17,12 @@ wrote in between.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, IntegrityError, connections, router, transaction
+from django.db import DatabaseError, IntegrityError, connections, models, router, transaction
 from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual
 
@@ -34,9 +34,12 @@ from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log
 from cronkite.models.queries import JobQuerySet, is_free
 from cronkite.outcomes import Outcome, ascii_only
+from cronkite.statements import Insert, Update, place, stand_in
 
 logger = logging.getLogger("cronkite")
 
+#: The columns of a job that a claim knows under these names.
+HELD = {"job_id": "id", "token": "lock", "fence": "fence"}
 TAKEN_OVER = "the lock was stale and {node} took it over"
 
 
@@ -101,14 +104,7 @@ def claim(job: Job, decision: Decision, node: str) -> Claim | None:
     using, token, taken = database(), uuid4(), None
     try:
         with transaction.atomic(using=using):
-            if not _claimable(job, decision, using).write(
-                lock=token,
-                locked_by=node,
-                locked_at=Now(),
-                last_slot=decision.slot,
-                next_run=decision.next_run,
-                fence=F("fence") + 1,
-            ):
+            if not _TAKE.execute(using, _Taking(job, decision, token, node), get_conf().lock_timeout):
                 return None
             if job.lock is not None:
                 _mark_lost(job.pk, node, using)
@@ -269,19 +265,7 @@ def _held(claim: Claim) -> JobQuerySet:
 
 
 def _record(job: Job, decision: Decision | None, holder: Holder, using: str) -> Claim:
-    log = Log.objects.using(using).create(
-        job_id=job.pk,
-        job_name=job.name,
-        function=job.function,
-        slot=decision.slot if decision else None,
-        fence=holder.fence,
-        node=holder.node,
-        created=Now(),
-        started_at=Now(),
-        missed=decision.missed if decision else 0,
-        reason=decision.reason if decision else "",
-    )
-    return Claim(
+    taken = Claim(
         token=holder.token,
         fence=holder.fence,
         job_id=job.pk,
@@ -290,11 +274,13 @@ def _record(job: Job, decision: Decision | None, holder: Holder, using: str) -> 
         args=job.args,
         kwargs=job.kwargs,
         timeout=job.timeout,
-        slot=log.slot,
+        slot=decision.slot if decision else None,
         next_run=decision.next_run if decision else job.next_run,
-        log_id=log.pk,
-        reason=log.reason,
+        log_id=0,
+        reason=decision.reason if decision else "",
     )
+    missed = decision.missed if decision else 0
+    return replace(taken, log_id=_RECORD.execute(using, _Recording(taken, holder.node, missed)))
 
 
 def _mark_lost(job_id: int, node: str, using: str) -> None:
@@ -322,20 +308,87 @@ def _skip(job: Job, decision: Decision, using: str) -> None:
 
 def _finish(claim: Claim, outcome: Outcome) -> bool:
     using = database()
+    # Running still, and yet the lock gone: the job was deleted. This run's end is its own all the same.
+    reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
+    ending = _Ending(claim, replace(outcome, reason=reason))
     with transaction.atomic(using=using):
-        _held(claim).write(lock=None, locked_by="", locked_at=None)
-        logs = Log.objects.using(using).filter(pk=claim.log_id)
-        end = {
-            "finished_at": Now(),
-            "result": outcome.result,
-            "output": outcome.output,
-            "exc_info": outcome.exc_info,
-        }
-        # Running still, and yet the lock gone: the job was deleted. This run's end is its own all the same.
-        reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
-        if logs.filter(status=Log.Status.RUNNING).update(status=outcome.status, reason=reason, **end):
+        _FREE.execute(using, ending)
+        if _END.execute(using, ending):
             return True
         # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
         # arrive. A process that died is lost, too, and for a reason of its own.
-        late = f"its lock was lost while it ran; it ended late, as {outcome.status}"
-        return not logs.filter(status=Log.Status.LOST).exclude(reason=reason).update(reason=late, **end)
+        late = Log.objects.using(using).filter(pk=claim.log_id, status=Log.Status.LOST).exclude(reason=reason)
+        return not late.update(
+            finished_at=Now(),
+            result=outcome.result,
+            output=outcome.output,
+            exc_info=outcome.exc_info,
+            reason=f"its lock was lost while it ran; it ended late, as {outcome.status}",
+        )
+
+
+# What is said for each run, put together once. The claim of a slot:
+
+
+class _Taking(NamedTuple):
+    job: Job
+    decision: Decision
+    token: UUID
+    node: str
+
+
+def _take(using: str, lock_timeout: timedelta | None) -> tuple[JobQuerySet, dict[str, Any]]:
+    row = stand_in(Job, "job", pk="id", revision="revision", fence="fence", next_run="next_run")
+    decision = stand_in(Job, "decision", slot="last_slot", next_run="next_run")
+    return _claimable(row, decision, using), {
+        "lock": place(Job, "lock", "token"),
+        "locked_by": place(Job, "locked_by", "node"),
+        "locked_at": Now(),
+        "last_slot": decision.slot,
+        "next_run": decision.next_run,
+        "fence": F("fence") + 1,
+    }
+
+
+_TAKE = Update(_take)
+
+
+# Its record:
+
+
+class _Recording(NamedTuple):
+    claim: Claim
+    node: str
+    missed: int
+
+
+def _new_log() -> Log:
+    claim = {name: name for name in ("job_id", "job_name", "function", "slot", "fence", "reason")}
+    row = vars(stand_in(Log, "claim", **claim))
+    return Log(
+        **row, node=place(Log, "node", "node"), missed=place(Log, "missed", "missed"), created=Now(), started_at=Now()
+    )
+
+
+_RECORD = Insert(_new_log)
+
+
+# Its end:
+
+
+class _Ending(NamedTuple):
+    claim: Claim
+    outcome: Outcome
+
+
+def _free(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
+    return _held(stand_in(Job, "claim", **HELD)), {"lock": None, "locked_by": "", "locked_at": None}
+
+
+def _end(using: str, variant: None) -> tuple[models.QuerySet[Log], dict[str, Any]]:
+    running = Log.objects.using(using).filter(pk=place(Log, "id", "claim.log_id"), status=Log.Status.RUNNING)
+    outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
+    return running, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
+
+
+_FREE, _END = Update(_free), Update(_end)

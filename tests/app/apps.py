@@ -1,15 +1,21 @@
 """The test app, and what a test may have done to a node that is about to start."""
 
+import os
+
 from django.apps import AppConfig
 
 from app import barrier, sabotage
 
 
 class TestApp(AppConfig):
-    """As any app; in a node that a storm starts, it waits for the others, and breaks what it is told to break."""
+    """As any app; in a node that a storm starts, it breaks what it is told to break, and waits for the others."""
 
     name = "app"
 
     def ready(self):
+        if "CRONKITE_TEST_POLL" in os.environ:
+            from cronkite import agenda
+
+            agenda.POLL = float(os.environ["CRONKITE_TEST_POLL"])
         sabotage.install()
         barrier.wait()

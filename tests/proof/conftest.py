@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from django.db import connection
 
+from cronkite import locks
+from cronkite.statements import Insert, Update
 from proof.tally import Tally
 
 
@@ -23,6 +27,14 @@ def name_and_version():
         return f"MariaDB {number}" if connection.mysql_is_mariadb else f"MySQL {number}"
     number = ".".join(map(str, connection.get_database_version()))
     return f"{connection.display_name} {number}"
+
+
+@pytest.fixture(autouse=True)
+def statements_anew(monkeypatch):
+    """Have each test's statements put together anew: the saboteurs change what they are made of."""
+    for name, statement in list(vars(locks).items()):
+        if isinstance(statement, (Insert, Update)):
+            monkeypatch.setattr(locks, name, copy.copy(statement))
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from nodes import PATIENCE, Node
 WELL, KILLED, UNBORN = 0, -signal.SIGKILL, -signal.SIGTERM
 #: Seconds for 32 interpreters to start on a busy machine.
 START_PATIENCE = 180
+#: How often (seconds) a loop looks for new jobs, of which there are many in a storm.
+POLL = "1"
 
 
 class Fleet:
@@ -67,7 +69,7 @@ class Fleet:
                 os.close(descriptor)
 
     def _start(self, n: int, **more) -> None:
-        options = {**self.options(n), **more}
+        options = {"CRONKITE_TEST_POLL": POLL, **self.options(n), **more}
         name = f"node-{n}"
         self.nodes[n] = Node(*self.arguments, **{"name": name, "log": self.folder / f"{name}.log", **options})
         self.started += 1

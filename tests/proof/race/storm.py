@@ -27,9 +27,10 @@ PATIENCE = 900
 LOCK_TIMEOUT = 2
 #: After which time without a sign of life a run is gone: it was renewed four times in ``LOCK_TIMEOUT``.
 DEAD_AFTER = timedelta(seconds=2 * LOCK_TIMEOUT)
-#: A schedule of 120 slots, all due for long: no minute or hour that turns during a storm adds one, until 2028.
-IN_ARREARS = "* 0,1 29 2 *"
-NEWEST_IN_ARREARS = datetime(2024, 2, 29, 1, 59, tzinfo=timezone.utc)
+#: The newest of 120 slots that all lie some days ago, and the schedule that has them: no minute or hour that turns
+#: during a storm adds one. Not longer ago, as the nodes have to count what is due.
+NEWEST_IN_ARREARS = datetime.now(timezone.utc).replace(hour=1, minute=59, second=0, microsecond=0) - timedelta(days=3)
+IN_ARREARS = f"* 0,1 {NEWEST_IN_ARREARS.day} {NEWEST_IN_ARREARS.month} *"
 #: About how much evidence a run leaves.
 BYTES_PER_RUN = 100
 #: A node that takes what is due, and does not wait for more; the runs that it makes are short ones.

@@ -1,0 +1,114 @@
+"""How is a query of Django's said again without being put together again?
+
+To put a statement together takes Django several times as long as the database takes to do it, and a node says the same
+few for each run. So the ORM puts each together once per connection, with a :class:`Place` for each value, and then only
+the values change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any, cast
+
+from django.db import connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Expression
+from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class Place(Expression):
+    """Where a value goes: the attribute ``path`` of what the statement is said of, as ``field`` would store it."""
+
+    def __init__(self, path: str, field: models.Field[Any, Any]) -> None:
+        super().__init__(output_field=field)
+        self._field = field
+        self._get = attrgetter(path)
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        """Return a parameter that :func:`_filled` replaces."""
+        return "%s", (self,)
+
+    def value(self, subject: object, connection: BaseDatabaseWrapper) -> Any:
+        """Return the value for ``subject``, as the driver takes it."""
+        return self._field.get_db_prep_save(self._get(subject), connection)
+
+
+def place(model: type[models.Model], column: str, path: str) -> Place:
+    """Return the place of a value of ``model``'s ``column``."""
+    return Place(path, cast("models.Field[Any, Any]", _options(model).get_field(column)))
+
+
+def stand_in(model: type[models.Model], path: str, **columns: str) -> Any:
+    """Return what stands in for the object at ``path``: its attributes are the places of ``model``'s ``columns``."""
+    return SimpleNamespace(**{name: place(model, column, f"{path}.{name}") for name, column in columns.items()})
+
+
+class Update:
+    """An UPDATE that is said again and again.
+
+    ``build(using, variant)`` returns the query of the rows, and the columns with their new values. It is called once
+    per connection and variant: what it decides by anything else is decided for good.
+    """
+
+    def __init__(self, build: Callable[[str, Any], tuple[models.QuerySet[Any], dict[str, Any]]]) -> None:
+        self._build = build
+
+    def execute(self, using: str, subject: object, variant: Hashable = None) -> int:
+        """Update the rows, with the values of ``subject``; return how many they were."""
+        connection = connections[using]
+        sql, params = _made(connection, (self, variant), lambda: self._make(using, variant))
+        with transaction.mark_for_rollback_on_error(using), connection.cursor() as cursor:
+            cursor.execute(sql, _filled(params, subject, connection))
+            return int(cursor.rowcount)
+
+    def _make(self, using: str, variant: Hashable) -> tuple[str, tuple[Any, ...]]:
+        rows, columns = self._build(using, variant)
+        query: Any = rows.query.chain(UpdateQuery)
+        query.add_update_values(columns)
+        sql, params = query.get_compiler(using).as_sql()
+        return sql, params
+
+
+class Insert:
+    """An INSERT that is said again and again, of one row; ``build()`` returns the row, and is called as for others."""
+
+    def __init__(self, build: Callable[[], models.Model]) -> None:
+        self._build = build
+
+    def execute(self, using: str, subject: object) -> Any:
+        """Insert the row, with the values of ``subject``; return its primary key."""
+        connection = connections[using]
+        compiler, key, sql, params = _made(connection, self, lambda: self._make(using))
+        # How a database tells the key of a new row is the compiler's business; only its statement is known already.
+        compiler.as_sql = lambda: [(sql, _filled(params, subject, connection))]
+        with transaction.mark_for_rollback_on_error(using):
+            ((value,),) = compiler.execute_sql([key])
+        return value
+
+    def _make(self, using: str) -> tuple[Any, models.Field[Any, Any], str, tuple[Any, ...]]:
+        row = self._build()
+        query, key = InsertQuery(type(row)), _options(row).pk
+        query.insert_values([field for field in _options(row).concrete_fields if field is not key], [row])
+        compiler: Any = query.get_compiler(using)
+        compiler.returning_fields = [key]
+        ((sql, params),) = compiler.as_sql()
+        return compiler, key, sql, params
+
+
+def _made(connection: BaseDatabaseWrapper, key: Hashable, make: Callable[[], Any]) -> Any:
+    # Kept with the connection, as they refer to it: both go at a time.
+    known = vars(connection).setdefault("_cronkite_statements", {})
+    if key not in known:
+        known[key] = make()
+    return known[key]
+
+
+def _filled(params: tuple[Any, ...], subject: object, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
+    return tuple(param.value(subject, connection) if isinstance(param, Place) else param for param in params)
+
+
+def _options(model: models.Model | type[models.Model]) -> Any:
+    return model._meta  # noqa: SLF001 - documented, in spite of its name

@@ -1,0 +1,81 @@
+"""Statements that are put together once and said again and again."""
+
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+
+from cronkite.clock import Now
+from cronkite.models import Job, Log
+from cronkite.statements import Insert, Update, place, stand_in
+
+
+@pytest.fixture
+def counted():
+    """An update of a job's node, and how often it was put together."""
+    made = []
+
+    def build(using, variant):
+        made.append((using, variant))
+        given = stand_in(Job, "job", pk="id", fence="fence")
+        rows = Job.objects.using(using).filter(pk=given.pk, fence=given.fence)
+        return rows, {"last_slot": place(Job, "last_slot", "slot"), "next_run": Now()}
+
+    return Update(build), made
+
+
+def test_an_update_takes_the_values_of_each_call(make_job, counted):
+    update, made = counted
+    first, second = make_job(), make_job()
+    for job in (first, second):
+        slot = job.next_run
+        assert update.execute("default", SimpleNamespace(job=job, slot=slot)) == 1
+        job.refresh_from_db()
+        assert job.last_slot == slot
+        assert job.next_run != slot
+    assert made == [("default", None)]
+
+
+def test_an_update_says_how_many_rows_it_met(make_job, counted):
+    update, _ = counted
+    job = make_job()
+    job.fence += 1
+    assert update.execute("default", SimpleNamespace(job=job, slot=None)) == 0
+
+
+def test_each_variant_is_put_together_once(make_job, counted):
+    update, made = counted
+    subject = SimpleNamespace(job=make_job(), slot=None)
+    for variant in (1, 2, 1, 2):
+        update.execute("default", subject, variant)
+    assert made == [("default", 1), ("default", 2)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_lost_is_opened_again(make_job, counted):
+    update, made = counted
+    subject = SimpleNamespace(job=make_job(), slot=None)
+    for _ in range(2):
+        assert update.execute("default", subject) == 1
+        connection.close()
+    assert len(made) == 1
+
+
+def test_an_insert_returns_the_key_of_the_new_row(make_job):
+    job, made = make_job(), []
+
+    def build():
+        made.append(1)
+        row = {name: place(Log, name, name) for name in ("job_id", "job_name", "fence", "slot", "result")}
+        return Log(**row, created=Now())
+
+    insert = Insert(build)
+    rows = [
+        SimpleNamespace(job_id=job.pk, job_name="ä % ?", fence=1, slot=job.next_run, result={"a": [1, None]}),
+        SimpleNamespace(job_id=None, job_name="", fence=2, slot=None, result=None),
+    ]
+    for row in rows:
+        log = Log.objects.get(pk=insert.execute("default", row))
+        assert {name: getattr(log, name) for name in vars(row)} == vars(row)
+        assert (log.status, log.output, log.missed) == (Log.Status.RUNNING, "", 0)
+    assert len(made) == 1

@@ -1,12 +1,14 @@
-"""Starts ``manage.py`` in processes that have Django imported already.
+"""Starts ``manage.py`` in processes that have Django set up already.
 
-An interpreter that imports Django takes as long to start as a node takes for a hundred runs, and a storm starts many
-nodes. So one process imports what needs no settings, and forks for each node: from ``manage.py``'s first line on, and
-with an environment and files of its own, the node is as any other. Linux only, as are the storms.
+An interpreter that imports Django and its apps takes as long to start as a node takes for a hundred runs, and a storm
+starts many nodes. So one process does that, and forks for each node, which reads its settings anew: from
+``manage.py``'s first line on, and with an environment, settings and files of its own, it is as any other. Linux only,
+as are the storms.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -20,24 +22,22 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import django
+from django.apps import apps
+from django.conf import settings
+from django.core.management import get_commands
+from django.db import connections
+from django.utils.functional import empty
+
 from databases.processes import die_with_parent
 
 HERE = Path(__file__).parent
-#: What a node imports that does not look at its settings.
+#: What a node imports beside Django and its apps.
 PRELOADED = (
     "asyncio",
-    "croniter",
-    "cronkite.catch_up",
-    "cronkite.conf",
-    "cronkite.schedules",
-    "django.core.mail",
-    "django.core.management.base",
+    "app.storm",
+    "cronkite.management.commands.cron",
     "django.core.management.commands.check",
-    "django.db.models",
-    "django.http",
-    "django.template.loader",
-    "django.urls",
-    "multiprocessing.connection",
     "multiprocessing.popen_fork",
     "psycopg2.extras",
     "MySQLdb.cursors",
@@ -190,10 +190,30 @@ def become(channel: socket.socket, request: dict, fds: list[int]) -> list[str]:
     return request["arguments"]
 
 
-if __name__ == "__main__":
+def set_up():
+    """Set Django up, and do what else all nodes do alike."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    django.setup()
+    get_commands()
     for module in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(module)
+    # Else each collection of garbage, in each node, would copy what they share.
+    gc.freeze()
+
+
+def set_up_again():
+    """Have Django forget the settings that it was set up with, and the apps do what a process's environment says."""
+    del sys.modules[os.environ["DJANGO_SETTINGS_MODULE"]]
+    settings._wrapped = empty
+    vars(connections).pop("settings", None)
+    connections.__init__()
+    apps.get_app_config("app").ready()
+
+
+if __name__ == "__main__":
+    set_up()
     if (arguments := serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
         sys.argv = arguments
+        set_up_again()
         runpy.run_path(arguments[0], run_name="__main__")

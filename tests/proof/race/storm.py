@@ -37,6 +37,10 @@ BYTES_PER_RUN = 100
 IN_A_HURRY = {"CRONKITE_TEST_LOOKAHEAD": "0", "CRONKITE_TEST_HURRY": "1"}
 
 
+#: A tick that takes what is left when all nodes have ended.
+AFTERWARDS = {"name": "afterwards", "lock_timeout": LOCK_TIMEOUT, **IN_A_HURRY}
+
+
 @dataclass
 class Storm:
     """The jobs of a storm and the evidence of their runs, in a folder of its own."""
@@ -137,7 +141,7 @@ class Storm:
         deadline = time.monotonic() + PATIENCE
         while True:
             now = clock.now("default")
-            cron("--skip-checks", **{"name": "afterwards", "lock_timeout": LOCK_TIMEOUT, **IN_A_HURRY, **options})
+            cron("--skip-checks", **{**AFTERWARDS, "log": self.folder / "afterwards.log", **options})
             if not Job.objects.filter(next_run__lte=now).exists():
                 self.unlock_dead()
                 return now

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from nodes import cron
 
@@ -86,6 +86,11 @@ class Storm:
         except DatabaseError:
             connection.close()
             return False
+
+    def is_quiet(self) -> bool:
+        """Tell whether nothing runs and no claim is under way, which could be seen only when it is committed."""
+        with transaction.atomic():
+            return all(job.lock is None for job in Job.objects.select_for_update().order_by("pk"))
 
     def runs(self) -> list[ledger.Run]:
         """Return the runs of this round, by the evidence."""

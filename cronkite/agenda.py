@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from bisect import bisect_right
 from collections import deque
 from datetime import datetime, timedelta
 
@@ -98,10 +99,7 @@ class Agenda:
 
     def waiting(self) -> int:
         """Return how many jobs wait whose slot has come."""
-        if not self._jobs:
-            return 0
-        now = self.now()
-        return sum(_slot(job) <= now for job in self._jobs)
+        return bisect_right(self._jobs, self.now(), key=_slot) if self._jobs else 0
 
     def take(self) -> Job:
         """Return the job whose slot came first, and strike it off."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID, uuid4
 
 from django.db import DatabaseError, IntegrityError, connections, models, router, transaction
@@ -82,11 +82,12 @@ class Contention(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The connection died at COMMIT. The claim is ours only if :func:`settle` finds it."""
+    """The connection died at COMMIT. The ``claims`` are ours only if :func:`settle` finds them."""
 
-    def __init__(self, claim: Claim) -> None:
-        super().__init__(f"The connection died while {claim} was claimed; whether it is ours shows when it is back.")
-        self.claim = claim
+    def __init__(self, claims: list[Claim]) -> None:
+        named = "; ".join(map(str, claims))
+        super().__init__(f"The connection died at the claim of {named}; whether it is ours shows when it is back.")
+        self.claims = claims
 
 
 def database() -> str:
@@ -100,16 +101,24 @@ def claim(job: Job, decision: Decision, node: str) -> Claim | None:
     ``job`` comes from :meth:`JobQuerySet.queue`. Raises :class:`Contention`, :class:`OutcomeUnknown`, or
     :class:`django.db.DatabaseError` if nothing was claimed because the database is out of order.
     """
-    assert decision.slot is not None
-    using, token, taken = database(), uuid4(), None
+    (taken,) = claim_all([(job, decision)], node)
+    return taken
+
+
+def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
+    """Take several jobs' slots as :func:`claim` does, in one transaction; each is taken, or not, for itself."""
+    using = database()
+    taken: list[Claim | None] = [None] * len(wanted)
+    # In the order of their keys: two nodes that take the same jobs in different orders would wait for each other.
+    in_order = sorted(range(len(wanted)), key=lambda n: wanted[n][0].pk)
     try:
         with transaction.atomic(using=using):
-            if not _TAKE.execute(using, _Taking(job, decision, token, node), get_conf().lock_timeout):
-                return None
-            if job.lock is not None:
-                _mark_lost(job.pk, node, using)
-            taken = _record(job, decision, Holder(token, job.fence + 1, node), using)
+            for n in in_order:
+                taken[n] = _claim(*wanted[n], node, using)
     except IntegrityError:
+        if len(wanted) > 1:
+            return [claim(job, decision, node) for job, decision in wanted]
+        ((job, decision),) = wanted
         logger.exception(
             "Slot %s of job %r has a log already, and is not run again. Was %s changed by hand?",
             decision.slot,
@@ -117,9 +126,9 @@ def claim(job: Job, decision: Decision, node: str) -> Claim | None:
             "last_slot",
         )
         _skip(job, decision, using)
-        return None
+        return [None]
     except DatabaseError as error:
-        _raise_unclaimed(error, taken, using)
+        _raise_unclaimed(error, list(filter(None, taken)), using)
     return taken
 
 
@@ -129,7 +138,8 @@ def claim_by_hand(job: Job, node: str) -> Claim:
     Raises :class:`JobIsLocked` if a run holds it, :class:`Contention`, :class:`OutcomeUnknown`, or
     :class:`django.db.DatabaseError`.
     """
-    using, token, taken = database(), uuid4(), None
+    using, token = database(), uuid4()
+    taken: list[Claim] = []
     rows = Job.objects.using(using).filter(pk=job.pk)
     try:
         with transaction.atomic(using=using):
@@ -140,11 +150,10 @@ def claim_by_hand(job: Job, node: str) -> Claim:
                 raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
             fresh = rows.get()
             _mark_lost(job.pk, node, using)
-            taken = _record(fresh, None, Holder(token, fresh.fence, node), using)
+            taken.append(_record(fresh, None, Holder(token, fresh.fence, node), using))
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
-    assert taken is not None
-    return taken
+    return taken[0]
 
 
 def settle(claim: Claim) -> bool:
@@ -235,6 +244,15 @@ def unlock(job: Job, by: str) -> bool:
     return True
 
 
+def _claim(job: Job, decision: Decision, node: str, using: str) -> Claim | None:
+    token = uuid4()
+    if not _TAKE.execute(using, _Taking(job, decision, token, node), get_conf().lock_timeout):
+        return None
+    if job.lock is not None:
+        _mark_lost(job.pk, node, using)
+    return _record(job, decision, Holder(token, job.fence + 1, node), using)
+
+
 def _as_read(job: Job, using: str) -> JobQuerySet:
     """Return the query for the row of ``job``, if nobody has edited, claimed or moved it on since it was read."""
     return Job.objects.using(using).filter(
@@ -290,12 +308,12 @@ def _mark_lost(job_id: int, node: str, using: str) -> None:
         logger.warning("Job %s: a stale lock was cleared, and the run that held it is marked as lost.", job_id)
 
 
-def _raise_unclaimed(error: DatabaseError, taken: Claim | None, using: str) -> None:
+def _raise_unclaimed(error: DatabaseError, taken: list[Claim], using: str) -> NoReturn:
     """Say what an error during a claim means: another was first, an unknown outcome, or an outage."""
     if databases.is_conflict(error):
         raise Contention from error
     connections[using].close()
-    if taken is not None:
+    if taken:
         raise OutcomeUnknown(taken) from error
     raise error
 

@@ -28,7 +28,7 @@ from cronkite.locks import Claim
 from cronkite.models import Job, Log
 from cronkite.outcomes import Outcome
 from cronkite.pool import Pool
-from cronkite.runs import Event, Ready, Refused, Runs
+from cronkite.runs import Ended, Event, Ready, Refused, Runs
 from cronkite.signals import Wake, stopped_by_signals
 
 logger = logging.getLogger("cronkite")
@@ -116,7 +116,8 @@ class Node:
             return False
         if self._stopping:
             return True
-        return not self._stays and self._agenda.is_empty() and not self._runs.offered()
+        # Without room and without claims, the runs have an end to tell of, after which there may be more to look for.
+        return not self._stays and self._agenda.is_empty() and not self._runs.offered() and self._runs.has_room()
 
     def _go_on(self) -> bool:
         """Do what is to be done now; return whether there is anything left to wait for."""
@@ -136,9 +137,12 @@ class Node:
 
     def _wait(self, wake: Wake) -> None:
         """Wait for whatever comes first, and handle it."""
-        for event in self._runs.wait(self._pause(), wake.fileno()):
-            self._handle(event)
+        events = list(self._runs.wait(self._pause(), wake.fileno()))
         wake.clear()
+        for event in events:
+            self._handle(event)
+        if ready := [event.job for event in events if isinstance(event, Ready)]:
+            self._claim(ready)
 
     def _pause(self) -> float:
         """Return the seconds until something is to be done if nothing happens before."""
@@ -161,14 +165,11 @@ class Node:
     # What happened.
 
     def _handle(self, event: Event) -> None:
-        if isinstance(event, Ready):
-            if self._stopping or self._retry_at is not None or not self._claim(event.job):
-                self._runs.release(event.job)
-        elif isinstance(event, Refused):
+        if isinstance(event, Refused):
             self._agenda.leave_alone(event.job)
             logger.error("Job %r cannot be run on node %s: %s", event.job.name, self.name, event.problem)
             self._decide(event.job, event.problem)
-        else:
+        elif isinstance(event, Ended):
             if event.unrecorded is not None:
                 logger.error("%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
                 self._unrecorded.append((event.claim, event.unrecorded))
@@ -201,29 +202,34 @@ class Node:
             self._agenda.look_for(decision.next_run)
         return None
 
-    def _claim(self, job: Job) -> bool:
-        """Claim the slot of a job that is ready, and start the run; ``False`` if nothing was started."""
-        decision = self._decide(job)
-        if decision is None:
-            return False
+    def _claim(self, jobs: list[Job]) -> None:
+        """Claim the slots of jobs that are ready, and start their runs; release those that are not to be started."""
+        wanted = [(job, decision) for job in jobs if self._may_claim() and (decision := self._decide(job)) is not None]
+        claims: list[Claim | None] = []
         try:
-            with self._database():
-                claim = locks.claim(job, decision, self.name)
-                if claim is None:
-                    self._agenda.look_for(decision.next_run)
-                    self._agenda.lost_race()
-                    return False
-                logger.info("%s: claimed by node %s.", claim, self.name)
-                self._runs.start(job, claim)
-                return True
+            if wanted and self._may_claim():
+                with self._database():
+                    claims = locks.claim_all(wanted, self.name)
         except locks.Contention:
             self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
         except locks.OutcomeUnknown as doubt:
             logger.warning("%s", doubt)
-            self._doubts.append((doubt.claim, job))
+            self._doubts += [(claim, job) for job, _ in wanted for claim in doubt.claims if claim.job_id == job.pk]
             self._retry_at = time.monotonic() + OUTAGE_PAUSE
-            return True
-        return False
+        for (job, decision), claim in zip(wanted, claims, strict=False):
+            if claim is None:
+                self._agenda.look_for(decision.next_run)
+                self._agenda.lost_race()
+            else:
+                logger.info("%s: claimed by node %s.", claim, self.name)
+                self._runs.start(job, claim)
+        taken = {claim.job_id for claim in claims if claim} | {claim.job_id for claim, _ in self._doubts}
+        for job in jobs:
+            if job.pk not in taken:
+                self._runs.release(job)
+
+    def _may_claim(self) -> bool:
+        return not self._stopping and self._retry_at is None
 
     # What the database has to be told or asked, again and again if it is away.
 

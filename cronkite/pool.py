@@ -44,6 +44,8 @@ class Worker:
     claim: Claim | None = None
     end: End | None = None
     since: float = 0.0
+    #: The functions that it has resolved.
+    known: set[str] = field(default_factory=set)
     #: When (monotonic) something has to be done about the run: its timeout, or the end of its patience with an End.
     deadline: float | None = None
 
@@ -67,6 +69,7 @@ class Pool:
 
     size: int
     workers: list[Worker] = field(default_factory=list)
+    _reserved: list[Worker] = field(default_factory=list)
     _stillborn: list[Ended] = field(default_factory=list)
 
     def prepare(self, wanted: int) -> None:
@@ -82,11 +85,16 @@ class Pool:
         return any(worker.is_idle for worker in self.workers) or self._counting() < self.size
 
     def offer(self, job: Job) -> None:
-        """Ask a worker to resolve the job's function; :meth:`wait` will tell."""
+        """Reserve a worker that can resolve the job's function, or ask one; :meth:`wait` will tell."""
         self.prepare(1)
-        worker = next(worker for worker in self.workers if worker.is_idle)
-        worker.busy(job=job, seconds=IMPORT_PATIENCE)
-        self._send(worker, Resolve(job.function))
+        idle = [worker for worker in self.workers if worker.is_idle]
+        worker = next((worker for worker in idle if job.function in worker.known), idle[0])
+        if job.function in worker.known:
+            worker.busy(job=job)
+            self._reserved.append(worker)
+        else:
+            worker.busy(job=job, seconds=IMPORT_PATIENCE)
+            self._send(worker, Resolve(job.function))
 
     def start(self, job: Job, claim: Claim) -> None:
         """Run ``claim`` on the worker that is ready for the job."""
@@ -127,17 +135,20 @@ class Pool:
 
     def wait(self, timeout: float, wake: int) -> Iterator[Event]:
         """Wait for up to ``timeout`` seconds, or until ``wake`` is readable or a worker has something to say."""
-        if self._stillborn:
-            yield from self._stillborn
-            self._stillborn.clear()
-            return
+        stillborn, self._stillborn = self._stillborn, []
+        reserved, self._reserved = self._reserved, []
         listening: list[Connection | int] = [wake]
         for worker in self.workers:
             listening += [worker.pipe, worker.process.sentinel]
-        ready = wait(listening, timeout)
+        ready = wait(listening, 0 if stillborn or reserved else timeout)
+        yield from stillborn
         for worker in list(self.workers):
             if worker.pipe in ready or worker.process.sentinel in ready:
                 yield from self._receive(worker)
+        for worker in reserved:
+            # Unless it has just died.
+            if worker.job is not None:
+                yield Ready(worker.job)
         now = time.monotonic()
         for worker in self.workers:
             if worker.deadline is not None and worker.deadline <= now:
@@ -191,6 +202,7 @@ class Pool:
             job = worker.job
             if message.problem is None:
                 worker.deadline = None
+                worker.known.add(job.function)
                 yield Ready(job)
             else:
                 worker.busy()
@@ -215,9 +227,12 @@ class Pool:
             status, reason = (worker.end.status, worker.end.reason) if worker.end else (Log.Status.LOST, "")
             reason = "; ".join(filter(None, [reason, f"its process {how}"]))
             yield Ended(worker.claim, Outcome(status, reason=reason, output=capture.text_of(worker.output)))
-        elif worker.job is not None:
-            yield Refused(worker.job, f"{worker.job.function} cannot be imported here: its process {how}.")
+        job, worker.job = worker.job, None
         self._discard(worker)
+        if job is not None and job.function in worker.known:
+            self.offer(job)
+        elif job is not None:
+            yield Refused(job, f"{job.function} cannot be imported here: its process {how}.")
 
     def _discard(self, worker: Worker) -> None:
         self.workers.remove(worker)

@@ -167,8 +167,9 @@ def _claim_by_hand(job: Job) -> Claim:
                 raise
             time.sleep(CONFLICT_PAUSE)
         except locks.OutcomeUnknown as doubt:
-            if locks.settle(doubt.claim):
-                return doubt.claim
+            (claim,) = doubt.claims
+            if locks.settle(claim):
+                return claim
     raise AssertionError("unreachable")
 
 

@@ -197,7 +197,7 @@ def test_a_claim_in_doubt_is_settled_first(make_job, monkeypatch, committed):
         if not committed:
             Job.objects.filter(pk=job.pk).write(lock=None, locked_by="", locked_at=None)
             Log.objects.all().delete()
-        raise locks.OutcomeUnknown(taken)
+        raise locks.OutcomeUnknown([taken])
 
     monkeypatch.setattr(locks, "claim_by_hand", doubtful)
     make_job().run()

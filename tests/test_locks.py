@@ -491,9 +491,9 @@ def test_a_connection_that_dies_at_the_commit_leaves_a_doubt_that_can_be_settled
     with pytest.raises(locks.OutcomeUnknown) as doubt:
         locks.claim(read, decide(read), "node")
     monkeypatch.undo()
-    assert locks.settle(doubt.value.claim) is committed
+    assert locks.settle(*doubt.value.claims) is committed
     assert Log.objects.exists() is committed
-    assert "while job 'ok'" in str(doubt.value)
+    assert "claim of job 'ok'" in str(doubt.value)
 
 
 @pytest.mark.django_db(transaction=True)

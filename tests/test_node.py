@@ -426,21 +426,22 @@ def test_a_conflict_is_tried_again_soon(make_job):
 @pytest.mark.parametrize("committed", [True, False])
 def test_a_claim_whose_commit_was_not_answered_runs_once(make_job, hasty, monkeypatch, evidence, committed):
     make_job("app.jobs.note", due=0, args=[str(evidence)])
-    claim, doubts = locks.claim, []
+    claim, doubts = locks.claim_all, []
 
-    def doubtful(job, decision, name):
-        taken = claim(job, decision, name)
+    def doubtful(wanted, name):
+        taken = claim(wanted, name)
         if doubts:
             return taken
         doubts.append(taken)
         if not committed:
-            Job.objects.filter(pk=job.pk).write(
-                lock=None, locked_by="", locked_at=None, fence=0, next_run=job.next_run, last_slot=None
-            )
+            for job, _ in wanted:
+                Job.objects.filter(pk=job.pk).write(
+                    lock=None, locked_by="", locked_at=None, fence=0, next_run=job.next_run, last_slot=None
+                )
             Log.objects.all().delete()
         raise locks.OutcomeUnknown(taken)
 
-    monkeypatch.setattr(locks, "claim", doubtful)
+    monkeypatch.setattr(locks, "claim_all", doubtful)
     node.tick(workers=0)
     assert len(evidence.starts()) == 1
     assert statuses() == {Status.SUCCEEDED: 1}
@@ -450,14 +451,14 @@ def test_a_claim_whose_commit_was_not_answered_runs_once(make_job, hasty, monkey
 def test_a_tick_that_gives_up_says_what_it_leaves_in_doubt(make_job, hasty, monkeypatch, caplog):
     monkeypatch.setattr(node, "OUTAGE_PATIENCE", 0.05)
     make_job(due=0)
-    claim, errors = locks.claim, []
+    claim, errors = locks.claim_all, []
 
     def doubtful(*arguments):
         taken = claim(*arguments)
         errors.extend(OperationalError(*LOST) for _ in range(10_000))
         raise locks.OutcomeUnknown(taken)
 
-    monkeypatch.setattr(locks, "claim", doubtful)
+    monkeypatch.setattr(locks, "claim_all", doubtful)
     with failing(errors, "SELECT"), pytest.raises(node.DatabaseAway):
         node.tick(workers=0)
     assert "may be claimed by this node" in caplog.text

@@ -58,10 +58,10 @@ def deaf_renewal():
 
 #: The steps of a claim and of an end, and how to stand between two of them: (module attribute, before or after).
 STEPS = {
-    "before-claim": ("claim", "before"),  # read and decided; nothing is sent yet
+    "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
     "before-insert": ("_record", "before"),  # the UPDATE has been answered
     "before-commit": ("_record", "after"),  # the INSERT has been answered
-    "before-start": ("claim", "after"),  # committed, and the function not called yet
+    "before-start": ("claim_all", "after"),  # committed, and the function not called yet
     "before-finish": ("_finish", "before"),  # the function has returned
     "after-finish": ("_finish", "after"),  # recorded, and nobody told
 }

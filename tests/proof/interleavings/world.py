@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from cronkite import catch_up, clock, databases, locks
-from cronkite.catch_up import CatchUp
+from cronkite.catch_up import CatchUp, Decision
 from cronkite.models import Job, Log
 from proof.interleavings.explorer import Order
 
@@ -51,10 +51,14 @@ class Violation(AssertionError):
 
 
 class World:
-    """A job with one slot that is due; ``starts`` are the claims whose functions were called."""
+    """A job with one slot that is due; ``starts`` are the claims whose functions were called.
 
-    def __init__(self, job: Job) -> None:
+    If it is not ``alone``, there are other jobs, which have worlds of their own.
+    """
+
+    def __init__(self, job: Job, *, alone: bool = True) -> None:
         self.job = job
+        self._alone = alone
         self.slot = job.next_run
         self.before = self.slot - timedelta(hours=1)
         self.starts: list[locks.Claim] = []
@@ -98,10 +102,13 @@ class World:
         """What a tick does, up to the call of the function. The job may have been read before."""
         job = read or self.read()
         if job is not None:
-            decision = catch_up.decide(job.get_schedule(), CatchUp.LATEST, None, job.pending, job.now)
-            claim = locks.claim(job, decision, node)
+            claim = locks.claim(job, self.decide(job), node)
             if claim is not None:
                 self.start(claim)
+
+    def decide(self, read: Job) -> Decision:
+        """What a tick makes of the job that it has read."""
+        return catch_up.decide(read.get_schedule(), CatchUp.LATEST, None, read.pending, read.now)
 
     def start(self, claim: locks.Claim) -> None:
         """The function is called."""
@@ -125,13 +132,13 @@ class World:
         started = Counter(claim.slot for claim in self.starts)
         if twice := sum(started.values()) - len(started):
             raise Violation("a slot was started twice", order, duplicates=twice)
-        logs = _rows(LogRow, "cronkite_log")
+        logs = _rows(LogRow, "cronkite_log", None if self._alone else f"job_id = {self.job.pk}")
         claimed = Counter(log.slot for log in logs if log.slot and log.fence is not None)
         if twice := sum(claimed.values()) - len(claimed):
             raise Violation("a slot was claimed twice", order, duplicates=twice)
         if self._errors:
             raise Violation("the constraint had to step in", order)
-        job = next(iter(_rows(JobRow, "cronkite_job")), None)
+        job = next(iter(_rows(JobRow, "cronkite_job", None if self._alone else f"id = {self.job.pk}")), None)
         self._check_lock(job, logs, order)
         self._check_slots(job, logs, order)
         if order.is_over:
@@ -207,11 +214,11 @@ class World:
             logger.removeHandler(handler)
 
 
-def _rows(kind: type[Row], table: str) -> list[Row]:
-    """Return the rows of a table. By hand: with the ORM, the looking would take as long as the orders do."""
+def _rows(kind: type[Row], table: str, condition: str | None) -> list[Row]:
+    """Return rows of a table. By hand: with the ORM, the looking would take as long as the orders do."""
     columns = ", ".join(map(connection.ops.quote_name, kind._fields))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns} FROM {table} ORDER BY id")
+        cursor.execute(f"SELECT {columns} FROM {table} {f'WHERE {condition}' if condition else ''} ORDER BY id")
         rows = cursor.fetchall()
     is_date = [name in ("next_run", "last_slot", "slot") for name in kind._fields]
     return [kind(*(clock.as_utc(v) if date and v else v for v, date in zip(row, is_date, strict=True))) for row in rows]

@@ -33,7 +33,7 @@ class Agenda:
     """
 
     def __init__(self, *, stays: bool = False) -> None:
-        self._stays = stays
+        self.stays = stays
         self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
         self._jobs: deque[Job] = deque()
         self._reading: Reading | None = None
@@ -51,12 +51,12 @@ class Agenda:
         This one query is all of an idle tick. Raises :class:`django.db.DatabaseError`.
         """
         self.look_at = None
-        if self._stays:
+        if self.stays:
             self._forget()
             if self._reading is None:
                 self._reading = Reading(clock.now(locks.database()))
         due = Job.objects.using(locks.database()).queue_or_stuck(self._ahead)
-        if self._until is not None and not self._stays:
+        if self._until is not None and not self.stays:
             due = due.filter(next_run__lte=self._until)
         skipped = offered | self._left_alone.keys()
         jobs = list(due.exclude(pk__in=skipped)[:PAGE] if skipped else due[:PAGE])
@@ -65,7 +65,7 @@ class Agenda:
             self._until = self._until or jobs[0].now + self._ahead
         self._jobs = deque(self._in_order([job for job in jobs if not self._is_stuck(job)]))
         self._has_more = len(jobs) == PAGE
-        if self._stays and self._reading is not None:
+        if self.stays and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
             self.look_within(POLL - self._reading.now().timestamp() % POLL)
 
@@ -81,7 +81,7 @@ class Agenda:
             # It has come already, as others have that wait here. It is their turn first: a look for each run of a
             # burst would cost more than the runs.
             self._has_more = True
-        elif self._stays:
+        elif self.stays:
             self.look_within((slot - self.now()).total_seconds() - LEAD)
         elif self._until is not None and slot <= self._until:
             self.look_within(0)

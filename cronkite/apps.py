@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate, pre_delete
 
@@ -16,12 +18,12 @@ class CronkiteConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, give the models their verbs, and follow ``migrate`` and deletions."""
         # Here and nowhere else may an import stand in a function: the models are not ready before.
-        from cronkite import checks, discovery, node, runner, verbs
+        from cronkite import checks, discovery, ticks, verbs
         from cronkite.models import Job, edits
 
         del checks  # imported to be registered
-        verbs.run = runner.run_by_hand
-        verbs.process_queue = node.process_queue
+        verbs.run = lambda job: import_module("cronkite.runner").run_by_hand(job)  # what most processes never need
+        verbs.process_queue = ticks.process_queue
         verbs.auto_discover = discovery.auto_discover
         pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid="cronkite.before_delete")
         post_migrate.connect(discovery.discover_apps, sender=self, dispatch_uid="cronkite.discover_apps")

@@ -46,3 +46,7 @@ class RunEnded(BaseException):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+class DatabaseAway(CronkiteError):
+    """The database was out of reach for so long that a tick gave up."""

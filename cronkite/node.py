@@ -1,4 +1,4 @@
-"""How does a node tick?
+"""How does a node work off what is due?
 
 A due job's way: the :mod:`cronkite.agenda` asks the database what is due, in one query. When its slot has come, the job
 is offered to a worker, which says whether it has the function. Then :mod:`cronkite.catch_up` decides the slot,
@@ -22,7 +22,7 @@ from django.db import DatabaseError, connections
 from cronkite import catch_up, conf, databases, locks
 from cronkite.agenda import Agenda
 from cronkite.catch_up import CatchUp, Decision
-from cronkite.exceptions import ScheduleError
+from cronkite.exceptions import DatabaseAway, ScheduleError
 from cronkite.here import Here
 from cronkite.locks import Claim
 from cronkite.models import Job, Log
@@ -42,25 +42,22 @@ OUTAGE_PATIENCE = 30.0
 IDLE = 60.0
 
 
-class DatabaseAway(Exception):
-    """The database was out of reach for so long that the tick gave up."""
-
-
 class Node:
     """A process that ticks.
 
-    ``name`` is what the logs call it. With ``stays`` it is a loop, which ends when it is told to stop; otherwise it
-    ends when what was due has been run.
+    ``name`` is what the logs call it. It runs what is on its ``agenda`` by ``workers`` processes or, with 0, in this
+    one. If the agenda stays, it is a loop, which ends when it is told to stop; otherwise it ends when what was due has
+    been run.
     """
 
-    def __init__(self, name: str, runs: Runs, *, stays: bool = False) -> None:
+    def __init__(self, name: str, workers: int, agenda: Agenda) -> None:
         settings = conf.get()
         self.name = name
-        self._runs = runs
-        self._stays = stays
+        self._runs: Runs = Pool(workers) if workers else Here()
+        self._stays = agenda.stays
         self._renewal = settings.renewal_interval.total_seconds()
         self._grace = settings.shutdown_grace.total_seconds()
-        self._agenda = Agenda(stays=stays)
+        self._agenda = agenda
         self._doubts: list[tuple[Claim, Job]] = []
         self._unrecorded: list[tuple[Claim, Outcome]] = []
         # Instants of the stopwatch (monotonic seconds); None: not planned.
@@ -299,21 +296,3 @@ class Node:
         self._doubts.clear()
         self._unrecorded.clear()
         self._abandon()
-
-
-def tick(workers: int) -> None:
-    """Run what is due, by ``workers`` processes or, with 0, in this one; return when it has been run."""
-    settings = conf.get()
-    Node(settings.node, Pool(workers) if workers else Here()).work()
-
-
-def loop(workers: int) -> None:
-    """Tick at each slot until the process is told to stop (SIGTERM or SIGINT)."""
-    settings = conf.get()
-    logger.info("Node %s ticks.", settings.node)
-    Node(settings.node, Pool(workers) if workers else Here(), stays=True).work()
-
-
-def process_queue() -> None:
-    """Run what is due in this process: the code behind :meth:`Job.process_queue`."""
-    tick(workers=0)

@@ -10,7 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from nodes import HERE, PATIENCE, cron
 
-from cronkite import node
+from cronkite import ticks
+from cronkite.exceptions import DatabaseAway
 from cronkite.models import Job, Log
 
 
@@ -57,8 +58,8 @@ def test_a_dry_run_with_nothing_due_says_so():
 @pytest.mark.django_db
 def test_the_number_of_workers_is_the_settings_unless_given(monkeypatch, settings):
     seen = []
-    monkeypatch.setattr(node, "tick", seen.append)
-    monkeypatch.setattr(node, "loop", seen.append)
+    monkeypatch.setattr(ticks, "tick", seen.append)
+    monkeypatch.setattr(ticks, "loop", seen.append)
     settings.CRONKITE_WORKERS = 7
     call_command("cron")
     call_command("cron", "loop")
@@ -70,9 +71,9 @@ def test_the_number_of_workers_is_the_settings_unless_given(monkeypatch, setting
 @pytest.mark.django_db
 def test_a_database_that_is_out_of_reach_is_an_error_that_says_so(monkeypatch):
     def away(workers):
-        raise node.DatabaseAway("The database is out of reach.")
+        raise DatabaseAway("The database is out of reach.")
 
-    monkeypatch.setattr(node, "tick", away)
+    monkeypatch.setattr(ticks, "tick", away)
     with pytest.raises(CommandError, match="out of reach") as error:
         call_command("cron")
     assert error.value.returncode == 1

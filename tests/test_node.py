@@ -16,8 +16,9 @@ from django.db import OperationalError, ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, nodes, until
 
-from cronkite import agenda, clock, locks, node, pool
+from cronkite import agenda, clock, locks, node, pool, ticks
 from cronkite.catch_up import ALL_CAP, Decision
+from cronkite.exceptions import DatabaseAway
 from cronkite.models import Job, Log
 
 Status = Log.Status
@@ -40,7 +41,7 @@ def test_an_idle_tick_is_one_query_however_many_jobs_there_are(make_job, jobs):
             [Job(name=str(n), function="app.jobs.ok", schedule="0 0 1 1 *", next_run=far) for n in range(jobs)]
         )
     with CaptureQueriesContext(connection) as queries:
-        node.tick(workers=4)
+        ticks.tick(workers=4)
     assert len(queries) == 1, [query["sql"] for query in queries]
 
 
@@ -48,7 +49,7 @@ def test_an_idle_tick_is_one_query_however_many_jobs_there_are(make_job, jobs):
 def test_an_idle_tick_starts_no_process(make_job, monkeypatch):
     monkeypatch.setattr("cronkite.pool.Pool._fork", lambda self: pytest.fail("a worker was started"))
     make_job()
-    node.tick(workers=4)
+    ticks.tick(workers=4)
 
 
 @pytest.mark.django_db
@@ -58,7 +59,7 @@ def test_a_run_costs_a_constant_number_of_queries(make_job):
     for _ in range(3):
         make_job(due=0)
         with CaptureQueriesContext(connection) as queries:
-            node.tick(workers=0)
+            ticks.tick(workers=0)
         counts.append(len(queries))
     assert counts == [9, 9, 9]
 
@@ -68,7 +69,7 @@ def test_a_tick_waits_for_a_slot_that_is_near(make_job):
     job = make_job(schedule="* * * * * *")
     slot = job.get_schedule().next_after(clock.now("default") + timedelta(seconds=2))
     Job.objects.filter(pk=job.pk).write(next_run=slot, schedule=f"{slot.minute} {slot.hour} * * * {slot.second}")
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     log = Log.objects.get()
     assert (log.slot, log.status) == (slot, Status.SUCCEEDED)
     assert log.started_at >= slot
@@ -79,7 +80,7 @@ def test_a_tick_does_not_wait_for_a_slot_that_is_far(make_job, settings):
     settings.CRONKITE_LOOKAHEAD = 0
     job = make_job()
     Job.objects.filter(pk=job.pk).write(next_run=clock.now("default").replace(microsecond=0) + timedelta(seconds=20))
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert not Log.objects.exists()
 
 
@@ -100,7 +101,7 @@ def test_a_week_of_missed_minutes_is_one_row(make_job, settings):
     # Or the next minute might begin while the tick looks ahead, and be decided on as well.
     settings.CRONKITE_LOOKAHEAD = 0
     make_job(schedule="* * * * *", due=7 * 24 * 3600, catch_up="none", grace=0)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     missed = Log.objects.filter(status=Status.MISSED)
     assert missed.count() == 1
     assert missed.get().missed + 1 >= 7 * 24 * 60
@@ -109,7 +110,7 @@ def test_a_week_of_missed_minutes_is_one_row(make_job, settings):
 @pytest.mark.django_db
 def test_all_is_capped(make_job):
     make_job(schedule="* * * * *", due=7 * 24 * 3600, catch_up="all")
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert ALL_CAP <= statuses()[Status.SUCCEEDED] <= ALL_CAP + 2
     assert Log.objects.order_by("slot").first().missed > 7 * 24 * 60 - 2 * ALL_CAP
 
@@ -119,7 +120,7 @@ def test_more_jobs_than_a_page_are_all_run(make_job, monkeypatch):
     monkeypatch.setattr(agenda, "PAGE", 3)
     for number in range(10):
         make_job(name=str(number), due=0)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 10}
 
 
@@ -139,7 +140,7 @@ def test_a_node_can_tick_in_a_thread_that_gets_no_signals(make_job):
     make_job(due=0)
 
     def tick():
-        node.tick(workers=0)
+        ticks.tick(workers=0)
         connections.close_all()
 
     thread = threading.Thread(target=tick)
@@ -186,7 +187,7 @@ def test_a_node_with_newer_code_runs_what_another_one_lacks(make_job, tmp_path):
 @pytest.mark.django_db
 def test_after_its_grace_a_slot_that_cannot_be_run_is_missed_for_that_reason(make_job):
     make_job("app.jobs.not_there", due=0, grace=60)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     log = Log.objects.get()
     assert log.status == Status.MISSED
     assert "app.jobs" in log.reason
@@ -198,7 +199,7 @@ def test_after_its_grace_a_slot_that_cannot_be_run_is_missed_for_that_reason(mak
 def test_a_function_that_is_no_longer_allowed_is_not_run(make_job, settings, caplog):
     make_job(due=0)
     settings.CRONKITE_ALLOWED_FUNCTIONS = ["app.other.*"]
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert not Log.objects.exists()
     assert "cannot be run on node" in caplog.text
 
@@ -213,7 +214,7 @@ def test_a_stuck_job_is_warned_of(make_job, caplog):
         lock="00000000-0000-4000-8000-000000000000", locked_by="web-7", locked_at=clock.Now() - timedelta(hours=2)
     )
     with CaptureQueriesContext(connection) as queries:
-        node.tick(workers=0)
+        ticks.tick(workers=0)
     assert len(queries) == 1
     assert "is stuck: locked by web-7" in caplog.text
     assert not Log.objects.exists()
@@ -393,7 +394,7 @@ LOST = (2013, "Lost connection to server during query")
 def test_a_tick_lives_through_a_short_outage(make_job, hasty, caplog, word):
     make_job(due=0)
     with failing([OperationalError(*LOST), OperationalError(*LOST)], word):
-        node.tick(workers=0)
+        ticks.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 1}
     assert "does not answer as it should" in caplog.text
     assert "The database is back" in caplog.text
@@ -403,22 +404,22 @@ def test_a_tick_lives_through_a_short_outage(make_job, hasty, caplog, word):
 def test_a_tick_gives_up_when_the_outage_lasts(make_job, hasty, monkeypatch):
     monkeypatch.setattr(node, "OUTAGE_PATIENCE", 0.05)
     make_job(due=0)
-    with failing([OperationalError(*LOST) for _ in range(10_000)], "SELECT"), pytest.raises(node.DatabaseAway):
-        node.tick(workers=0)
+    with failing([OperationalError(*LOST) for _ in range(10_000)], "SELECT"), pytest.raises(DatabaseAway):
+        ticks.tick(workers=0)
     assert not Log.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_missing_tables_are_no_outage(make_job):
     with failing([ProgrammingError("no such relation")], "SELECT"), pytest.raises(ProgrammingError):
-        node.tick(workers=0)
+        ticks.tick(workers=0)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_conflict_is_tried_again_soon(make_job):
     make_job(due=0)
     with failing([OperationalError(1213, "Deadlock found when trying to get lock")]):
-        node.tick(workers=0)
+        ticks.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 1}
 
 
@@ -442,7 +443,7 @@ def test_a_claim_whose_commit_was_not_answered_runs_once(make_job, hasty, monkey
         raise locks.OutcomeUnknown(taken)
 
     monkeypatch.setattr(locks, "claim_all", doubtful)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert len(evidence.starts()) == 1
     assert statuses() == {Status.SUCCEEDED: 1}
 
@@ -459,8 +460,8 @@ def test_a_tick_that_gives_up_says_what_it_leaves_in_doubt(make_job, hasty, monk
         raise locks.OutcomeUnknown(taken)
 
     monkeypatch.setattr(locks, "claim_all", doubtful)
-    with failing(errors, "SELECT"), pytest.raises(node.DatabaseAway):
-        node.tick(workers=0)
+    with failing(errors, "SELECT"), pytest.raises(DatabaseAway):
+        ticks.tick(workers=0)
     assert "may be claimed by this node" in caplog.text
 
 
@@ -476,7 +477,7 @@ def test_the_end_of_a_run_is_written_when_the_database_is_back(make_job, monkeyp
         return finish(*arguments)
 
     monkeypatch.setattr(locks, "finish", failing_finish)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 1}
     assert "can't be written yet" in caplog.text
 
@@ -492,7 +493,7 @@ def test_a_conflict_at_the_end_of_a_run_is_tried_again_without_a_word(make_job, 
         return finish(*arguments)
 
     monkeypatch.setattr(locks, "finish", conflicting)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 1}
     assert not caplog.records
 
@@ -504,12 +505,12 @@ def test_the_end_of_a_run_that_can_never_be_written_is_left_to_the_logger(make_j
     monkeypatch.setattr("cronkite.runner.RECORD_PATIENCE", 0.02)
     job = make_job(due=0)
     monkeypatch.setattr(locks, "finish", lambda *_: (_ for _ in ()).throw(OperationalError("disk is full")))
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert "could not be written" in caplog.text
     job.refresh_from_db()
     assert job.is_locked
     make_due(job)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert statuses() == {Status.RUNNING: 1}
 
 
@@ -559,6 +560,6 @@ def test_a_node_whose_own_clock_is_wrong_changes_nothing(make_job, monkeypatch):
     monkeypatch.setattr(clocks, "time", lambda: now() + 9 * 3600)
     make_job(schedule="0 0 1 1 *")
     due = make_job(name="due", due=0)
-    node.tick(workers=0)
+    ticks.tick(workers=0)
     assert Log.objects.get().job == due
     assert abs(Log.objects.get().created - datetime.now(timezone.utc)) < timedelta(minutes=5)

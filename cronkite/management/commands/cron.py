@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from cronkite import conf, discovery, node, preview
+from cronkite import conf, discovery, preview, ticks
+from cronkite.exceptions import DatabaseAway
 
 HELP = """\
 Run the jobs that are due.
@@ -56,10 +57,10 @@ class Command(BaseCommand):
                     self.stdout.write(line)
             elif options["mode"] == "loop":
                 discovery.discover_apps()
-                node.loop(workers)
+                ticks.loop(workers)
             else:
-                node.tick(workers)
-        except node.DatabaseAway as error:
+                ticks.tick(workers)
+        except DatabaseAway as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database says: {error}\nHas `manage.py migrate` been run?") from error

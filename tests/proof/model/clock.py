@@ -7,7 +7,9 @@ own, with all their arithmetic in SQL, and only their clock is the test's.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from unittest.mock import patch
 
+from cronkite import statements
 from cronkite.clock import Now
 from proof.model.slots import at
 
@@ -32,8 +34,11 @@ def held_clock(read):
     own = {name: vars(Now)[name] for name in names if name in vars(Now)}
     for name in names:
         setattr(Now, name, as_sql)
+    # What is put together once would keep the first instant for ever.
+    anew = patch.object(statements, "_made", lambda connection, key, make: make())
     try:
-        yield
+        with anew:
+            yield
     finally:
         for name in names:
             delattr(Now, name)

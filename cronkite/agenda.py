@@ -8,10 +8,13 @@ import time
 from bisect import bisect_right
 from collections import deque
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from cronkite import clock, conf, locks
 from cronkite.clock import Reading
 from cronkite.models import Job
+from cronkite.models.queries import JobQuerySet
+from cronkite.statements import Select, place
 
 logger = logging.getLogger("cronkite")
 
@@ -55,16 +58,18 @@ class Agenda:
             self._forget()
             if self._reading is None:
                 self._reading = Reading(clock.now(locks.database()))
-        due = Job.objects.using(locks.database()).queue_or_stuck(self._ahead)
-        if self._until is not None and not self.stays:
-            due = due.filter(next_run__lte=self._until)
         skipped = offered | self._left_alone.keys()
-        jobs = list(due.exclude(pk__in=skipped)[:PAGE] if skipped else due[:PAGE])
+        # Whatever is skipped, a page is left. In whole pages: each number is a statement of its own.
+        most = PAGE * (1 + -(-len(skipped) // PAGE))
+        until = None if self.stays else self._until
+        variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most)
+        jobs = _DUE.execute(locks.database(), _Bound(until), variant)
+        self._has_more = len(jobs) == most
         if jobs:
             self._reading = Reading(jobs[0].now)
             self._until = self._until or jobs[0].now + self._ahead
-        self._jobs = deque(self._in_order([job for job in jobs if not self._is_stuck(job)]))
-        self._has_more = len(jobs) == PAGE
+        jobs = [job for job in jobs if job.pk not in skipped and not self._is_stuck(job)]
+        self._jobs = deque(self._in_order(jobs))
         if self.stays and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
             self.look_within(POLL - self._reading.now().timestamp() % POLL)
@@ -163,3 +168,27 @@ class Agenda:
 def _slot(job: Job) -> datetime:
     assert job.next_run is not None
     return job.next_run
+
+
+# The one query, put together once.
+
+
+class _Bound(NamedTuple):
+    until: datetime | None
+
+
+class _Variant(NamedTuple):
+    lock_timeout: timedelta | None
+    ahead: timedelta
+    is_bounded: bool
+    most: int
+
+
+def _due(using: str, variant: _Variant) -> JobQuerySet:
+    due = Job.objects.using(using).queue_or_stuck(variant.ahead)
+    if variant.is_bounded:
+        due = due.filter(next_run__lte=place(Job, "next_run", "until"))
+    return due[: variant.most]
+
+
+_DUE: Select[Job] = Select(_due)

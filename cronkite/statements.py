@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
+
+M = TypeVar("M", bound=models.Model)
 
 
 class Place(Expression):
@@ -96,6 +98,37 @@ class Insert:
         compiler.returning_fields = [key]
         ((sql, params),) = compiler.as_sql()
         return compiler, key, sql, params
+
+
+class Select(Generic[M]):
+    """A SELECT that is said again and again; ``build(using, variant)`` returns the query, and is called as for others.
+
+    The query is of a model, with all its columns, and may have annotations.
+    """
+
+    def __init__(self, build: Callable[[str, Any], models.QuerySet[M]]) -> None:
+        self._build = build
+
+    def execute(self, using: str, subject: object, variant: Hashable = None) -> list[M]:
+        """Return the rows, with the values of ``subject``, as objects of the model."""
+        connection = connections[using]
+        model, columns, extra, compiler, sql, params = _made(
+            connection, (self, variant), lambda: self._make(using, variant)
+        )
+        compiler.as_sql = lambda: (sql, _filled(params, subject, connection))
+        found = []
+        for row in compiler.results_iter():
+            one = model.from_db(using, columns, row[: len(columns)])
+            vars(one).update(zip(extra, row[len(columns) :], strict=True))
+            found.append(one)
+        return found
+
+    def _make(self, using: str, variant: Hashable) -> tuple[Any, ...]:
+        rows = self._build(using, variant)
+        columns = [field.attname for field in _options(rows.model).concrete_fields]
+        extra = list(rows.query.annotation_select)
+        compiler = rows.values_list(*columns, *extra).query.get_compiler(using)
+        return rows.model, columns, extra, compiler, *compiler.as_sql()
 
 
 def _made(connection: BaseDatabaseWrapper, key: Hashable, make: Callable[[], Any]) -> Any:

@@ -1,5 +1,6 @@
 """Statements that are put together once and said again and again."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ from django.db import connection
 
 from cronkite.clock import Now
 from cronkite.models import Job, Log
-from cronkite.statements import Insert, Update, place, stand_in
+from cronkite.statements import Insert, Select, Update, place, stand_in
 
 
 @pytest.fixture
@@ -79,3 +80,24 @@ def test_an_insert_returns_the_key_of_the_new_row(make_job):
         assert {name: getattr(log, name) for name in vars(row)} == vars(row)
         assert (log.status, log.output, log.missed) == (Log.Status.RUNNING, "", 0)
     assert len(made) == 1
+
+
+@pytest.mark.django_db
+def test_a_select_returns_the_models_objects_with_their_annotations(make_job):
+    made = []
+
+    def build(using, variant):
+        made.append(variant)
+        return Job.objects.using(using).with_now().filter(pk=place(Job, "id", "key")).order_by("pk")[:variant]
+
+    select = Select(build)
+    for job in (make_job(args=[1, {"a": "b"}], due=60), make_job(name="other")):
+        (found,) = select.execute("default", SimpleNamespace(key=job.pk), 5)
+        plain = Job.objects.with_now().get(pk=job.pk)
+        assert {name: vars(found)[name] for name in vars(plain) if name not in ("_state", "now")} == {
+            name: value for name, value in vars(plain).items() if name not in ("_state", "now")
+        }
+        assert timedelta(0) <= plain.now - found.now < timedelta(hours=1)
+        assert (found._state.db, found._state.adding) == ("default", False)
+    assert select.execute("default", SimpleNamespace(key=-1), 5) == []
+    assert made == [5]

@@ -66,3 +66,13 @@ def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):
     agenda.look_at = None
     agenda.lost_race()
     assert agenda.look_at is None
+
+
+def test_jobs_that_are_skipped_take_no_place_on_the_page(make_job, monkeypatch):
+    """However many there are: a page that is full of them would hide the others for ever."""
+    monkeypatch.setattr("cronkite.agenda.PAGE", 2)
+    skipped = {make_job(due=10).pk for _ in range(5)}
+    make_job("app.jobs.say", due=0)
+    found = Agenda()
+    found.look(skipped)
+    assert names(found) == ["say"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 
 import pytest
 from django.db import DatabaseError, connection
-from nodes import nodes, until
+from nodes import PATIENCE, nodes, until
 
 from cronkite.models import Job, Log
 from proof.race.faults import readonly
@@ -22,14 +24,19 @@ def _ours(request):
 
 
 #: What a node says when its claim is refused (by SQLite at the COMMIT, which is when it writes), or the end of its run.
-REFUSED = re.compile("does not answer as it should|The connection died while|can't be written yet")
+REFUSED = re.compile("does not answer as it should|The connection died at the claim|can't be written yet")
 
 
 def wait_until_refused(node):
-    """Read the node's output up to its complaint."""
-    while not REFUSED.search(said := node.process.stdout.readline()):
-        node.output += said
-        assert said, f"{node.name} ended, and said:\n{node.output}"
+    """Read the node's output up to its complaint. A node that makes none is killed after a while, which ends it."""
+    deadline = threading.Timer(PATIENCE, node.signal, [signal.SIGKILL])
+    deadline.start()
+    try:
+        while not REFUSED.search(said := node.process.stdout.readline()):
+            node.output += said
+            assert said, f"{node.name} ended, and said:\n{node.output}"
+    finally:
+        deadline.cancel()
 
 
 def test_a_connection_that_was_open_can_read_and_not_write(make_job, plain):

@@ -13,16 +13,16 @@ def meet():
     """Stop before the first claim of each tick until told to go on."""
     from cronkite import locks
 
-    claim, ticks = locks.claim, []
+    claim_all, ticks = locks.claim_all, []
 
     def claim_together(*arguments):
         if ticks[-1:] != [words[-1]]:
             ticks.append(words[-1])
             print("claims", flush=True)
             sys.stdin.readline()
-        return claim(*arguments)
+        return claim_all(*arguments)
 
-    locks.claim = claim_together
+    locks.claim_all = claim_together
 
 
 #: What this racer was told to tick for, the newest last.

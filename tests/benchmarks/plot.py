@@ -16,8 +16,10 @@ from benchmarks import report
 from benchmarks.report import Report
 from benchmarks.table import number
 
-WIDTH, LABELS, VALUES = 760, 290, 90
+WIDTH, LABELS, VALUES = 800, 310, 90
 ROW, GAP, HEAD = 22, 26, 30
+#: The longest label, in characters.
+LONGEST = 46
 STYLE = """
   .page { fill: #ffffff } .ink { fill: #1f2328 } .quiet { fill: #59636e }
   .ours { fill: #0a7d5a } .other { fill: #8c959f } .axis { stroke: #d1d9e0 }
@@ -134,7 +136,7 @@ def _draw(panel: Panel, top: float) -> Iterator[str]:
     for n, bar in enumerate(panel.bars):
         middle = top + HEAD + ROW * n
         wide = room * length(bar.value, panel.bars, panel.is_log)
-        label = bar.label if len(bar.label) <= 44 else f"{bar.label[:43]}…"
+        label = bar.label if len(bar.label) <= LONGEST else f"{bar.label[: LONGEST - 1]}…"
         kind = "ours" if bar.is_ours else "other"
         yield f'<text class="ink" x="{LABELS - 8}" y="{middle + 4:g}" text-anchor="end">{escape(label)}</text>'
         yield f'<rect class="{kind}" x="{LABELS}" y="{middle - 7:g}" width="{wide:.1f}" height="14" rx="2"/>'

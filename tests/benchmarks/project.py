@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from importlib import metadata
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
@@ -38,15 +39,20 @@ def fresh() -> None:
 
 
 def version() -> str:
-    """Return the name and the version of the database."""
+    """Return the name and the version of the database, and those of the driver, on which much depends."""
+    driver = connection.Database
+    if connection.vendor == "sqlite":
+        return f"SQLite {driver.sqlite_version} ({driver.__name__.partition('.')[0]})"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SELECT version()")
+        cursor.execute("SELECT version()")
         said = str(cursor.fetchone()[0])
     if connection.vendor == "postgresql":
-        return " ".join(said.split()[:2])
-    if connection.vendor == "sqlite":
-        return f"SQLite {said}"
-    return f"MariaDB {said.partition('-')[0]}" if "MariaDB" in said else f"MySQL {said}"
+        said = " ".join(said.split()[:2])
+    else:
+        said = f"MariaDB {said.partition('-')[0]}" if "MariaDB" in said else f"MySQL {said}"
+    # MySQLdb does not say its version.
+    number = getattr(driver, "__version__", "").split() or [metadata.version("mysqlclient")]
+    return f"{said} ({driver.__name__} {number[0]})"
 
 
 def add_jobs(number: int, schedule: str, next_run: datetime, function: str = "nothing", **columns: object) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -19,6 +20,9 @@ import django
 from benchmarks.bench import Bench, Measure, Reading
 from benchmarks.sizes import SIZES
 from databases.processes import temporary_folder
+
+#: How long (seconds) the first start may take.
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def _rounded(raw: Iterable[object]) -> list[object]:
 
 def main(options: Options) -> None:
     """Run the session."""
+    # Whoever is told to stop ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
     django.setup()
     from benchmarks import project
@@ -85,6 +91,9 @@ def main(options: Options) -> None:
         session = Session(bench, Path(options.samples))
         bench.tell = session.write
         project.set_up()
+        for command in ("bare", "cron"):
+            # The first start of all compiles what it imports.
+            bench.run(command).wait(PATIENCE)
         session.write(version=project.version())
         say(project.version())
         chosen = [load(name) for name in options.only if name in MEASURES]

@@ -76,13 +76,19 @@ class Process:
         return self.process.poll() is None
 
     def wait(self, patience: float, expect: int | None = 0) -> Usage:
-        """Wait for its end. Raises :class:`TooLate`, and :class:`Failed` if the exit code is not the expected one."""
+        """Wait for its end, and end it if that is too late.
+
+        Raises :class:`TooLate`, and :class:`Failed` if the exit code is not the expected one.
+        """
         if self.process.returncode is not None:
             raise Failed(f"{self} has ended already")
         watch = os.pidfd_open(self.pid)
         try:
             if not select.select([watch], [], [], patience)[0]:
                 raise TooLate(f"{self} did not end in {patience:g} s. {self.said()}")
+        except BaseException:
+            self.end()
+            raise
         finally:
             os.close(watch)
         wall = time.perf_counter() - self._began

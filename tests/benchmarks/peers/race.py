@@ -54,9 +54,11 @@ class Race:
         for ask in (self.pace, self.twice, self.start, self.idle):
             try:
                 yield from ask()
-            except (TooLate, Failed) as problem:
-                self.notes.append(f"{ask.__name__}: {problem}")
+            except Exception as problem:
+                if self.name == "cronkite":
+                    raise
                 self.bench.say(f"  {self.peer.TITLE}, {ask.__name__}: {problem}")
+                self.notes.append(f"{ask.__name__}: {_short(problem)}")
         self.bench.tell(
             peer=self.name,
             about={
@@ -195,6 +197,12 @@ def _at(slot: datetime) -> str:
 
 def _left(slot: datetime) -> float:
     return slot.timestamp() - time.time()
+
+
+def _short(problem: Exception) -> str:
+    """Return the first line of what went wrong, and the last, which is where a traceback says what it was."""
+    lines = str(problem).splitlines() or [type(problem).__name__]
+    return " … ".join(dict.fromkeys([lines[0][:200], lines[-1][:200]]))
 
 
 def _wait_for_quiet(path: Path) -> None:

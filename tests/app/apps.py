@@ -4,7 +4,7 @@ import os
 
 from django.apps import AppConfig
 
-from app import barrier, sabotage
+from app import barrier, counting, sabotage
 
 
 class TestApp(AppConfig):
@@ -17,5 +17,6 @@ class TestApp(AppConfig):
             from cronkite import agenda
 
             agenda.POLL = float(os.environ["CRONKITE_TEST_POLL"])
+        counting.install()
         sabotage.install()
         barrier.wait()

@@ -1,0 +1,45 @@
+"""What does a node say to the database? It writes that into a file, if the environment names one.
+
+``CRONKITE_TEST_STATEMENTS`` names a file that gets a byte for each statement, of whatever process of the node: ``q``;
+or, for the UPDATE of a claim (it raises the fencing token), ``c`` where it got its row and ``l`` where it came too late
+or was sent away by the database. BEGIN and COMMIT are not counted.
+"""
+
+import os
+import re
+
+from django.db.backends.signals import connection_created
+
+#: Claims are the only statements that raise the fencing token.
+CLAIM = re.compile(r"""^UPDATE .*["`]fence["`] \+ """, re.DOTALL)
+
+
+def install():
+    """Have each connection that this process opens counted."""
+    if "CRONKITE_TEST_STATEMENTS" in os.environ:
+        path = os.environ["CRONKITE_TEST_STATEMENTS"]
+        counter = _Counter(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+        connection_created.connect(counter.attend, weak=False)
+
+
+class _Counter:
+    def __init__(self, descriptor):
+        self._descriptor = descriptor
+
+    def attend(self, connection, **_):
+        if self.count not in connection.execute_wrappers:
+            connection.execute_wrappers.append(self.count)
+
+    def count(self, execute, sql, params, many, context):
+        if sql.startswith(("BEGIN", "COMMIT")):
+            return execute(sql, params, many, context)
+        kind = b"q"
+        try:
+            if CLAIM.match(sql):
+                kind = b"l"
+                result = execute(sql, params, many, context)
+                kind = b"c" if context["cursor"].rowcount else b"l"
+                return result
+            return execute(sql, params, many, context)
+        finally:
+            os.write(self._descriptor, kind)

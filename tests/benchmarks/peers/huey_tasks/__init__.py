@@ -1,0 +1,1 @@
+"""The app of the peer huey, whose ``tasks`` its consumer looks for."""

@@ -10,6 +10,9 @@ slots (``next_run``, ``last_slot``). The claim, which promise P1 rests on:
 4. An INSERT of the log. UNIQUE (job, slot) would turn a second run of the slot into an error.
 5. COMMIT. Only then is the function called.
 
+A node that has several workers ready takes as many jobs in one transaction, step by step for each. No claim waits for
+its start.
+
 The UPDATE is the first statement of its transaction: SQLite refuses a write after a read at once if another connection
 wrote in between.
 """

@@ -120,7 +120,7 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
                 taken[n] = _claim(*wanted[n], node, using)
     except IntegrityError:
         if len(wanted) > 1:
-            return [claim(job, decision, node) for job, decision in wanted]
+            return _one_by_one(wanted, node)
         ((job, decision),) = wanted
         logger.exception(
             "Slot %s of job %r has a log already, and is not run again. Was %s changed by hand?",
@@ -245,6 +245,22 @@ def unlock(job: Job, by: str) -> bool:
         running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
         running.update(status=Log.Status.LOST, finished_at=Now(), reason=f"unlocked by {by}")
     return True
+
+
+def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
+    """Claim each for itself, because one of them stumbles. What is claimed before an error is not given up for it."""
+    taken: list[Claim] = []
+    verdicts: list[Claim | None] = []
+    for job, decision in wanted:
+        try:
+            verdicts.append(claim(job, decision, node))
+        except (Contention, OutcomeUnknown, DatabaseError) as error:
+            doubted = [*taken, *getattr(error, "claims", [])]
+            if not doubted:
+                raise
+            raise OutcomeUnknown(doubted) from error
+        taken = [*filter(None, verdicts)]
+    return verdicts
 
 
 def _claim(job: Job, decision: Decision, node: str, using: str) -> Claim | None:

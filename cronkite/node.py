@@ -213,6 +213,7 @@ class Node:
             logger.warning("%s", doubt)
             self._doubts += [(claim, job) for job, _ in wanted for claim in doubt.claims if claim.job_id == job.pk]
             self._retry_at = time.monotonic() + OUTAGE_PAUSE
+            self._agenda.look_within(0)
         for (job, decision), claim in zip(wanted, claims, strict=False):
             if claim is None:
                 self._agenda.look_for(decision.next_run)

@@ -536,3 +536,41 @@ def test_integrity_errors_of_the_schema_roll_the_whole_claim_back(job, monkeypat
         assert locks.claim(read, decide(read), "node") is None
     job.refresh_from_db()
     assert job.lock is None
+
+
+# Several at a time.
+
+
+@pytest.fixture
+def three(make_job):
+    """Three jobs that are due, as read; the second has a log of its slot already."""
+    jobs = [make_job(name=name, due=0) for name in ("first", "second", "third")]
+    reads = [due(job) for job in jobs]
+    Log.objects.create(job=jobs[1], slot=reads[1].next_run, fence=99, created=clock.Now())
+    return [(read, decide(read)) for read in reads]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_jobs_only_the_one_that_stumbles_is_not_claimed(three, caplog):
+    first, second, third = locks.claim_all(three, "node")
+    assert (first.job_name, second, third.job_name) == ("first", None, "third")
+    assert "has a log already" in caplog.text
+    assert Job.objects.filter(lock__isnull=False).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_claimed_of_several_jobs_before_an_error_is_in_doubt_and_not_given_up(three, monkeypatch):
+    """Or its lock would be held by nobody until its timeout."""
+    claim = locks.claim
+
+    def conflicting(job, decision, node):
+        if job.name == "third":
+            raise locks.Contention
+        return claim(job, decision, node)
+
+    monkeypatch.setattr(locks, "claim", conflicting)
+    with pytest.raises(locks.OutcomeUnknown) as doubt:
+        locks.claim_all(three, "node")
+    (first,) = doubt.value.claims
+    assert first.job_name == "first"
+    assert locks.settle(first)

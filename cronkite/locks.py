@@ -109,7 +109,10 @@ def claim(job: Job, decision: Decision, node: str) -> Claim | None:
 
 
 def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
-    """Take several jobs' slots as :func:`claim` does, in one transaction; each is taken, or not, for itself."""
+    """Take several jobs' slots as :func:`claim` does, in one transaction; each is taken, or not, for itself.
+
+    Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises.
+    """
     using = database()
     taken: list[Claim | None] = [None] * len(wanted)
     # In the order of their keys: two nodes that take the same jobs in different orders would wait for each other.
@@ -249,17 +252,15 @@ def unlock(job: Job, by: str) -> bool:
 
 def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
     """Claim each for itself, because one of them stumbles. What is claimed before an error is not given up for it."""
-    taken: list[Claim] = []
     verdicts: list[Claim | None] = []
     for job, decision in wanted:
         try:
             verdicts.append(claim(job, decision, node))
         except (Contention, OutcomeUnknown, DatabaseError) as error:
-            doubted = [*taken, *getattr(error, "claims", [])]
+            doubted = [*filter(None, verdicts), *getattr(error, "claims", [])]
             if not doubted:
                 raise
             raise OutcomeUnknown(doubted) from error
-        taken = [*filter(None, verdicts)]
     return verdicts
 
 

@@ -36,7 +36,10 @@ HERE = Path(__file__).parent
 PRELOADED = (
     "asyncio",
     "app.storm",
+    "cronkite.discovery",
     "cronkite.management.commands.cron",
+    "cronkite.node",
+    "cronkite.worker",
     "django.core.management.commands.check",
     "multiprocessing.popen_fork",
     "psycopg2.extras",

@@ -3,6 +3,7 @@
     tox -e proof                                 all four databases at a time; about ten minutes on two cores
     tox -e proof -- --databases sqlite,pg        some of them
     tox -e proof -- --slots 1000000              go on until so many slots have been raced, on each
+    tox -e proof -- --repeat 50                  all storms fifty times in a row, on each
     tox -e proof -- --databases pg -k frozen     what follows is for pytest
 
 Each database is a durable server of its own, made for the purpose, because it is going to be killed. At the end there
@@ -29,6 +30,7 @@ from proof import results, table
 from proof.results import Result
 
 HERE = Path(__file__).parent
+USAGE = "proof [--databases A,B] [--slots N] [--repeat N] [--json FILE] [PYTEST…]"
 #: pytest's last line.
 SUMMARY = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$")
 
@@ -36,7 +38,7 @@ SUMMARY = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$")
 class Run(threading.Thread):
     """The proof on one database, in processes of its own; each of their lines is shown with the database's name."""
 
-    def __init__(self, name: str, slots: int | None, arguments: list[str], folder: Path) -> None:
+    def __init__(self, name: str, more: dict[str, int], arguments: list[str], folder: Path) -> None:
         super().__init__(name=name)
         self.tally = folder / f"{name}.jsonl"
         self.tally.touch()
@@ -45,7 +47,7 @@ class Run(threading.Thread):
         self.outcomes: Counter[str] = Counter()
         server = [sys.executable, "-m", "databases", name, "--durable", "--own", "--restart", "--clock"]
         # A storm of a million slots does not hang. What does is found by the storms' own deadlines.
-        limit = ["-o", "faulthandler_timeout=0"] if slots else ["-o", "faulthandler_timeout=1200"]
+        limit = ["-o", "faulthandler_timeout=0"] if "slots" in more else ["-o", "faulthandler_timeout=1200"]
         pytest = [
             sys.executable,
             "-m",
@@ -58,9 +60,8 @@ class Run(threading.Thread):
             *arguments,
         ]
         self.command = [*server, "--", *pytest]
-        self.environment = {**os.environ, "CRONKITE_PROOF_TALLY": str(self.tally), "PYTHONUNBUFFERED": "1"}
-        if slots is not None:
-            self.environment["CRONKITE_PROOF_SLOTS"] = str(slots)
+        asked = {f"CRONKITE_PROOF_{option.upper()}": str(number) for option, number in more.items()}
+        self.environment = {**os.environ, "CRONKITE_PROOF_TALLY": str(self.tally), "PYTHONUNBUFFERED": "1", **asked}
 
     def run(self) -> None:
         """Run to the end."""
@@ -95,17 +96,19 @@ class Run(threading.Thread):
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="proof", usage="proof [--databases A,B] [--slots N] [--json FILE] [PYTEST…]")
+    parser = argparse.ArgumentParser(prog="proof", usage=USAGE)
     parser.add_argument("--databases", default=",".join(SCHEMES))
     parser.add_argument("--slots", type=int)
+    parser.add_argument("--repeat", type=int)
     parser.add_argument("--json", type=Path, default=Path("proof.json"))
     options, rest = parser.parse_known_args(arguments)
     names = options.databases.split(",")
     if unknown := set(names) - SCHEMES.keys():
         parser.error(f"{', '.join(sorted(unknown))}: the databases are {', '.join(SCHEMES)}")
+    more = {name: number for name in ("slots", "repeat") if (number := getattr(options, name)) is not None}
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cronkite-proof-") as folder:
-        runs = [Run(name, options.slots, rest, Path(folder)) for name in names]
+        runs = [Run(name, more, rest, Path(folder)) for name in names]
         for run in runs:
             run.start()
         for run in runs:

@@ -44,11 +44,13 @@ def tally(request):
 
 
 @pytest.fixture
-def say(capsys):
+def say(request, capsys):
     """Print a line at once, for whoever watches: a proof of minutes must not look like one that hangs."""
+    params = getattr(request.node, "callspec", None) and request.node.callspec.params
+    which = f"round {params['round']}: " if params and "round" in params else ""
 
     def say(text):
         with capsys.disabled():
-            print(text, flush=True)
+            print(f"{which}{text}", flush=True)
 
     return say

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from django.db import connection
 
 from proof.race.faults import servers
 from proof.race.storm import Storm
+
+
+def pytest_generate_tests(metafunc):
+    """Have each storm as often as the proof was asked to repeat them, one round of all after the other."""
+    rounds = int(os.environ.get("CRONKITE_PROOF_REPEAT", "1"))
+    if rounds > 1 and "storm" in metafunc.fixturenames:
+        metafunc.fixturenames.append("round")
+        metafunc.parametrize("round", range(1, rounds + 1), ids="round-{}".format, scope="session")
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ def assert_kept(verdict: ledger.Verdict) -> None:
 
 def slots_wanted() -> int:
     """Return how many slots the long storm is to race."""
-    return int(os.environ.get("CRONKITE_PROOF_SLOTS", "1000"))
+    return int(os.environ.get("CRONKITE_PROOF_SLOTS", "500"))
 
 
 def is_long() -> bool:

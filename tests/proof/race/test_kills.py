@@ -24,7 +24,7 @@ from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Each death costs the start of a node, which takes as long as many runs.
-RUNS_PER_KILL = 500 if is_long() else 100
+RUNS_PER_KILL = 500 if is_long() else 50
 
 
 def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
@@ -85,7 +85,7 @@ def test_nodes_are_killed_at_each_step(storm, say, workers):
 
 def test_workers_die_while_their_node_lives(storm, say):
     """The node notices at once: nobody has to wait for the lock to be stale."""
-    storm.jobs_in_arrears(40, 5)
+    storm.jobs_in_arrears(40, 3)
     options = {"CRONKITE_TEST_SABOTAGE": "die=before-finish:0.1:worker"}
     with fleet(storm.folder, 2, "cron", "loop", "--workers", "2", options=options) as nodes:
         storm.drive(nodes, storm.all_taken)

@@ -34,6 +34,8 @@ RISKY_LOCK_TIMEOUT = timedelta(seconds=30)
 LONGEST_LOOKAHEAD = timedelta(seconds=59)
 #: More than a year is a slip of the unit, and would overflow some databases' intervals.
 LONGEST_DURATION = timedelta(days=366)
+#: A hundred years of logs; more is a slip of the unit.
+MOST_DAYS = 36525
 #: The length of the columns that hold a node's name, in characters.
 LONGEST_NODE = 255
 
@@ -54,6 +56,15 @@ class Conf:
     """This node's name; never empty, because an unset name is the host's."""
     shutdown_grace: timedelta
     """How long a node that was told to stop lets its runs finish."""
+    log_max_days: timedelta | None
+    """The age from which on a nightly job deletes logs; ``None``: however old."""
+    log_max_per_job: int | None
+    """How many logs of a job a nightly job leaves; ``None``: however many."""
+
+    @property
+    def prunes_logs(self) -> bool:
+        """Whether a nightly job deletes logs."""
+        return self.log_max_days is not None or self.log_max_per_job is not None
 
     @property
     def renewal_interval(self) -> timedelta:
@@ -164,8 +175,24 @@ def _duration(value: object, shortest: timedelta, longest: timedelta, alternativ
 
 def _workers(value: object) -> int:
     """Return the number of workers."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("a whole number, 0 or more")
+    return _whole(value, 0)
+
+
+def _log_max_days(value: object) -> timedelta | None:
+    """Return the age; ``None`` stays ``None``."""
+    return None if value is None else timedelta(days=_whole(value, 1, MOST_DAYS, "None or "))
+
+
+def _log_max_per_job(value: object) -> int | None:
+    """Return the number; ``None`` stays ``None``."""
+    return None if value is None else _whole(value, 1, alternative="None or ")
+
+
+def _whole(value: object, least: int, most: int | None = None, alternative: str = "") -> int:
+    """Return a whole number."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least or (most is not None and value > most):
+        bounds = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{alternative}a whole number, {bounds}")
     return value
 
 
@@ -204,4 +231,6 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
     ),
     "CRONKITE_NODE": ("", _node, "Leave it out to use the host's name."),
     "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),
+    "CRONKITE_LOG_MAX_DAYS": (None, _log_max_days, "Write for example CRONKITE_LOG_MAX_DAYS = 90."),
+    "CRONKITE_LOG_MAX_PER_JOB": (None, _log_max_per_job, "Write for example CRONKITE_LOG_MAX_PER_JOB = 1000."),
 }

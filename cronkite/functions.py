@@ -27,6 +27,9 @@ LONGEST_NAME = 255
 #: More layers than any decorated function has; it ends the search in objects that invent attributes.
 MOST_WRAPPERS = 100
 
+#: What may be run whatever the patterns are: it does only what another setting asks for.
+OWN = "cronkite.crontab.prune_logs"
+
 _SETTING = "CRONKITE_ALLOWED_FUNCTIONS"
 
 
@@ -171,7 +174,7 @@ def _is_in_an_app(module_path: str) -> bool:
 
 def _matches(dotted: str, patterns: tuple[str, ...]) -> bool:
     """Whether one of the patterns covers the dotted name; case counts, on every system."""
-    return any(fnmatchcase(dotted, pattern) for pattern in patterns)
+    return dotted == OWN or any(fnmatchcase(dotted, pattern) for pattern in patterns)
 
 
 def _said(error: BaseException) -> str:

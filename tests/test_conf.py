@@ -25,6 +25,8 @@ NAMES = [
     "CRONKITE_ALLOWED_FUNCTIONS",
     "CRONKITE_NODE",
     "CRONKITE_SHUTDOWN_GRACE",
+    "CRONKITE_LOG_MAX_DAYS",
+    "CRONKITE_LOG_MAX_PER_JOB",
 ]
 
 
@@ -44,6 +46,7 @@ def test_defaults_are_those_of_the_documentation():
     assert found.allowed_functions is None
     assert found.node == socket.gethostname()
     assert found.shutdown_grace == timedelta(seconds=20)
+    assert (found.log_max_days, found.log_max_per_job, found.prunes_logs) == (None, None, False)
     assert conf.problems() == []
 
 
@@ -54,6 +57,8 @@ def test_defaults_are_those_of_the_documentation():
     CRONKITE_ALLOWED_FUNCTIONS=["app.*", "reports.tasks.send"],
     CRONKITE_NODE=" blue ",
     CRONKITE_SHUTDOWN_GRACE=0.5,
+    CRONKITE_LOG_MAX_DAYS=90,
+    CRONKITE_LOG_MAX_PER_JOB=1000,
 )
 def test_settings_are_read_in_their_units():
     assert conf.get() == conf.Conf(
@@ -63,6 +68,8 @@ def test_settings_are_read_in_their_units():
         allowed_functions=("app.*", "reports.tasks.send"),
         node="blue",
         shutdown_grace=timedelta(seconds=0.5),
+        log_max_days=timedelta(days=90),
+        log_max_per_job=1000,
     )
     assert conf.problems() == []
 
@@ -119,6 +126,10 @@ def test_a_live_lock_is_always_renewed_before_it_is_stale(seconds):
         ("CRONKITE_ALLOWED_FUNCTIONS", ["app.*", 1], "not ['app.*', 1] (list)."),
         ("CRONKITE_ALLOWED_FUNCTIONS", [""], "not [''] (list)."),
         ("CRONKITE_ALLOWED_FUNCTIONS", ["app.*, lib.*"], "(list)."),
+        ("CRONKITE_LOG_MAX_DAYS", 0, "must be None or a whole number, from 1 to 36525, not 0 (int)."),
+        ("CRONKITE_LOG_MAX_DAYS", 0.5, "must be None or a whole number"),
+        ("CRONKITE_LOG_MAX_PER_JOB", 0, "must be None or a whole number, 1 or more, not 0 (int)."),
+        ("CRONKITE_LOG_MAX_PER_JOB", True, "must be None or a whole number"),
         ("CRONKITE_NODE", None, "must be a text of at most 255 characters"),
         ("CRONKITE_NODE", "n" * 256, "..."),
         ("CRONKITE_NODE", "a\nb", "none of them a control character"),

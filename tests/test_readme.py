@@ -143,13 +143,6 @@ def test_every_block_of_code_names_its_file():
     }
 
 
-def test_the_job_that_prunes_logs_is_the_examples():
-    (block,) = (block for block in blocks("python") if "def prune_logs" in block)
-    example = (ROOT / "example-project" / "shop" / "crontab.py").read_text()
-    body = block.partition("def prune_logs")[2]
-    assert body.partition('"""\n')[2].strip() in example
-
-
 # Its commands.
 
 

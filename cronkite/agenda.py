@@ -20,6 +20,10 @@ logger = logging.getLogger("cronkite")
 
 #: How many due jobs a look brings at most; the next look brings more.
 PAGE = 500
+#: Where nodes work off the same burst, one more race is lost than won of so many, and then it is time to look again.
+LOST_OF = 10
+#: At how many places, a page apart, nodes begin at most that are in each other's way.
+PLACES = 16
 #: How often (seconds) a loop looks for jobs that are new or were edited, and so how far it looks ahead.
 POLL = 10.0
 #: How long before a slot (seconds) a loop looks for who is due.
@@ -42,7 +46,10 @@ class Agenda:
         self._reading: Reading | None = None
         self._until: datetime | None = None
         self._has_more = False
-        self._contended = False
+        # Since the last look: how many jobs were taken from here, and how many of them others had claimed before.
+        self._taken = 0
+        self._lost = 0
+        self._places = 1
         self._closed = False
         self._left_alone: dict[int, float] = {}
         #: When (monotonic seconds) to look again; ``None``: not planned.
@@ -61,18 +68,35 @@ class Agenda:
         skipped = offered | self._left_alone.keys()
         # Whatever is skipped, a page is left. In whole pages: each number is a statement of its own.
         most = PAGE * (1 + -(-len(skipped) // PAGE))
-        until = None if self.stays else self._until
-        variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most)
-        jobs = _DUE.execute(locks.database(), _Bound(until), variant)
-        self._has_more = len(jobs) == most
+        jobs = self._page(most)
         if jobs:
             self._reading = Reading(jobs[0].now)
             self._until = self._until or jobs[0].now + self._ahead
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_stuck(job)]
-        self._jobs = deque(self._in_order(jobs))
+        self._jobs = deque(jobs)
+        self._taken = self._lost = 0
+        if self._places > 1:
+            self._shuffle()
         if self.stays and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
             self.look_within(POLL - self._reading.now().timestamp() % POLL)
+
+    def _page(self, most: int) -> list[Job]:
+        """Return the first page of what is due, or one further on if others work off the first."""
+        until = None if self.stays else self._until
+        place = random.randrange(self._places)  # noqa: S311 - only to part the nodes
+        variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most, place * PAGE)
+        jobs = _DUE.execute(locks.database(), _Bound(until), variant)
+        is_full = len(jobs) == most
+        self._has_more = is_full or place > 0
+        # There is room for as many places as there are pages, as far as that shows.
+        if self._lost and is_full:
+            self._places = min(2 * self._places, PLACES)
+        elif not is_full:
+            self._places = max(1, place)
+        if not jobs and place:
+            return self._page(most)
+        return jobs
 
     def look_within(self, seconds: float) -> None:
         """Plan to look again in so many seconds at the latest."""
@@ -92,9 +116,17 @@ class Agenda:
             self.look_within(0)
 
     def lost_race(self) -> None:
-        """Take note that another node was first to claim what this one had seen: it has seen too little since."""
-        if self.waiting():
-            self._contended = True
+        """Take note that another node was first to claim what this one had seen.
+
+        Nodes that work off the same burst would all want the same job next, and all but one come too late. So from the
+        first time on, a node takes what it has seen in any order; and when too much of it is gone, it looks again.
+        """
+        self._lost += 1
+        if not self.waiting():
+            return
+        if self._lost == 1:
+            self._shuffle()
+        if self._lost > 1 + self._taken / LOST_OF:
             self.look_within(0)
 
     def now(self) -> datetime:
@@ -109,6 +141,7 @@ class Agenda:
     def take(self) -> Job:
         """Return the job whose slot came first, and strike it off."""
         job = self._jobs.popleft()
+        self._taken += 1
         if not self._jobs and self._has_more:
             self._has_more = False
             self.look_within(0)
@@ -134,18 +167,11 @@ class Agenda:
         """Tell whether nothing is known to come, nor will be asked for."""
         return not self._jobs and self.look_at is None
 
-    def _in_order(self, jobs: list[Job]) -> list[Job]:
-        """Return the jobs in the order of their slots; after a lost race, those whose slot has come in any order.
-
-        Else nodes that work off the same burst would all want the same job next, and all but one come too late.
-        """
-        if self._contended and jobs:
-            self._contended = False
-            now = self.now()
-            come = [job for job in jobs if _slot(job) <= now]
-            random.shuffle(come)
-            return [*come, *jobs[len(come) :]]
-        return jobs
+    def _shuffle(self) -> None:
+        """Have the jobs whose slot has come in any order, and those to come in that of their slots."""
+        come = [self._jobs.popleft() for _ in range(self.waiting())]
+        random.shuffle(come)
+        self._jobs.extendleft(reversed(come))
 
     def _forget(self) -> None:
         long_ago = time.monotonic() - REFUSAL
@@ -182,13 +208,14 @@ class _Variant(NamedTuple):
     ahead: timedelta
     is_bounded: bool
     most: int
+    skipped: int
 
 
 def _due(using: str, variant: _Variant) -> JobQuerySet:
     due = Job.objects.using(using).queue_or_stuck(variant.ahead)
     if variant.is_bounded:
         due = due.filter(next_run__lte=place(Job, "next_run", "until"))
-    return due[: variant.most]
+    return due[variant.skipped : variant.skipped + variant.most]
 
 
 _DUE: Select[Job] = Select(_due)

@@ -105,10 +105,11 @@ def _first(schedule: Slots, pending: Pending) -> datetime:
 
 
 def _newest(schedule: Slots, grace: timedelta | None, first: datetime, now: datetime) -> Decision:
-    newest = max(first, schedule.latest_at(now))
+    due = 1 + schedule.count_between(first, now)
+    # Nearly always it is the only one, and then there is nothing to search for.
+    newest = first if due == 1 else max(first, schedule.latest_at(now))
     if grace is not None and now - newest > grace:
         return _all_missed(schedule, first, now, _too_old(grace))
-    due = 1 + schedule.count_between(first, now)
     next_run = schedule.next_after(newest)
     if due == 1:
         return Decision(newest, 0, None, next_run)

@@ -92,7 +92,7 @@ class Schedule:
         this zone skips, or the calendar ends.
         """
         try:
-            return self._next(_to_utc(instant)).replace(tzinfo=UTC)
+            return _next_after(self, _to_utc(instant))
         except OverflowError:
             raise ScheduleError(f"{self} has no slot within 50 years after {instant}") from None
 
@@ -192,6 +192,12 @@ class Schedule:
     ) -> Iterator[tuple[datetime, timedelta]]:
         """Those of the passes, each a wall time to search from and its offset, in which this schedule runs."""
         return (each for each in passes if self._says.is_wildcard or each[1] == overlap.before)
+
+
+@lru_cache(maxsize=1024)
+def _next_after(schedule: Schedule, utc: datetime) -> datetime:
+    """See :meth:`Schedule.next_after`: many jobs may have the same schedule, and then fall due at the same slot."""
+    return schedule._next(utc).replace(tzinfo=UTC)  # noqa: SLF001 - the rest of that method
 
 
 class _WallTimes:

@@ -15,13 +15,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from django.db import DatabaseError, connections
@@ -88,15 +87,17 @@ def serve(node: Connection, others: list[Connection], output: BinaryIO) -> None:
     clerk = _Clerk(node, output)
     signal.signal(signal.SIGTERM, clerk.on_sigterm)
     clerk.start()
+    process = _Process()
     runs = 0
     while (task := clerk.tasks.get()) is not None:
         if isinstance(task, Resolve):
             clerk.take(Resolved(_problem(task.function)))
             continue
         runs += 1
-        with _process_kept(), capture.into_file(output):
+        with capture.into_file(output):
             ending = runner.execute(task, clerk)
             runner.close_left_over(everything=True)
+            process.put_back()
         # A thread that the function left behind may hold anything. The process goes, and the thread with it.
         retires = runs >= RUNS_PER_WORKER or threading.active_count() > OWN_THREADS
         clerk.take((task, ending, retires))
@@ -247,28 +248,32 @@ class _Clerk(threading.Thread):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-@contextmanager
-def _process_kept() -> Iterator[None]:
-    """Put back what a function may change of its process, so that the next one finds it as it was."""
-    directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-    environment = dict(os.environ)
-    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    mask = os.umask(0o077)
-    os.umask(mask)
-    try:
-        yield
-    finally:
-        os.fchdir(directory)
-        os.close(directory)
-        os.umask(mask)
-        if dict(os.environ) != environment:
+class _Process:
+    """What a function may change of its process, as it was at first, for the next one to find it so."""
+
+    def __init__(self) -> None:
+        self._directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+        # Compared in bytes, which is cheaper, after each run.
+        self._environment, self._environment_in_bytes = dict(os.environ), dict(os.environb)
+        self._handlers = {number: _handler(number) for number in map(int, signal.valid_signals())}
+
+    def put_back(self) -> None:
+        os.fchdir(self._directory)
+        os.umask(self._umask)
+        if dict(os.environb) != self._environment_in_bytes:
             os.environ.clear()
-            os.environ.update(environment)
+            os.environ.update(self._environment)
         # Also where the environment is the same: a function may have called it with another TZ, and put that back.
         time.tzset()
         timezone.deactivate()
         translation.deactivate()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in handlers.items():
-            if handler is not None and signal.getsignal(number) is not handler:
+        for number, handler in self._handlers.items():
+            if handler is not None and _handler(number) is not handler:
                 signal.signal(number, handler)
+
+
+#: ``signal.getsignal()`` without its wrapper, which makes two enums of each number: 60 are asked for after each run.
+_handler: Callable[[int], Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cronkite.agenda import Agenda
+from cronkite.models import Job
 
 pytestmark = pytest.mark.django_db
 
@@ -53,11 +54,53 @@ def test_after_a_lost_race_what_waits_is_taken_in_any_order(agenda, monkeypatch)
     monkeypatch.setattr(random, "shuffle", lambda jobs: jobs.reverse())
     agenda.look_at = None
     agenda.lost_race()
-    assert agenda.look_at is not None
-    agenda.look(set())
+    assert agenda.look_at is None, "a look costs as much as many races"
     assert names(agenda) == ["ok 3", "ok 2", "ok", "say"]
     agenda.look(set())
     assert names(agenda) == ["ok", "ok 2", "ok 3", "say"]
+
+
+def test_when_too_many_races_are_lost_it_is_time_to_look(make_job):
+    for _ in range(40):
+        make_job(due=0)
+    agenda = Agenda()
+    agenda.look(set())
+    for _ in range(20):
+        agenda.take()
+    for _ in range(3):
+        agenda.lost_race()
+        assert agenda.look_at is None
+    agenda.lost_race()
+    assert agenda.look_at is not None
+
+
+def test_nodes_that_are_in_each_others_way_begin_at_different_pages(make_job, monkeypatch):
+    """And all of them come by every job in the end."""
+    monkeypatch.setattr("cronkite.agenda.PAGE", 4)
+    monkeypatch.setattr(random, "randrange", random.Random(1).randrange)
+    every = sorted(make_job(due=0).pk for _ in range(18))
+    agenda, seen, begun = Agenda(), set(), set()
+    for _ in range(50):
+        agenda.look(set())
+        found = {job.pk for job in agenda._jobs}
+        begun.add(every.index(min(found)))
+        seen |= found
+        agenda.lost_race()
+    assert seen == set(every)
+    assert begun == {0, 4, 8, 12, 16}
+
+
+def test_a_page_that_others_have_worked_off_is_no_end(make_job, monkeypatch):
+    monkeypatch.setattr("cronkite.agenda.PAGE", 2)
+    monkeypatch.setattr(random, "randrange", lambda places: places - 1)
+    jobs = [make_job(due=0) for _ in range(5)]
+    agenda = Agenda()
+    for _ in range(2):
+        agenda.look(set())
+        agenda.lost_race()
+    Job.objects.filter(pk__in=[job.pk for job in jobs[1:]]).delete()
+    agenda.look(set())
+    assert [job.pk for job in agenda._jobs] == [jobs[0].pk]
 
 
 def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):

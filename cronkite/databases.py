@@ -58,6 +58,11 @@ def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
     return True
 
 
+def can_join_updates(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether an UPDATE may stand in the WITH of another one, as PostgreSQL has it."""
+    return connection.vendor == "postgresql"
+
+
 def is_in_memory(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the database lives in this process's memory only, as SQLite's may in tests."""
     return connection.vendor == "sqlite" and bool(connection.is_in_memory_db())  # type: ignore[attr-defined]

@@ -37,7 +37,7 @@ from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log
 from cronkite.models.queries import JobQuerySet, is_free
 from cronkite.outcomes import Outcome, ascii_only
-from cronkite.statements import Insert, Update, place, stand_in
+from cronkite.statements import Both, Insert, Update, place, stand_in
 
 logger = logging.getLogger("cronkite")
 
@@ -348,21 +348,18 @@ def _finish(claim: Claim, outcome: Outcome) -> bool:
     using = database()
     # Running still, and yet the lock gone: the job was deleted. This run's end is its own all the same.
     reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
-    ending = _Ending(claim, replace(outcome, reason=reason))
-    with transaction.atomic(using=using):
-        _FREE.execute(using, ending)
-        if _END.execute(using, ending):
-            return True
-        # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
-        # arrive. A process that died is lost, too, and for a reason of its own.
-        late = Log.objects.using(using).filter(pk=claim.log_id, status=Log.Status.LOST).exclude(reason=reason)
-        return not late.update(
-            finished_at=Now(),
-            result=outcome.result,
-            output=outcome.output,
-            exc_info=outcome.exc_info,
-            reason=f"its lock was lost while it ran; it ended late, as {outcome.status}",
-        )
+    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason))):
+        return True
+    # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
+    # arrive. A process that died is lost, too, and for a reason of its own.
+    late = Log.objects.using(using).filter(pk=claim.log_id, status=Log.Status.LOST).exclude(reason=reason)
+    return not late.update(
+        finished_at=Now(),
+        result=outcome.result,
+        output=outcome.output,
+        exc_info=outcome.exc_info,
+        reason=f"its lock was lost while it ran; it ended late, as {outcome.status}",
+    )
 
 
 # What is said for each run, put together once. The claim of a slot:
@@ -423,10 +420,10 @@ def _free(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
     return _held(stand_in(Job, "claim", **HELD)), {"lock": None, "locked_by": "", "locked_at": None}
 
 
-def _end(using: str, variant: None) -> tuple[models.QuerySet[Log], dict[str, Any]]:
+def _close(using: str, variant: None) -> tuple[models.QuerySet[Log], dict[str, Any]]:
     running = Log.objects.using(using).filter(pk=place(Log, "id", "claim.log_id"), status=Log.Status.RUNNING)
     outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
     return running, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
 
 
-_FREE, _END = Update(_free), Update(_end)
+_END = Both(Update(_free), Update(_close))

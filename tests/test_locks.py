@@ -76,11 +76,12 @@ def test_a_claim_is_a_constant_number_of_statements(job, django_assert_num_queri
 
 @pytest.mark.django_db
 def test_finishing_is_a_constant_number_of_statements(job, django_assert_num_queries):
+    """Both UPDATEs in one, where the database can do that."""
     taken = claim(job)
-    with django_assert_num_queries(4) as statements:
+    expected = ["SAVEPOINT", "UPDATE", "UPDATE", "RELEASE"] if connection.vendor != "postgresql" else ["WITH"]
+    with django_assert_num_queries(len(expected)) as statements:
         locks.finish(taken, Outcome(Status.SUCCEEDED))
-    words = [query["sql"].split()[0] for query in statements.captured_queries]
-    assert words == ["SAVEPOINT", "UPDATE", "UPDATE", "RELEASE"]
+    assert [query["sql"].split()[0] for query in statements.captured_queries] == expected
 
 
 @pytest.mark.django_db

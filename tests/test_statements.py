@@ -4,11 +4,11 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from cronkite.clock import Now
 from cronkite.models import Job, Log
-from cronkite.statements import Insert, Select, Update, place, stand_in
+from cronkite.statements import Both, Insert, Select, Update, place, stand_in
 
 
 @pytest.fixture
@@ -42,6 +42,48 @@ def test_an_update_says_how_many_rows_it_met(make_job, counted):
     job = make_job()
     job.fence += 1
     assert update.execute("default", SimpleNamespace(job=job, slot=None)) == 0
+
+
+@pytest.fixture
+def both():
+    """An update of a job's description, and one of its log's reason."""
+
+    def describe(using, variant):
+        return Job.objects.using(using).filter(pk=place(Job, "id", "job.pk")), {
+            "description": place(Job, "description", "text")
+        }
+
+    def explain(using, variant):
+        logs = Log.objects.using(using).filter(pk=place(Log, "id", "log.pk"))
+        return logs, {"reason": place(Log, "reason", "text")}
+
+    return Both(Update(describe), Update(explain))
+
+
+def test_two_updates_are_said_at_a_time(make_job, both):
+    job = make_job()
+    log = Log.objects.create(job=job, fence=1, created=job.next_run)
+    assert both.execute("default", SimpleNamespace(job=job, log=log, text="said")) == 1
+    job.refresh_from_db()
+    log.refresh_from_db()
+    assert (job.description, log.reason) == ("said", "said")
+
+
+def test_of_two_updates_the_second_counts(make_job, both):
+    job = make_job()
+    assert both.execute("default", SimpleNamespace(job=job, log=SimpleNamespace(pk=0), text="said")) == 0
+    job.refresh_from_db()
+    assert job.description == "said"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_updates_are_done_both_or_not_at_all(make_job, both):
+    job = make_job()
+    log = Log.objects.create(job=job, fence=1, created=job.next_run)
+    with pytest.raises(DatabaseError):
+        both.execute("default", SimpleNamespace(job=job, log=log, text=None))
+    job.refresh_from_db()
+    assert job.description == ""
 
 
 def test_each_variant_is_put_together_once(make_job, counted):

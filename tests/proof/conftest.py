@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from cronkite import locks
-from cronkite.statements import Insert, Update
+from cronkite.statements import Both, Insert, Update
 from proof.tally import Tally
 
 
@@ -33,7 +33,7 @@ def name_and_version():
 def statements_anew(monkeypatch):
     """Have each test's statements put together anew: the saboteurs change what they are made of."""
     for name, statement in list(vars(locks).items()):
-        if isinstance(statement, (Insert, Update)):
+        if isinstance(statement, (Both, Insert, Update)):
             monkeypatch.setattr(locks, name, copy.copy(statement))
 
 

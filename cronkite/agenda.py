@@ -20,8 +20,8 @@ logger = logging.getLogger("cronkite")
 
 #: How many due jobs a look brings at most; the next look brings more.
 PAGE = 500
-#: Where nodes work off the same burst, one more race is lost than won of so many, and then it is time to look again.
-LOST_OF = 10
+#: Of how many jobs that a node takes one may be gone already; when it is more, it is time to look again.
+LOST_OF = 20
 #: At how many places, a page apart, nodes begin at most that are in each other's way.
 PLACES = 16
 #: How often (seconds) a loop looks for jobs that are new or were edited, and so how far it looks ahead.
@@ -74,9 +74,13 @@ class Agenda:
             self._until = self._until or jobs[0].now + self._ahead
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_stuck(job)]
         self._jobs = deque(jobs)
-        self._taken = self._lost = 0
-        if self._places > 1:
+        if self._lost or self._places > 1:
+            # Whoever was in the way is probably still at it.
             self._shuffle()
+        elif self._has_more:
+            # A burst, which other nodes see as well. They need not meet first.
+            self._shuffle(in_order=True)
+        self._taken = self._lost = 0
         if self.stays and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
             self.look_within(POLL - self._reading.now().timestamp() % POLL)
@@ -126,7 +130,7 @@ class Agenda:
             return
         if self._lost == 1:
             self._shuffle()
-        if self._lost > 1 + self._taken / LOST_OF:
+        if self._lost > self._taken / LOST_OF:
             self.look_within(0)
 
     def now(self) -> datetime:
@@ -167,10 +171,12 @@ class Agenda:
         """Tell whether nothing is known to come, nor will be asked for."""
         return not self._jobs and self.look_at is None
 
-    def _shuffle(self) -> None:
-        """Have the jobs whose slot has come in any order, and those to come in that of their slots."""
+    def _shuffle(self, *, in_order: bool = False) -> None:
+        """Have the jobs whose slot has come in any order, or those of a slot if ``in_order``; those to come follow."""
         come = [self._jobs.popleft() for _ in range(self.waiting())]
         random.shuffle(come)
+        if in_order:
+            come.sort(key=_slot)
         self._jobs.extendleft(reversed(come))
 
     def _forget(self) -> None:

@@ -98,6 +98,8 @@ def _at_start() -> Iterator[None]:
 
 
 def _discover(module: str, declared: list[Declaration], delete_first: bool) -> None:
+    if not declared and not delete_first:
+        return
     if not _has_tables():
         _waiting.append((module, delete_first))
         return

@@ -3,7 +3,8 @@
 ``TITLE``, ``DISTRIBUTIONS`` (whose versions are printed), ``SETTINGS`` (in words), ``RECORDS`` (whether it keeps a
 record of each run), ``FINEST`` (seconds between the slots of its finest schedule), ``MOST_JOBS`` (``None``: any
 number); ``settings()``, what it needs in Django's; ``declare(jobs)``, which stores the jobs where they are rows;
-``commands()``, the processes of a node, all with two workers. Jobs that a peer wants declared in code it finds in
+``commands()``, the processes of a node, all with two workers; and, if its nodes share more than the database,
+``services(folder)``, the servers that it needs beside. Jobs that a peer wants declared in code it finds in
 ``declared.get()``.
 
 django-cronkite is one of them, so that it is measured in the same way. The modules are imported in processes of their

@@ -174,7 +174,13 @@ class Race:
         try:
             with running(process([sys.executable, "-m", "benchmarks.peers.declare"])) as (store,):
                 store.wait(STORE)
-            yield lambda number: [process(words, node) for node in range(number) for words in self.peer.commands()]
+            services = getattr(self.peer, "services", lambda folder: [])(folder)
+
+            def start(number: int) -> list[Process]:
+                shared = [process(words) for words in services]
+                return shared + [process(words, node) for node in range(number) for words in self.peer.commands()]
+
+            yield start
         finally:
             with connection.cursor() as cursor:
                 cursor.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")

@@ -62,9 +62,8 @@ def add_jobs(number: int, schedule: str, next_run: datetime, function: str = "no
     job = Job(name="job", function=f"app.benched.{function}", schedule=schedule, next_run=next_run, **columns)
     first = Job.objects.order_by("-id").values_list("id", flat=True).first() or 0
     Job.objects.bulk_create([job])
-    names = ", ".join(
-        connection.ops.quote_name(field.column) for field in Job._meta.concrete_fields if not field.primary_key
-    )
+    ours = (field for field in Job._meta.concrete_fields if not field.primary_key and not field.generated)
+    names = ", ".join(connection.ops.quote_name(field.column) for field in ours)
     have = 1
     while have < number:
         more = min(have, number - have, STATEMENT)

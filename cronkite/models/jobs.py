@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from cronkite import functions, schedules, verbs
 from cronkite.catch_up import CatchUp, Pending
 from cronkite.models import edits, validation
+from cronkite.models.fields import KeptByDatabase
 from cronkite.models.queries import JobQuerySet
 
 
@@ -106,7 +107,7 @@ class Job(models.Model):
     )
     asked_by = models.CharField(_("asked by"), max_length=255, blank=True, editable=False)
     # The database keeps it, so that one index, and one query, finds both what is due and what was asked for.
-    due_at = models.GeneratedField(
+    due_at = KeptByDatabase(
         verbose_name=_("due at"),
         expression=Coalesce("asked_at", "next_run"),
         output_field=models.DateTimeField(),

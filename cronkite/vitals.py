@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
-from django.db.models import Case, Count, F, Max, Q, Sum, Value, When
+from django.db.models import Count, F, Q
+from django.db.models.functions import Greatest
 
 from cronkite import clock, conf
 from cronkite.models import Job, Log, Node
@@ -136,27 +138,33 @@ def _late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
 
 
 def _failing(using: str) -> list[FailingJob]:
-    """Count the failures since the last success of each job.
+    """Count the failures since the last success of each job that is enabled.
 
-    The newest runs of a job are those with its highest fencing tokens, which an index has in order. A run that was
-    interrupted, because its node was stopped, says nothing about the job.
+    A run that was interrupted, because its node was stopped, says nothing about the job. However long the log is,
+    little of it is read: the newest run of a job is that of its newest claim, and mostly it succeeded.
     """
-    newest = Log.objects.using(using).filter(job__enabled=True, fence__gt=F("job__fence") - RUNS)
-    failures = list(newest.filter(status__in=FAILURES).values_list("job_id", "job__name", "fence"))
-    suspects = {job_id for job_id, _, _ in failures}
-    successes = newest.filter(status=Log.Status.SUCCEEDED, job__in=suspects).order_by()
-    last_success = dict(successes.values("job_id").annotate(last=Max("fence")).values_list("job_id", "last"))
-    counts = Counter((job_id, name) for job_id, name, fence in failures if fence > last_success.get(job_id, 0))
-    return sorted(
-        (FailingJob(job_id, name, count) for (job_id, name), count in counts.items()),
-        key=lambda job: (-job.count, job.name),
-    )
+    logs = Log.objects.using(using).filter(job__enabled=True)
+    newest = logs.filter(fence=F("job__fence")).exclude(status=Log.Status.SUCCEEDED)
+    suspects = dict(newest.order_by().values_list("job_id", "job__name"))
+    # Not below 0, where MySQL's unsigned numbers end.
+    recent = logs.filter(job__in=suspects, fence__gt=Greatest(F("job__fence"), RUNS) - RUNS)
+    statuses = defaultdict(list)
+    for job_id, status in recent.order_by("-fence").values_list("job_id", "status"):
+        statuses[job_id].append(status)
+    found = []
+    for job_id, name in suspects.items():
+        since = takewhile(lambda status: status != Log.Status.SUCCEEDED, statuses[job_id])
+        if count := sum(status in FAILURES for status in since):
+            found.append(FailingJob(job_id, name, count))
+    return sorted(found, key=lambda job: (-job.count, job.name))
 
 
 def _missed(using: str, now: datetime) -> list[MissedSlots]:
-    # A row that is about missed slots only counts its own slot, too.
-    own = Case(When(status=Log.Status.MISSED, then=Value(1)), default=Value(0))
     rows = Log.objects.using(using).filter(Q(missed__gt=0) | Q(status=Log.Status.MISSED), created__gt=now - RECENT)
-    sums = rows.order_by().values("job_id", "job_name").annotate(count=Sum(F("missed") + own))
-    found = [MissedSlots(row["job_id"], row["job_name"], row["count"]) for row in sums]
+    counts: Counter[tuple[int | None, str]] = Counter()
+    # Summed up here: to have them grouped, SQLite reads the whole log in the order of the jobs.
+    for job_id, name, missed, status in rows.order_by().values_list("job_id", "job_name", "missed", "status"):
+        # A row that is about missed slots only counts its own slot, too.
+        counts[job_id, name] += missed + (status == Log.Status.MISSED)
+    found = [MissedSlots(job_id, name, count) for (job_id, name), count in counts.items()]
     return sorted(found, key=lambda job: (-job.count, job.name))

@@ -169,12 +169,9 @@ def claim_asked(job: Job, node: str) -> Claim | None:
     """
     using, token = database(), uuid4()
     taken: list[Claim] = []
-    as_read = Job.objects.using(using).filter(
-        is_free(get_conf().lock_timeout), pk=job.pk, revision=job.revision, fence=job.fence, asked_at__isnull=False
-    )
     try:
         with transaction.atomic(using=using):
-            if not as_read.write(
+            if not _answerable(job, using).write(
                 lock=token,
                 locked_by=node,
                 locked_at=Now(),
@@ -318,6 +315,15 @@ def _claimable(job: Job, decision: Decision, using: str) -> JobQuerySet:
         Q(last_slot__isnull=True) | Q(last_slot__lt=decision.slot),
         _is_due(decision.slot),
     )
+
+
+def _answerable(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if its request and its lock can be had: the condition of that claim.
+
+    Whether it is enabled, and when it is due, makes no difference to whoever asked.
+    """
+    as_read = Job.objects.using(using).filter(pk=job.pk, revision=job.revision, fence=job.fence)
+    return as_read.filter(is_free(get_conf().lock_timeout), asked_at__isnull=False)
 
 
 def _is_due(slot: datetime) -> GreaterThanOrEqual:

@@ -66,11 +66,25 @@ def test_list_tells_the_states(make_job):
     requests.ask(make_job(name="d"), "anna")
     Job.objects.filter(pk=make_job(name="e").pk).update(enabled=False)
     states = [line.partition("  ")[2] for line in cron("list").lines[1:]]
-    assert "stuck: locked by web-9, last seen 16 min ago" in states[0]
-    assert "running on web-1, last seen" in states[1]
+    assert "stuck: locked by web-9, last seen alive 16 min ago" in states[0]
+    assert "running: on web-1, last seen alive" in states[1]
     assert "cannot run here: 'app.jobs.gone' was not found" in states[2]
-    assert "asked for by anna" in states[3]
+    assert "asked for: by anna" in states[3]
     assert states[4].endswith("disabled")
+
+
+@pytest.mark.django_db
+def test_list_fits_a_terminal_and_says_the_rest_below(make_job, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    hold(make_job(name="a job with quite a long name"), 1000)
+    make_job("app.jobs.gone", name="c")
+    lines = cron("list", "--no-color", out=Terminal()).lines
+    assert max(map(len, lines)) <= 80
+    assert lines[1].endswith("stuck")
+    assert lines[2] == "    locked by web-9, last seen alive 16 min ago"
+    assert lines[3].endswith("cannot run here")
+    problem = "'app.jobs.gone' was not found: on this node the module 'app.jobs' has no 'gone'."
+    assert " ".join(" ".join(lines[4:]).split()) == problem
 
 
 @pytest.mark.django_db
@@ -228,6 +242,15 @@ def test_next_points_out_overlaps_and_what_gaps_swallow():
     assert "twice; this is the second pass" in autumn
     spring = cron("next", "*/20 * * * *", "--timezone", "Europe/Berlin", "-n", "3", "--after", "2026-03-29 01:30").out
     assert "the clock skips 02:00 to 03:00, and with it 3 times of this schedule" in spring
+
+
+def test_next_says_at_a_terminal_what_the_clock_does_below(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    arguments = ("next", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "1", "--after", "2026-03-29", "--no-color")
+    _, heads, row, remark = cron(*arguments, out=Terminal()).lines
+    assert "REMARK" not in heads
+    assert row.startswith("Sun 2026-03-29 03:00:00 +02:00  2026-03-29 01:00:00  ")
+    assert remark == "    the clock skips 02:00 to 03:00, so this is the first instant after"
 
 
 def test_next_for_programs():

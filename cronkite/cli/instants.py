@@ -11,6 +11,8 @@ from cronkite.zones import Change, WallClock
 
 #: Below this, it is now (seconds).
 NOW = 1
+#: Within so many days, the day of the week tells which.
+WEEK = 7
 #: The years that can be asked about.
 YEARS = range(1970, 9000)
 
@@ -23,6 +25,20 @@ def absolute(instant: datetime, zone: str) -> str:
     """
     local = instant.astimezone(ZoneInfo(zone))
     return f"{local:%Y-%m-%d %H:%M:%S} {offset(local)}"
+
+
+def brief(instant: datetime, now: datetime, zone: str) -> str:
+    """Return the instant on the clock of ``zone``, to the minute, with no more of its day than is needed.
+
+    >>> noon = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
+    >>> [brief(noon + timedelta(days=days), noon, "UTC") for days in (0, 1, 30)]
+    ['12:00', 'Thu 12:00', '2026-07-31']
+    """
+    local, today = instant.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    days = (local.date() - today.date()).days
+    if not days:
+        return f"{local:%H:%M}"
+    return f"{local:%a %H:%M}" if 0 < days < WEEK else f"{local:%Y-%m-%d}"
 
 
 def offset(local: datetime) -> str:

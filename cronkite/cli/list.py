@@ -49,7 +49,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     if options["json"]:
         terminal.json([_for_programs(job, last.get(job.pk)) for job in jobs])
     elif rows := [_row(job, last.get(job.pk)) for job in jobs]:
-        terminal.table(HEADS, rows)
+        terminal.table(HEADS, rows, yielding=["NAME", "SCHEDULE"])
     else:
         terminal.note(f"No job has {part!r} in it." if part else _ADVICE)
     return 0
@@ -65,7 +65,7 @@ def _row(job: Job, last: Log | None) -> list[str | Cell]:
     schedule = in_words(job.schedule) + (f" ({job.timezone})" if job.timezone else "")
     upcoming = NOTHING
     if job.next_run:
-        upcoming = f"{instants.absolute(job.next_run, zone)[:-10]} ({instants.relative(job.next_run, job.now)})"
+        upcoming = f"{instants.brief(job.next_run, job.now, zone)} ({instants.relative(job.next_run, job.now)})"
     ended = Cell(NOTHING)
     if last is not None:
         at = last.finished_at or last.started_at or last.created
@@ -76,14 +76,14 @@ def _row(job: Job, last: Log | None) -> list[str | Cell]:
 
 def _state(job: Job) -> Cell:
     if job.locked_at is not None:
-        age = instants.relative(job.locked_at, job.now)
+        seen = f"last seen alive {instants.relative(job.locked_at, job.now)}"
         if get_conf().lock_timeout is None and job.now - job.locked_at > STUCK_AFTER:
-            return Cell(f"stuck: locked by {job.locked_by}, last seen {age}", "ERROR")
-        return Cell(f"running on {job.locked_by}, last seen {age}")
+            return Cell("stuck", "ERROR", f"locked by {job.locked_by}, {seen}")
+        return Cell("running", "", f"on {job.locked_by}, {seen}")
     if problem := _problem(job):
-        return Cell(f"cannot run here: {problem}", "ERROR")
+        return Cell("cannot run here", "ERROR", problem)
     if job.asked_at is not None:
-        return Cell(f"asked for by {job.asked_by} {instants.relative(job.asked_at, job.now)}")
+        return Cell("asked for", "", f"by {job.asked_by}, {instants.relative(job.asked_at, job.now)}")
     return Cell("enabled") if job.enabled else Cell("disabled", "WARNING")
 
 

@@ -92,12 +92,12 @@ def _first(schedule: schedules.Schedule, after: datetime, number: int) -> list[C
 
 def _row(each: Coming, zone: str, now: datetime) -> list[str | Cell]:
     if each.oddity is Oddity.SKIPPED:
-        return ["(none)", "", "", Cell(remark(each), "WARNING")]
+        return ["(none)", "", "", Cell("", "WARNING", remark(each))]
     return [
         f"{each.local:%a} {instants.absolute(each.slot, zone)}",
         f"{each.slot:%Y-%m-%d %H:%M:%S}",
         instants.relative(each.slot, now),
-        Cell(remark(each) or " ", "WARNING"),
+        Cell("", "WARNING", remark(each)),
     ]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ NOTHING = "-"
 #: What stands where something was cut off.
 CUT = "…"
 GAP = "  "
+#: How far what is said below a row is indented.
+BELOW = "    "
 #: A column is not made narrower than this to fit, if the others can give.
 NARROWEST = 8
 
@@ -26,10 +29,14 @@ Paint = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Cell:
-    """A text of a table, and the name of the style (of Django's) that it is shown in."""
+    """A text of a table, and the name of the style (of Django's) that it is shown in.
+
+    ``more`` is said behind it, or at a terminal, which has no room for that, below its row.
+    """
 
     text: str
     style: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,15 +61,26 @@ class Terminal:
         """Write a value for programs."""
         self.out.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
-        """Write rows as aligned columns; at a terminal they are cut to fit, the widest columns first."""
-        cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
-        cells = [[Cell(printable(cell.text) or NOTHING, cell.style) for cell in row] for row in cells]
-        columns = [[head, *(row[n].text for row in cells)] for n, head in enumerate(heads)]
-        widths = fitted([max(map(width, column)) for column in columns], self.width())
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str | Cell]], yielding: Collection[str] = ()) -> None:
+        """Write rows as aligned columns; at a terminal they are cut to fit, those with the ``yielding`` heads first."""
+        room = self.width()
+        cells = [[_clean(cell if isinstance(cell, Cell) else Cell(cell), room is None) for cell in row] for row in rows]
+        # Where all there is to say stands below, a column has nothing left.
+        kept = [n for n in range(len(heads)) if not cells or any(row[n].text for row in cells)]
+        columns = [[heads[n], *(row[n].text or NOTHING for row in cells)] for n in kept]
+        giving = [place for place, n in enumerate(kept) if heads[n] in yielding]
+        widths = fitted([max(map(width, column)) for column in columns], room, giving)
         for row in [[Cell(head, "MIGRATE_HEADING") for head in heads], *cells]:
-            shown = [self.painted(padded(cell.text, wide), cell.style) for cell, wide in zip(row, widths, strict=True)]
+            shown = [
+                self.painted(padded(row[n].text or NOTHING, wide), row[n].style)
+                for n, wide in zip(kept, widths, strict=True)
+            ]
             self.out.write(GAP.join(shown).rstrip())
+            for cell in row:
+                if cell.more:
+                    self.say(
+                        textwrap.fill(cell.more, room or 0, initial_indent=BELOW, subsequent_indent=BELOW), cell.style
+                    )
 
     def width(self) -> int | None:
         """Return how many columns a line has, or ``None`` where nobody looks, and nothing has to be cut."""
@@ -79,6 +97,12 @@ class Terminal:
     def plain(text: str) -> str:
         """Return the text as it is: a style that is none."""
         return text
+
+
+def _clean(cell: Cell, is_wide: bool) -> Cell:
+    """Return the cell as it can be shown; where lines are as long as one likes, all of it in one."""
+    text, more = printable(cell.text), printable(cell.more)
+    return Cell(": ".join(filter(None, [text, more])), cell.style) if is_wide else Cell(text, cell.style, more)
 
 
 def printable(text: str) -> str:
@@ -115,15 +139,19 @@ def padded(text: str, wide: int) -> str:
     return text + " " * (wide - width(text))
 
 
-def fitted(widths: Sequence[int], room: int | None) -> list[int]:
+def fitted(widths: Sequence[int], room: int | None, yielding: Collection[int] = ()) -> list[int]:
     """Return the widths of columns that fit into ``room``, by taking from the widest as long as that helps.
 
-    >>> fitted([4, 50, 30], None), fitted([4, 50, 30], 60)
-    ([4, 50, 30], [4, 26, 26])
+    The ``yielding`` columns give what they can before the others have to.
+
+    >>> fitted([4, 50, 30], None), fitted([4, 50, 30], 60), fitted([4, 50, 30], 60, [2])
+    ([4, 50, 30], [4, 26, 26], [4, 44, 8])
     """
     found = list(widths)
-    if room is not None:
-        room -= len(GAP) * (len(found) - 1)
-        while sum(found) > room and max(found) > NARROWEST:
-            found[found.index(max(found))] -= 1
+    if room is None:
+        return found
+    room -= len(GAP) * (len(found) - 1)
+    for columns in (yielding, range(len(found))):
+        while sum(found) > room and columns and max(found[n] for n in columns) > NARROWEST:
+            found[max(columns, key=lambda n: found[n])] -= 1
     return found

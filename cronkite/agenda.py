@@ -43,6 +43,7 @@ class Agenda:
         self.stays = stays
         self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
         self._jobs: deque[Job] = deque()
+        self._asked: deque[Job] = deque()
         self._reading: Reading | None = None
         self._until: datetime | None = None
         self._has_more = False
@@ -56,9 +57,9 @@ class Agenda:
         self.look_at: float | None = time.monotonic()
 
     def look(self, offered: set[int]) -> None:
-        """Ask the database what is due, but for the jobs that are ``offered`` already.
+        """Ask the database what is due or was asked for, but for the jobs that are ``offered`` already.
 
-        This one query is all of an idle tick. Raises :class:`django.db.DatabaseError`.
+        This is the one query of an idle tick. Raises :class:`django.db.DatabaseError`.
         """
         self.look_at = None
         if self.stays:
@@ -73,7 +74,8 @@ class Agenda:
             self._reading = Reading(jobs[0].now)
             self._until = self._until or jobs[0].now + self._ahead
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_stuck(job)]
-        self._jobs = deque(jobs)
+        self._asked = deque(job for job in jobs if job.is_asked)
+        self._jobs = deque(job for job in jobs if not job.is_asked)
         if self._lost or self._places > 1:
             # Whoever was in the way is probably still at it.
             self._shuffle()
@@ -139,12 +141,12 @@ class Agenda:
         return self._reading.now()
 
     def waiting(self) -> int:
-        """Return how many jobs wait whose slot has come."""
-        return bisect_right(self._jobs, self.now(), key=_slot) if self._jobs else 0
+        """Return how many jobs wait whose slot has come, or for which somebody asked."""
+        return len(self._asked) + self._come()
 
     def take(self) -> Job:
-        """Return the job whose slot came first, and strike it off."""
-        job = self._jobs.popleft()
+        """Return a job that was asked for or else, as these are few, the one whose slot came first; strike it off."""
+        job = (self._asked or self._jobs).popleft()
         self._taken += 1
         if not self._jobs and self._has_more:
             self._has_more = False
@@ -165,15 +167,20 @@ class Agenda:
         """Strike everything off, and never look again."""
         self._closed = True
         self._jobs.clear()
+        self._asked.clear()
         self.look_at = None
 
     def is_empty(self) -> bool:
         """Tell whether nothing is known to come, nor will be asked for."""
-        return not self._jobs and self.look_at is None
+        return not self._jobs and not self._asked and self.look_at is None
+
+    def _come(self) -> int:
+        """Return how many of the jobs have a slot that has come."""
+        return bisect_right(self._jobs, self.now(), key=_slot) if self._jobs else 0
 
     def _shuffle(self, *, in_order: bool = False) -> None:
         """Have the jobs whose slot has come in any order, or those of a slot if ``in_order``; those to come follow."""
-        come = [self._jobs.popleft() for _ in range(self.waiting())]
+        come = [self._jobs.popleft() for _ in range(self._come())]
         random.shuffle(come)
         if in_order:
             come.sort(key=_slot)
@@ -218,9 +225,9 @@ class _Variant(NamedTuple):
 
 
 def _due(using: str, variant: _Variant) -> JobQuerySet:
-    due = Job.objects.using(using).queue_or_stuck(variant.ahead)
+    due = Job.objects.using(using).agenda(variant.ahead)
     if variant.is_bounded:
-        due = due.filter(next_run__lte=place(Job, "next_run", "until"))
+        due = due.filter(due_at__lte=place(Job, "next_run", "until"))
     return due[variant.skipped : variant.skipped + variant.most]
 
 

@@ -138,8 +138,8 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     return taken
 
 
-def claim_by_hand(job: Job, node: str) -> Claim:
-    """Take the lock of ``job`` for a run without a slot.
+def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
+    """Take the lock of ``job`` for a run without a slot; ``reason``, if there is one, goes into its log.
 
     Raises :class:`JobIsLocked` if a run holds it, :class:`Contention`, :class:`OutcomeUnknown`, or
     :class:`django.db.DatabaseError`.
@@ -156,7 +156,34 @@ def claim_by_hand(job: Job, node: str) -> Claim:
                 raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
             fresh = rows.get()
             _mark_lost(job.pk, node, using)
-            taken.append(_record(fresh, None, Holder(token, fresh.fence, node), using))
+            taken.append(_record(fresh, None, Holder(token, fresh.fence, node), using, reason))
+    except DatabaseError as error:
+        _raise_unclaimed(error, taken, using)
+    return taken[0]
+
+
+def claim_asked(job: Job, node: str) -> Claim | None:
+    """Take the lock of ``job`` to do what somebody asked for, and the request with it; ``None`` if another was first.
+
+    ``job`` comes from :meth:`JobQuerySet.agenda`. Raises what :func:`claim` raises.
+    """
+    using, token = database(), uuid4()
+    taken: list[Claim] = []
+    try:
+        with transaction.atomic(using=using):
+            if not _answerable(job, using).write(
+                lock=token,
+                locked_by=node,
+                locked_at=Now(),
+                fence=F("fence") + 1,
+                asked_at=None,
+                asked_by="",
+            ):
+                return None
+            if job.lock is not None:
+                _mark_lost(job.pk, node, using)
+            holder = Holder(token, job.fence + 1, node)
+            taken.append(_record(job, None, holder, using, f"asked for by {job.asked_by}"))
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
@@ -290,6 +317,15 @@ def _claimable(job: Job, decision: Decision, using: str) -> JobQuerySet:
     )
 
 
+def _answerable(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if its request and its lock can be had: the condition of that claim.
+
+    Whether it is enabled, and when it is due, makes no difference to whoever asked.
+    """
+    as_read = Job.objects.using(using).filter(pk=job.pk, revision=job.revision, fence=job.fence)
+    return as_read.filter(is_free(get_conf().lock_timeout), asked_at__isnull=False)
+
+
 def _is_due(slot: datetime) -> GreaterThanOrEqual:
     """Return the condition that ``slot``, which was decided on by an estimate of the time, has come (promise P5).
 
@@ -302,7 +338,7 @@ def _held(claim: Claim) -> JobQuerySet:
     return Job.objects.using(database()).filter(pk=claim.job_id, lock=claim.token, fence=claim.fence)
 
 
-def _record(job: Job, decision: Decision | None, holder: Holder, using: str) -> Claim:
+def _record(job: Job, decision: Decision | None, holder: Holder, using: str, reason: str = "") -> Claim:
     taken = Claim(
         token=holder.token,
         fence=holder.fence,
@@ -315,7 +351,7 @@ def _record(job: Job, decision: Decision | None, holder: Holder, using: str) -> 
         slot=decision.slot if decision else None,
         next_run=decision.next_run if decision else job.next_run,
         log_id=0,
-        reason=decision.reason if decision else "",
+        reason=decision.reason if decision else reason,
     )
     missed = decision.missed if decision else 0
     return replace(taken, log_id=_RECORD.execute(using, _Recording(taken, holder.node, missed)))

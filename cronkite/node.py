@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from django.db import DatabaseError, connections
 
-from cronkite import catch_up, conf, databases, locks
+from cronkite import catch_up, conf, databases, heartbeat, locks
 from cronkite.agenda import Agenda
 from cronkite.catch_up import CatchUp, Decision
 from cronkite.exceptions import DatabaseAway, ScheduleError
@@ -38,6 +38,8 @@ CONFLICT_PAUSE = 0.05
 OUTAGE_PAUSE = 1.0
 #: How long (seconds) a tick puts up with a database that is away before it gives up what it has not claimed.
 OUTAGE_PATIENCE = 30.0
+#: How long (seconds) the heartbeat waits while jobs that are due are about to be claimed.
+COURTESY = 1.0
 #: How long (seconds) a node waits for events when nothing is planned.
 IDLE = 60.0
 
@@ -62,6 +64,8 @@ class Node:
         self._unrecorded: list[tuple[Claim, Outcome]] = []
         # Instants of the stopwatch (monotonic seconds); None: not planned.
         self._renew_at = time.monotonic() + self._renewal
+        self._beat_at: float | None = time.monotonic()
+        self._has_beaten = False
         self._retry_at: float | None = None
         self._away_since: float | None = None
         self._gave_up = False
@@ -130,7 +134,21 @@ class Node:
                 with self._database():
                     self._agenda.look(self._runs.offered())
         self._offer()
+        beat_at = self._beat_due_at()
+        if beat_at is not None and now >= beat_at:
+            self._beat()
         return not self._is_done()
+
+    def _beat_due_at(self) -> float | None:
+        """Return when (monotonic) to show that this node is alive: jobs that are due come first, but not for ever."""
+        if self._retry_at is not None or self._beat_at is None:
+            return None
+        return self._beat_at + (COURTESY if self._runs.offered() else 0.0)
+
+    def _beat(self) -> None:
+        heartbeat.beat(self.name, stays=self._stays, begins=not self._has_beaten)
+        self._has_beaten = True
+        self._beat_at = time.monotonic() + heartbeat.EVERY if self._stays else None
 
     def _wait(self, wake: Wake) -> None:
         """Wait for whatever comes first, and handle it."""
@@ -138,15 +156,19 @@ class Node:
         wake.clear()
         for event in events:
             self._handle(event)
-        if ready := [event.job for event in events if isinstance(event, Ready)]:
-            self._claim(ready)
+        ready = [event.job for event in events if isinstance(event, Ready)]
+        if due := [job for job in ready if not job.is_asked]:
+            self._claim(due)
+        for job in ready:
+            if job.is_asked:
+                self._claim_asked(job)
 
     def _pause(self) -> float:
         """Return the seconds until something is to be done if nothing happens before."""
         now = time.monotonic()
         plans = [self._runs.next_deadline(), self._stop_by, self._retry_at]
         if self._retry_at is None:
-            plans.append(self._agenda.look_at)
+            plans += [self._agenda.look_at, self._beat_due_at()]
             plans.append(self._agenda.next_at() if self._runs.has_room() else None)
             plans.append(self._renew_at if self._runs.claims() else None)
         return max(0.0, min((at for at in plans if at is not None), default=now + IDLE) - now)
@@ -165,7 +187,9 @@ class Node:
         if isinstance(event, Refused):
             self._agenda.leave_alone(event.job)
             logger.error("Job %r cannot be run on node %s: %s", event.job.name, self.name, event.problem)
-            self._decide(event.job, event.problem)
+            # Somebody's request waits for a node that can.
+            if not event.job.is_asked:
+                self._decide(event.job, event.problem)
         elif isinstance(event, Ended):
             if event.unrecorded is not None:
                 logger.error("%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
@@ -221,10 +245,32 @@ class Node:
             else:
                 logger.info("%s: claimed by node %s.", claim, self.name)
                 self._runs.start(job, claim)
-        taken = {claim.job_id for claim in claims if claim} | {claim.job_id for claim, _ in self._doubts}
+        taken = {claim.job_id for claim in claims if claim}
         for job in jobs:
-            if job.pk not in taken:
+            if job.pk not in taken and not any(job is doubted for _, doubted in self._doubts):
                 self._runs.release(job)
+
+    def _claim_asked(self, job: Job) -> None:
+        """Claim a job that somebody asked for, and start its run; release it if another node does."""
+        claim = None
+        try:
+            if self._may_claim():
+                with self._database():
+                    claim = locks.claim_asked(job, self.name)
+        except locks.Contention:
+            self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
+        except locks.OutcomeUnknown as doubt:
+            logger.warning("%s", doubt)
+            self._doubts += [(claim, job) for claim in doubt.claims]
+            self._retry_at = time.monotonic() + OUTAGE_PAUSE
+            return
+        if claim is None:
+            self._runs.release(job)
+            # Another node was first, or the job was edited meanwhile, and waits still.
+            self._agenda.look_within(CONFLICT_PAUSE)
+        else:
+            logger.info("%s: claimed by node %s, %s.", claim, self.name, claim.reason)
+            self._runs.start(job, claim)
 
     def _may_claim(self) -> bool:
         return not self._stopping and self._retry_at is None

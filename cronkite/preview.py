@@ -9,14 +9,28 @@ from cronkite import catch_up, conf, functions, locks
 from cronkite.catch_up import CatchUp
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job
+from cronkite.models.queries import is_free
 
 
 def lines() -> Iterator[str]:
-    """Yield a line for each job that is due or falls due within the lookahead, and a last one with their number."""
-    jobs = list(Job.objects.using(locks.database()).queue(conf.get().lookahead))
+    """Yield a line for each job that is due, falls due within the lookahead or was asked for, and one with the sums."""
+    every = Job.objects.using(locks.database())
+    jobs = list(every.queue(conf.get().lookahead))
     for job in jobs:
         yield f"{job.name} ({job.function}): {_verdict(job)}"
-    yield f"{len(jobs)} due. Nothing was changed." if jobs else "Nothing is due."
+    asked = list(every.agenda().filter(is_free(conf.get().lock_timeout), asked_at__isnull=False))
+    for job in asked:
+        yield f"{job.name} ({job.function}): {_verdict_on_request(job)}"
+    sums = ", ".join(f"{len(found)} {how}" for found, how in ((jobs, "due"), (asked, "asked for")) if found)
+    yield f"{sums}. Nothing was changed." if sums else "Nothing is due."
+
+
+def _verdict_on_request(job: Job) -> str:
+    try:
+        functions.resolve(job.function)
+    except FunctionError as error:
+        return f"would not run. {error}"
+    return f"would run, asked for by {job.asked_by}"
 
 
 def _verdict(job: Job) -> str:

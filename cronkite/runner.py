@@ -155,13 +155,19 @@ def run_here(claim: Claim, guard: AbstractContextManager[None] | None = None) ->
 def run_by_hand(job: Job) -> Any:
     """Run ``job`` now, here, without a slot: the code behind :meth:`Job.run`."""
     functions.resolve(job.function)
-    return run_here(_claim_by_hand(job))
+    return run_here(claim_by_hand(job))
 
 
-def _claim_by_hand(job: Job) -> Claim:
+def claim_by_hand(job: Job, by: str = "") -> Claim:
+    """Claim ``job`` for a run in this process, and see to doubts and conflicts; ``by`` says who wants it, for the log.
+
+    Raises :class:`cronkite.exceptions.JobIsLocked`, :class:`cronkite.locks.Contention` if others keep coming first, or
+    :class:`django.db.DatabaseError`.
+    """
+    reason = f"asked for by {by}" if by else ""
     for attempt in range(1, CLAIM_ATTEMPTS + 1):
         try:
-            return locks.claim_by_hand(job, conf.get().node)
+            return locks.claim_by_hand(job, conf.get().node, reason)
         except locks.Contention:
             if attempt == CLAIM_ATTEMPTS or _in_transaction():
                 raise

@@ -85,6 +85,11 @@ class Schedule:
     def __str__(self) -> str:
         return f"{self.expression!r} in {self.timezone}"
 
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it follows the clock on the wall through its changes: minute or hour begins with ``*``."""
+        return self._says.is_wildcard
+
     def next_after(self, instant: datetime) -> datetime:
         """The first slot strictly after ``instant``.
 

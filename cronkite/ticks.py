@@ -1,7 +1,7 @@
 """How does a tick begin?
 
-With one query. If nothing is due, that was all, and nothing is loaded that only runs need: this happens each minute on
-each node, and for most projects nearly always.
+With one query. If nothing is due, it writes that it was here, and that was all; nothing is loaded that only runs need.
+This happens each minute on each node, and for most projects nearly always.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.db import DatabaseError
 
-from cronkite import conf, databases
+from cronkite import conf, databases, heartbeat
 from cronkite.agenda import Agenda
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def tick(workers: int) -> None:
             raise
         # A node knows how to wait for it.
         agenda.look_within(0)
-    if not agenda.is_empty():
+    if agenda.is_empty():
+        heartbeat.beat(conf.get().node, stays=False)
+    else:
         _node(workers, agenda).work()
 
 

@@ -31,7 +31,8 @@ def make_job(db):
         again = f" {len(made)}" if function in made[:-1] else ""
         columns.setdefault("name", function.rpartition(".")[2] + again)
         job = Job(function=function, schedule=schedule, **columns)
-        job.next_run = job.get_schedule().next_after(clock.now("default"))
+        job.planned_at = clock.now("default")
+        job.next_run = job.get_schedule().next_after(job.planned_at)
         # Not by save(): it would refuse a function that does not exist, and some tests are about those.
         Job.objects.bulk_create([job])
         # By its name: MySQL does not say which key it gave.

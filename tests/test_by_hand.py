@@ -189,8 +189,8 @@ def test_a_conflict_over_the_lock_is_tried_again(make_job, monkeypatch):
 def test_a_claim_in_doubt_is_settled_first(make_job, monkeypatch, committed):
     claim, calls = locks.claim_by_hand, []
 
-    def doubtful(job, name):
-        taken = claim(job, name)
+    def doubtful(job, *arguments):
+        taken = claim(job, *arguments)
         calls.append(taken)
         if len(calls) > 1:
             return taken

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from nodes import HERE, PATIENCE, cron
 
-from cronkite import ticks
+from cronkite import requests, ticks
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Job, Log
 
@@ -48,6 +48,16 @@ def test_a_dry_run_says_what_would_be_claimed_and_changes_nothing(make_job):
     assert "4 due. Nothing was changed." in text
     assert list(Job.objects.values()) == before
     assert not Log.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_dry_run_tells_of_requests(make_job):
+    for job in (make_job(name="wanted"), make_job("app.jobs.not_there", name="lacking")):
+        requests.ask(job, "anna")
+    text = said("--dry-run")
+    assert "wanted (app.jobs.ok): would run, asked for by anna\n" in text
+    assert "lacking (app.jobs.not_there): would not run. " in text
+    assert "2 asked for. Nothing was changed." in text
 
 
 @pytest.mark.django_db

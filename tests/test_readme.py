@@ -7,6 +7,7 @@ import inspect
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -18,6 +19,7 @@ from django.db.models import NOT_PROVIDED
 
 import cronkite
 from cronkite import agenda, catch_up, checks, conf, expressions, node, outcomes, pool, runner
+from cronkite.cli import COMMANDS
 from cronkite.management.commands import cron
 from cronkite.models import Job, Log
 
@@ -91,6 +93,7 @@ from cronkite.models import Job, Log
 jobs = {job.name: job for job in Job.objects.all()}
 before = {name: job.revision for name, job in jobs.items()}
 import shop.admin  # as each start of a node does
+import shop.urls
 assert before == {job.name: job.revision for job in Job.objects.all()}, "something was written though nothing changed"
 for name, job in sorted(jobs.items()):
     if name != "pay_suppliers":
@@ -140,6 +143,7 @@ def test_every_block_of_code_names_its_file():
         "# settings.py",
         "# shop/crontab.py",
         "# shop/admin.py",
+        "# shop/urls.py",
     }
 
 
@@ -158,7 +162,7 @@ def test_the_first_two_commands_are_those_of_tests_run():
 )
 def test_each_command_line_is_understood(line):
     parser = cron.Command().create_parser("manage.py", "cron")
-    assert parser.parse_args(line.split()[3:])
+    assert parser.parse_args(shlex.split(line)[3:])
 
 
 # Its tables.
@@ -179,6 +183,10 @@ def test_the_options_are_those_of_the_command():
         for command in (cron.Command(), BaseCommand())
     )
     assert set(table("Option")) == ours - everyones
+
+
+def test_the_commands_are_those_of_the_code():
+    assert list(table("Command")) == list(COMMANDS)
 
 
 def test_the_exit_codes_are_those_of_the_command():

@@ -28,11 +28,12 @@ ATTEMPTS = 10
 
 def plan_new(job: Job, using: str) -> None:
     """Set the first ``next_run`` of a job that is about to be inserted: after the database's now, never before."""
-    schedule = job.get_schedule()
+    schedule, now = job.get_schedule(), clock.now(using)
+    job.planned_at = now
     if not job.enabled:
         job.next_run = None
     elif job.next_run is None:
-        job.next_run = schedule.next_after(clock.now(using))
+        job.next_run = schedule.next_after(now)
 
 
 def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None]) -> None:
@@ -57,7 +58,8 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
             if written:
                 write()
                 job.revision = before.revision + 1
-                job.next_run = before.next_run if unchanged else after.next_run
+                plan = before if unchanged else after
+                job.next_run, job.planned_at = plan.next_run, plan.planned_at
                 return
     raise DatabaseError(f"Job {job.pk} could not be saved: it was changed {ATTEMPTS} times meanwhile. Try again.")
 
@@ -88,10 +90,15 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
     reason = "the schedule was changed" if after.enabled else "the job was disabled"
     decision = _owed(before, now, reason)
     last_slot = decision.last_missed or before.last_slot
+    after.planned_at = now
     # The schedule of a job that is being disabled may be broken; that is one reason to disable it.
     after.next_run = after.get_schedule().next_after(max(now, last_slot or now)) if after.enabled else None
     written = _conditional(rows, before).write(
-        revision=F("revision") + 1, next_run=after.next_run, last_slot=last_slot, enabled=after.enabled
+        revision=F("revision") + 1,
+        next_run=after.next_run,
+        planned_at=now,
+        last_slot=last_slot,
+        enabled=after.enabled,
     )
     if written:
         Log.record_missed(before, decision, node=conf.get().node, using=using)

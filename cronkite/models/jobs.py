@@ -12,11 +12,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, router
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import functions, schedules, verbs
 from cronkite.catch_up import CatchUp, Pending
 from cronkite.models import edits, validation
+from cronkite.models.fields import KeptByDatabase
 from cronkite.models.queries import JobQuerySet
 
 
@@ -77,6 +79,13 @@ class Job(models.Model):
     next_run = models.DateTimeField(
         _("next run"), null=True, blank=True, editable=False, help_text=_("The next slot to consider.")
     )
+    planned_at = models.DateTimeField(
+        _("planned at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Since when it has this schedule, and is enabled or disabled."),
+    )
     last_slot = models.DateTimeField(
         _("last slot"), null=True, blank=True, editable=False, help_text=_("The newest slot that was run or missed.")
     )
@@ -87,6 +96,23 @@ class Job(models.Model):
     locked_by = models.CharField(_("locked by"), max_length=255, blank=True, editable=False)
     locked_at = models.DateTimeField(
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
+    )
+
+    asked_at = models.DateTimeField(
+        _("asked at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When somebody asked for a run that no node has taken yet."),
+    )
+    asked_by = models.CharField(_("asked by"), max_length=255, blank=True, editable=False)
+    # The database keeps it, so that one index, and one query, finds both what is due and what was asked for.
+    due_at = KeptByDatabase(
+        verbose_name=_("due at"),
+        expression=Coalesce("asked_at", "next_run"),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+        null=True,
     )
 
     #: The database's clock, in jobs that come from ``queue()`` or ``with_now()``.
@@ -126,8 +152,9 @@ class Job(models.Model):
                 name="cronkite_job_lock_is_whole",
             ),
         ]
-        # A disabled job has no next_run, so this is an index of the enabled ones, in the order of the due query.
-        indexes = [models.Index(fields=["next_run", "id"], name="cronkite_job_due")]
+        # A disabled job has no next_run, so this is an index of those to be run, in the order of the due query.
+        indexes = [models.Index(fields=["due_at", "id"], name="cronkite_job_due")]
+        permissions = [("run_job", _("Can run job")), ("unlock_job", _("Can unlock job"))]
 
     def __str__(self) -> str:
         return self.name
@@ -169,6 +196,11 @@ class Job(models.Model):
     def is_locked(self) -> bool:
         """Whether a run held the job's lock when this row was read; the lock may be stale."""
         return self.lock is not None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody asked for a run that no node had taken when this row was read."""
+        return self.asked_at is not None
 
     @property
     def pending(self) -> Pending | None:

@@ -36,19 +36,22 @@ class JobQuerySet(models.QuerySet["Job"]):
         ``ahead`` adds those that fall due within that time. Each job has the database's clock in its attribute ``now``
         (aware, UTC). Ordered by slot, oldest first.
         """
-        return self._due(is_free(conf.get().lock_timeout), ahead)
-
-    def _due(self, lock: Q, ahead: timedelta) -> JobQuerySet:
-        due = self.filter(lock, enabled=True, next_run__lte=clock.Now() + ahead)
+        now = clock.Now() + ahead
+        due = self.filter(is_free(conf.get().lock_timeout), due_at__lte=now, enabled=True, next_run__lte=now)
         return due.with_now().order_by("next_run", "id")
 
-    def queue_or_stuck(self, ahead: timedelta = timedelta(0)) -> JobQuerySet:
-        """Return :meth:`queue`, and the jobs that would be in it if they were not stuck.
+    def agenda(self, ahead: timedelta = timedelta(0)) -> JobQuerySet:
+        """Return what nodes have to see: :meth:`queue`, the free jobs that somebody asked for, and stuck ones of both.
 
         Where locks are never cleared by themselves, a job is stuck if its lock has shown no life for ``STUCK_AFTER``.
         """
         timeout = conf.get().lock_timeout
-        return self._due(is_free(STUCK_AFTER if timeout is None else timeout), ahead)
+        seen = self.filter(
+            is_free(STUCK_AFTER if timeout is None else timeout),
+            Q(enabled=True) | Q(asked_at__isnull=False),
+            due_at__lte=clock.Now() + ahead,
+        )
+        return seen.with_now().order_by("due_at", "id")
 
     def with_now(self) -> JobQuerySet:
         """Give each job the database's clock in its attribute ``now`` (aware, UTC)."""
@@ -90,5 +93,5 @@ class JobQuerySet(models.QuerySet["Job"]):
         if unplanned:
             now = clock.now(self.db)
             for job in unplanned:
-                job.next_run = job.get_schedule().next_after(now)
+                job.next_run, job.planned_at = job.get_schedule().next_after(now), now
         return super().bulk_create(jobs, *args, **kwargs)

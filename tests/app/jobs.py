@@ -171,3 +171,9 @@ def awkward():
 def say(text):
     print(text)
     return os.getpid()
+
+
+def say_and_wait(text, until):
+    """Write a line, and wait until the file ``until`` is there."""
+    print(text)
+    wait_for(until)

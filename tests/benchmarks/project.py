@@ -62,9 +62,8 @@ def add_jobs(number: int, schedule: str, next_run: datetime, function: str = "no
     job = Job(name="job", function=f"app.benched.{function}", schedule=schedule, next_run=next_run, **columns)
     first = Job.objects.order_by("-id").values_list("id", flat=True).first() or 0
     Job.objects.bulk_create([job])
-    names = ", ".join(
-        connection.ops.quote_name(field.column) for field in Job._meta.concrete_fields if not field.primary_key
-    )
+    ours = (field for field in Job._meta.concrete_fields if not field.primary_key and not field.generated)
+    names = ", ".join(connection.ops.quote_name(field.column) for field in ours)
     have = 1
     while have < number:
         more = min(have, number - have, STATEMENT)
@@ -132,14 +131,16 @@ def add_logs(jobs: list[int], each: int) -> None:
         batch_size=1000,
     )
     names = [field.column for field in Log._meta.concrete_fields if not field.primary_key]
-    chosen = [{"slot": LATER[connection.vendor], "fence": "fence + %s"}.get(name, name) for name in names]
+    quoted = [connection.ops.quote_name(name) for name in names]
+    others = {"slot": LATER[connection.vendor], "fence": "fence + %s"}
+    chosen = [others.get(name, column) for name, column in zip(names, quoted, strict=True)]
     have = 1
     while have < each:
         more = min(have, each - have, max(1, STATEMENT // len(jobs)))
         # The order of the parameters is that of the columns.
         with connection.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO cronkite_log ({', '.join(names)}) SELECT {', '.join(chosen)} FROM cronkite_log "
+                f"INSERT INTO cronkite_log ({', '.join(quoted)}) SELECT {', '.join(chosen)} FROM cronkite_log "
                 "WHERE fence <= %s",
                 [have, have, more],
             )

@@ -1,33 +1,36 @@
-"""``manage.py cron``: one tick. ``manage.py cron loop``: a node that stays."""
+"""``manage.py cron``: one tick. ``manage.py cron COMMAND``: see :mod:`cronkite.cli`."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from cronkite import conf, discovery, preview, ticks
+from cronkite import conf, discovery, ticks
+from cronkite.cli import parsers
+from cronkite.cli.loop import add_tick_arguments
 from cronkite.exceptions import DatabaseAway
 
 HELP = """\
-Run the jobs that are due.
+Run the jobs that are due, and see to them.
 
   manage.py cron         one tick: claim and run what is due, and end.
                          For the crontab of every node: * * * * *
   manage.py cron loop    stay, and tick at each slot. For containers.
 
 Each slot of each job is run by one node at most, however many tick.
+`manage.py cron COMMAND --help` tells of a command, with an example.
 
 exit codes:
-  0   done, whether or not jobs failed (they are in the logs), or stopped by SIGTERM or SIGINT
-  1   the database is out of reach, its tables are missing, or a setting makes no sense
+  0   done, whether or not jobs failed (they are in the logs), or stopped by
+      SIGTERM or SIGINT
+  1   the database is out of reach, its tables are missing, or a setting makes
+      no sense
   2   the command line makes no sense
 """
-
-
-MOST_WORKERS = 1000
 
 
 class Command(BaseCommand):
@@ -39,34 +42,37 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("mode", nargs="?", choices=["loop"], help="stay, and tick at each slot")
-        parser.add_argument(
-            "--workers",
-            type=_workers,
-            metavar="N",
-            help="how many runs to have at a time, each in a process of its own (default: CRONKITE_WORKERS); "
-            "0: in this process, one after another, for debuggers",
-        )
-        parser.add_argument("--dry-run", action="store_true", help="say what would be claimed, and change nothing")
+        add_tick_arguments(parser)
+        parsers.add_subcommands(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        workers = conf.get().workers if options["workers"] is None else options["workers"]
         try:
-            if options["dry_run"]:
-                for line in preview.lines():
-                    self.stdout.write(line)
-            elif options["mode"] == "loop":
-                discovery.discover_apps()
-                ticks.loop(workers)
-            else:
-                ticks.tick(workers)
+            code = self._do(options)
         except DatabaseAway as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"The database says: {error}\nHas `manage.py migrate` been run?") from error
+        if code:
+            sys.exit(code)
 
+    def _do(self, options: dict[str, Any]) -> int:
+        """Do what was asked for, and return the exit code."""
+        subcommand = options["subcommand"]
+        if subcommand not in (None, "loop"):
+            # Not at the top: what a tick does not use, it does not load.
+            from cronkite.cli.terminal import Terminal
 
-def _workers(text: str) -> int:
-    if not text.isdecimal() or int(text) > MOST_WORKERS:
-        raise ArgumentTypeError(f"it must be a whole number from 0 to {MOST_WORKERS}, not {text!r}")
-    return int(text)
+            terminal = Terminal(self.stdout, self.stderr, self.style, bool(options["force_color"]))
+            return int(parsers.of(subcommand).run(options, terminal))
+        workers = conf.get().workers if options["workers"] is None else options["workers"]
+        if options["dry_run"]:
+            from cronkite import preview
+
+            for line in preview.lines():
+                self.stdout.write(line)
+        elif subcommand == "loop":
+            discovery.discover_apps()
+            ticks.loop(workers)
+        else:
+            ticks.tick(workers)
+        return 0

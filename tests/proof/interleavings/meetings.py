@@ -62,6 +62,25 @@ def end_against_takeover(world: World) -> Actions:
     return {"a": lambda: locks.finish(held, Outcome(Status.SUCCEEDED)), "b": lambda: world.claim("b")}
 
 
+@twins("a", "b")
+def request_against_request(world: World) -> Actions:
+    """Two nodes have read the same request."""
+    read = world.reset_asked()
+    return {name: partial(world.claim_asked, name, read) for name in "ab"}
+
+
+def request_against_claim(world: World) -> Actions:
+    """Somebody asked for a job that is due: one node takes the request, another the slot."""
+    read = world.reset_asked()
+    return {"a": lambda: world.claim_asked("a", read), "b": lambda: world.claim("b")}
+
+
+def request_against_edit(world: World) -> Actions:
+    """Somebody changes the job while a node takes somebody's request for it."""
+    read = world.reset_asked()
+    return {"a": lambda: world.claim_asked("a", read), "edit": lambda: world.edit(schedule="0 0 2 1 *")}
+
+
 def claim_against_edit(world: World) -> Actions:
     """Somebody changes the schedule while a node ticks."""
     world.reset()
@@ -149,6 +168,9 @@ OF_TWO = (
     claim_against_claim,
     takeover_against_takeover,
     claim_against_run_by_hand,
+    request_against_request,
+    request_against_claim,
+    request_against_edit,
     renewal_against_takeover,
     end_against_takeover,
     claim_against_edit,

@@ -53,6 +53,13 @@ def said(found, *words):
     return any(all(word in text for word in words) for text in found)
 
 
+def test_without_its_condition_and_the_constraint_a_request_is_answered_twice(
+    violations, without_constraints, monkeypatch
+):
+    monkeypatch.setattr(locks, "_answerable", lambda job, using: Job.objects.using(using).filter(pk=job.pk))
+    assert said(violations(meetings.request_against_request), "a slot was started twice")
+
+
 def test_without_the_condition_and_the_constraint_a_slot_is_started_twice(
     violations, without_condition, without_constraints
 ):

@@ -72,7 +72,8 @@ class World:
     def reset(self, **columns) -> None:
         """Put the tables into their first state, in which the job has these ``columns``."""
         Log.objects.all()._raw_delete("default")
-        values = {**self._first, **columns}
+        kept = {column: value for column, value in self._first.items() if column != "due_at"}  # the database keeps it
+        values = {**kept, **columns}
         if not Job.objects.filter(pk=self.job.pk).write(**{k: v for k, v in values.items() if k != "id"}):
             Job.objects.bulk_create([Job(**values)])
         self.starts, self._newest = [], ()
@@ -92,6 +93,11 @@ class World:
             kwargs={}, timeout=None, slot=self.before, next_run=self.slot, log_id=log.pk,
         )  # fmt: skip
 
+    def reset_asked(self) -> Job:
+        """Have somebody ask for the job, which is due, too; return what a tick reads then."""
+        self.reset(asked_at=clock.Now(), asked_by="anna")
+        return Job.objects.agenda().get(pk=self.job.pk)
+
     # What nodes do.
 
     def read(self) -> Job | None:
@@ -105,6 +111,12 @@ class World:
             claim = locks.claim(job, self.decide(job), node)
             if claim is not None:
                 self.start(claim)
+
+    def claim_asked(self, node: str, read: Job) -> None:
+        """What a tick does with the request for the job that it has read, up to the call of the function."""
+        claim = locks.claim_asked(read, node)
+        if claim is not None:
+            self.start(claim)
 
     def decide(self, read: Job) -> Decision:
         """What a tick makes of the job that it has read."""

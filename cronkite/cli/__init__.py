@@ -1,0 +1,17 @@
+"""What can be asked of django-cronkite at the command line, beside ticks?
+
+A module for each: its docstring is what ``--help`` shows, ``add_arguments(parser)`` says what it takes, and
+``run(options, terminal)`` does it and returns the exit code. It is imported when it is asked for, as a tick needs none.
+"""
+
+#: The subcommands, each with what ``manage.py cron --help`` says of it.
+COMMANDS = {
+    "loop": "stay, and tick at each slot; for containers",
+    "list": "show the jobs: their schedules, what comes next, how they ended last",
+    "run": "run a job now, here",
+    "next": "show the slots that an expression names",
+    "why": "tell what became of a job at a time, and why",
+    "health": "tell if all is well, as monitoring plugins do",
+    "sync": "make rows of the jobs that code declares",
+    "unlock": "clear the lock of a job whose run is gone",
+}

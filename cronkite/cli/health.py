@@ -1,0 +1,149 @@
+"""Tell if all is well, as monitoring plugins do: one line first, and an exit
+code.
+
+Critical: no node ticks, or a job is stuck, which nobody but a person unlocks.
+A warning: jobs that fail, come late, or had slots that were missed within 24
+hours, too few nodes, a clock that is wrong. The options say from which number
+on. WARNING and CRITICAL are numbers, or "never".
+
+examples:
+  manage.py cron health
+  manage.py cron health --nodes 3 --silent 120 600 --missed never never
+  manage.py cron health --json
+
+exit codes:
+  0   OK
+  1   WARNING
+  2   CRITICAL
+  3   UNKNOWN: the database does not answer, or its tables are missing
+"""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.db import Error
+from django.utils import translation
+
+from cronkite import health
+from cronkite.cli import instants
+from cronkite.cli.terminal import NOTHING, Cell, Terminal, printable
+from cronkite.durations import in_short
+from cronkite.health import Health, Level, Limit, Limits
+
+STYLES = {Level.OK: "SUCCESS", Level.WARNING: "WARNING", Level.CRITICAL: "ERROR", Level.UNKNOWN: "ERROR"}
+LIMITS = {
+    "silent": "seconds since any node ticked",
+    "failing": "failures of a job in a row",
+    "missed": "missed slots of all jobs in 24 hours",
+    "late": "seconds since a job fell due, or was asked for, that no node has taken",
+    "skew": "seconds by which a node's clock is wrong",
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take what is put up with."""
+    for name, words in LIMITS.items():
+        usual = getattr(health.USUAL, name)
+        parser.add_argument(
+            f"--{name}",
+            nargs=2,
+            type=_number,
+            default=[usual.warning, usual.critical],
+            metavar=("WARNING", "CRITICAL"),
+            help=f"{words} (default: {_shown(usual.warning)} {_shown(usual.critical)})",
+        )
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="how many nodes have to tick (default: 1)")
+    parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def run(options: dict[str, Any], terminal: Terminal) -> int:
+    """Look, and tell."""
+    limits = Limits(nodes=options["nodes"], **{name: Limit(*options[name]) for name in LIMITS})
+    with translation.override(None):
+        try:
+            found = health.report(limits=limits)
+        except Error as error:
+            return _unknown(str(error).strip(), options, terminal)
+    if options["json"]:
+        terminal.json(found.as_dict())
+    else:
+        _tell(found, limits, terminal)
+    return found.level
+
+
+def _unknown(error: str, options: dict[str, Any], terminal: Terminal) -> int:
+    if options["json"]:
+        terminal.json({"level": Level.UNKNOWN.name, "findings": [{"level": Level.UNKNOWN.name, "text": error}]})
+    else:
+        line = " ".join(error.split())
+        terminal.say(f"CRON UNKNOWN - The database says: {line} Has `manage.py migrate` been run?", "ERROR")
+    return Level.UNKNOWN
+
+
+def _tell(found: Health, limits: Limits, terminal: Terminal) -> None:
+    # A bar would begin the numbers, and a line break the second line.
+    problems = [printable(problem).replace("|", "/") for problem in found.problems]
+    summary = " ".join(problems) or _all_well(found)
+    terminal.say(f"CRON {found.level.name} - {summary} | {_numbers(found, limits)}", STYLES[found.level])
+    for finding, problem in zip(found.findings, problems, strict=True):
+        terminal.say(f"{finding.level.name}: {problem}", STYLES[finding.level])
+    if found.nodes:
+        terminal.table(
+            ["NODE", "TICKED", "CLOCK", "KIND"],
+            [
+                [
+                    node.name,
+                    Cell(instants.relative(node.ticked_at, found.now), STYLES[limits.silent.level(node.age)]),
+                    NOTHING if node.skew is None else f"{node.skew:+.1f} s",
+                    "loop" if node.stays else "ticks",
+                ]
+                for node in found.nodes
+            ],
+        )
+
+
+def _all_well(found: Health) -> str:
+    jobs = f"{found.jobs} job{'s' * (found.jobs != 1)}, {found.enabled} enabled, {found.running} running"
+    assert found.silent_for is not None
+    return f"{jobs}. The last tick was {in_short(found.silent_for)} ago."
+
+
+def _numbers(found: Health, limits: Limits) -> str:
+    """Return the numbers that monitoring draws, each with its limits: label=value;warning;critical."""
+    worst = found.failing[0].count if found.failing else 0
+    late = max((job.age for job in found.late), default=0)
+    values = {
+        "silent": ("U" if found.silent_for is None else f"{found.silent_for:.0f}s", limits.silent),
+        "failing": (str(worst), limits.failing),
+        "missed": (str(sum(job.count for job in found.missed)), limits.missed),
+        "late": (f"{late:.0f}s", limits.late),
+        "stuck": (str(len(found.stuck)), Limit(None, 1)),
+        "running": (str(found.running), Limit(None, None)),
+    }
+    return " ".join(
+        f"{label}={value};{_plain(limit.warning)};{_plain(limit.critical)}".rstrip(";")
+        for label, (value, limit) in values.items()
+    )
+
+
+def _plain(number: float | None) -> str:
+    return "" if number is None else f"{number:g}"
+
+
+def _shown(number: float | None) -> str:
+    return "never" if number is None else f"{number:g}"
+
+
+def _number(text: str) -> float | None:
+    if text == "never":
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ArgumentTypeError(f'it must be a number from 0 up, or "never", not {text!r}')
+    return number

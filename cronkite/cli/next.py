@@ -1,0 +1,136 @@
+"""Show the slots that a crontab expression names, with their offsets from UTC,
+and what changes of the clock do to them.
+
+Put the expression in quotes, or your shell reads the stars. It needs no
+database.
+
+examples:
+  manage.py cron next "0 3 * * mon-fri"
+  manage.py cron next "30 2 * * *" --timezone Europe/Berlin --after 2026-03-28
+  manage.py cron next @daily --json
+
+exit codes:
+  0   the slots are shown
+  2   the expression or another argument makes no sense
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime, timezone
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError
+
+from cronkite import schedules
+from cronkite.cli import instants
+from cronkite.cli.terminal import Cell, Terminal
+from cronkite.cli.wording import in_words
+from cronkite.coming import Coming, Oddity, coming
+from cronkite.exceptions import ScheduleError
+from cronkite.zones import Change
+
+MOST = 1000
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take an expression."""
+    parser.add_argument("expression", nargs="+", metavar="EXPRESSION", help="a crontab expression, in quotes")
+    parser.add_argument("--timezone", metavar="ZONE", help="whose clock it is about (default: TIME_ZONE)")
+    parser.add_argument("-n", type=_number, default=10, metavar="N", help="how many slots to show (default: 10)")
+    parser.add_argument("--after", metavar="TIME", help="show those after this time of that clock (default: now)")
+    parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def run(options: dict[str, Any], terminal: Terminal) -> int:
+    """Show the slots."""
+    now = datetime.now(timezone.utc)
+    try:
+        schedule = schedules.get(" ".join(options["expression"]), options["timezone"] or settings.TIME_ZONE)
+        after = _after(options["after"], schedule.timezone, now)
+        found = _first(schedule, after, options["n"])
+    except ScheduleError as error:
+        raise CommandError(f"{str(error)[:1].upper()}{str(error)[1:]}.", returncode=2) from None
+    if options["json"]:
+        terminal.json(
+            {
+                "expression": schedule.expression,
+                "timezone": schedule.timezone,
+                "words": in_words(schedule.expression),
+                "slots": [_for_programs(each) for each in found],
+            }
+        )
+        return 0
+    terminal.say(f"{in_words(schedule.expression)}, in {schedule.timezone}", "MIGRATE_HEADING")
+    terminal.table(
+        ["LOCAL TIME", "UTC", "FROM NOW", "REMARK"],
+        [_row(each, schedule.timezone, now) for each in found],
+    )
+    return 0
+
+
+def _after(text: str | None, zone: str, now: datetime) -> datetime:
+    if text is None:
+        return now
+    try:
+        return instants.asked(text if ":" in text else f"{text} 00:00", zone, now).starts[0]
+    except instants.NotATime as error:
+        raise CommandError(str(error), returncode=2) from None
+
+
+def _first(schedule: schedules.Schedule, after: datetime, number: int) -> list[Coming]:
+    """Return so many slots, and what lies between them."""
+    end = schedule.next_after(after)
+    for _ in range(number - 1):
+        try:
+            end = schedule.next_after(end)
+        except ScheduleError:
+            break
+    return list(coming(schedule, after, end))
+
+
+def _row(each: Coming, zone: str, now: datetime) -> list[str | Cell]:
+    if each.oddity is Oddity.SKIPPED:
+        return ["(none)", "", "", Cell("", "WARNING", remark(each))]
+    return [
+        f"{each.local:%a} {instants.absolute(each.slot, zone)}",
+        f"{each.slot:%Y-%m-%d %H:%M:%S}",
+        instants.relative(each.slot, now),
+        Cell("", "WARNING", remark(each)),
+    ]
+
+
+def remark(each: Coming) -> str:
+    """Say what a change of the clock does to a slot."""
+    if each.oddity is None or each.change is None:
+        return ""
+    change = each.change
+    if each.oddity is Oddity.MOVED:
+        return f"the clock skips {_skipped(change)}, so this is the first instant after"
+    if each.oddity is Oddity.SKIPPED:
+        times = "a time" if each.count == 1 else f"{each.count} times"
+        return f"the clock skips {_skipped(change)}, and with it {times} of this schedule"
+    twice = f"the clock shows {change.first:%H:%M} to {change.end:%H:%M} twice"
+    if each.oddity is Oddity.EARLIER:
+        return f"{twice}; this is the first pass"
+    return f"{twice}; this is the second pass"
+
+
+def _skipped(change: Change) -> str:
+    return f"{change.first:%H:%M} to {change.end:%H:%M}"
+
+
+def _for_programs(each: Coming) -> dict[str, Any]:
+    return {
+        "slot": None if each.oddity is Oddity.SKIPPED else f"{each.slot:%Y-%m-%dT%H:%M:%SZ}",
+        "local": None if each.oddity is Oddity.SKIPPED else each.local.isoformat(),
+        "oddity": each.oddity and each.oddity.value,
+        "remark": remark(each),
+    }
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise ArgumentTypeError(f"it must be a whole number from 1 to {MOST}, not {text!r}")
+    return int(text)

@@ -1,0 +1,109 @@
+"""Why did a slot run, or not run, in sentences?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.apps import apps
+
+from cronkite import functions, locks
+from cronkite.accounts import Account, Verdict
+from cronkite.cli.instants import absolute, relative
+from cronkite.conf import get as get_conf
+from cronkite.durations import in_short
+from cronkite.exceptions import FunctionError
+from cronkite.models import Job, Log, Node
+from cronkite.models.queries import STUCK_AFTER
+
+#: How many edits that the admin knows of are told, the newest last.
+EDITS = 3
+
+
+def of(job: Job, account: Account, zone: str) -> Iterator[str]:
+    """Yield what there is to say about a slot of ``job``, with instants on the clock of ``zone``."""
+    log = account.log
+    if log is not None and account.verdict is Verdict.RAN:
+        yield from _ran(account.slot, log, zone)
+    elif log is not None:
+        yield f"No run was made of it: {log.reason}."
+        slots = f"one of {log.missed + (log.status == Log.Status.MISSED)} missed slots, " if log.missed else ""
+        yield f"Recorded by node {log.node} at {absolute(log.created, zone)} ({slots}log {log.pk})."
+    elif account.verdict is Verdict.NOT_DUE:
+        yield f"It falls due {relative(account.slot, job.now)}."
+    elif account.verdict is Verdict.WAITING:
+        yield from _waits(job, account.slot, zone)
+    elif account.verdict is Verdict.DISABLED:
+        since = f" since {absolute(job.planned_at, zone)}" if job.planned_at else ""
+        yield f"The job is disabled{since}."
+        yield from _edits(job)
+    elif account.verdict is Verdict.NOT_PLANNED:
+        yield from _not_planned(job, account.slot, zone)
+    elif job.planned_at is None:
+        yield "There is no record of it. The job did not exist then, was disabled, or had another schedule."
+        yield "Or its log was deleted."
+        yield from _edits(job)
+    else:
+        yield "Its log was deleted: the job was enabled, and each slot since then was run or recorded as missed."
+
+
+def _ran(slot: datetime, log: Log, zone: str) -> Iterator[str]:
+    began = log.started_at or log.created
+    yield f"Node {log.node} took it, {in_short((began - slot).total_seconds())} after its slot (log {log.pk})."
+    if log.finished_at is None:
+        yield f"It runs since {absolute(began, zone)}."
+    else:
+        took = in_short((log.finished_at - began).total_seconds())
+        yield f"It ended at {absolute(log.finished_at, zone)}, after {took}."
+    if log.reason:
+        yield f"{log.reason[:1].upper()}{log.reason[1:]}."
+    if log.exc_info:
+        yield log.exc_info.strip().rpartition("\n")[2]
+
+
+def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
+    """Say what keeps nodes from a slot that has come."""
+    yield f"It fell due {relative(slot, job.now)}, and no node has taken it yet."
+    if job.locked_at is not None:
+        age = job.now - job.locked_at
+        timeout = get_conf().lock_timeout
+        seen = in_short(age.total_seconds())
+        yield f"The job is locked by {job.locked_by}, whose run was last seen alive {seen} ago."
+        if timeout is not None and age > timeout:
+            yield "The lock is stale: the next tick takes it over."
+        elif timeout is None and age > STUCK_AFTER:
+            yield f"It is stuck. If the run is gone, say `manage.py cron unlock {job.pk}`."
+    last = Node.objects.using(locks.database()).order_by("-ticked_at").first()
+    if last is None:
+        yield "No node has ever ticked."
+    elif last.ticked_at < slot:
+        yield f"No node has ticked since: the last was {last.name}, at {absolute(last.ticked_at, zone)}."
+    try:
+        functions.resolve(job.function)
+    except FunctionError as error:
+        yield f"Its function cannot be run here. {error}"
+
+
+def _not_planned(job: Job, slot: datetime, zone: str) -> Iterator[str]:
+    assert job.planned_at is not None
+    yield f"Its present plan was made later, at {absolute(job.planned_at, zone)}."
+    older = Log.objects.using(locks.database()).filter(job=job.pk, created__lt=slot)
+    if older.exists():
+        yield "The job was disabled then, or had another schedule."
+    else:
+        yield "Nothing older is known of the job: it did not exist then, was disabled, or had another schedule."
+    yield from _edits(job)
+
+
+def _edits(job: Job) -> Iterator[str]:
+    """Say what the admin knows of edits, if it is installed."""
+    if not apps.is_installed("django.contrib.admin"):
+        return
+    from django.contrib.admin.models import LogEntry
+    from django.contrib.contenttypes.models import ContentType
+
+    kind = ContentType.objects.get_for_model(Job)
+    entries = LogEntry.objects.filter(content_type=kind, object_id=str(job.pk)).select_related("user")
+    for entry in reversed(entries.order_by("-action_time")[:EDITS]):
+        who, what = entry.user.get_username(), str(entry.get_change_message())
+        yield f"Edited in the admin at {entry.action_time:%Y-%m-%d %H:%M:%S} UTC by {who}: {what or 'deleted'}"

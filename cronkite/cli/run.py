@@ -1,0 +1,150 @@
+"""Run a job now, in this process, whatever its schedule says and whether or not
+it is enabled.
+
+What it writes is shown as it comes, and kept in its log. It holds the job's
+lock, so that no node runs the job meanwhile; where a run holds it already,
+nothing is run. The job's timeout is not enforced. Ctrl-C, SIGTERM and SIGHUP
+end the run, which is recorded as interrupted.
+
+With --ask it is not run here, but by the next node that looks: a tick, or
+within ten seconds a loop.
+
+JOB is a job's id, its function's dotted name, its name, or a part of either
+that no other job has.
+
+examples:
+  manage.py cron run send_invoices
+  manage.py cron run 12 --ask
+
+exit codes:
+  0   it succeeded; with --ask: somebody's request waits
+  1   it failed, or could not be run
+  2   the command line makes no sense, or names no job, or several
+  3   it is locked: a run is going on
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from types import FrameType
+from typing import Any
+
+from django.core.management import CommandError
+
+from cronkite import functions, locks, requests, runner
+from cronkite.cli import jobs, people
+from cronkite.cli.terminal import Terminal, printable
+from cronkite.durations import in_short
+from cronkite.exceptions import FunctionError, JobIsLocked, RunEnded
+from cronkite.models import Job, Log
+
+FAILED, LOCKED = 1, 3
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take a job."""
+    jobs.add_argument(parser)
+    parser.add_argument("--ask", action="store_true", help="leave it to the next node that looks")
+    parser.add_argument(
+        "--json", action="store_true", help="write the log as JSON; what the job writes then goes to stderr"
+    )
+
+
+def run(options: dict[str, Any], terminal: Terminal) -> int:
+    """Run the job, and tell how it ended."""
+    job = jobs.find(options["job"])
+    if options["ask"]:
+        return _ask(job, options, terminal)
+    try:
+        functions.resolve(job.function)
+        claim = runner.claim_by_hand(job, people.name())
+    except JobIsLocked as error:
+        raise CommandError(f"{error}{_held(job)}", returncode=LOCKED) from None
+    except FunctionError as error:
+        raise CommandError(f"Job {job.name!r} cannot be run here. {error}", returncode=FAILED) from None
+    except locks.Contention:
+        raise CommandError("Others keep changing the job. Try again.", returncode=FAILED) from None
+    with redirect_stdout(sys.stderr) if options["json"] else _as_it_is():
+        ended_by = _run(claim)
+    log = Log.objects.using(locks.database()).get(pk=claim.log_id)
+    if options["json"]:
+        terminal.json({field.attname: getattr(log, field.attname) for field in log._meta.concrete_fields})  # noqa: SLF001
+    else:
+        _tell(job, log, ended_by, terminal)
+    return 0 if log.status == Log.Status.SUCCEEDED else FAILED
+
+
+def _ask(job: Job, options: dict[str, Any], terminal: Terminal) -> int:
+    is_new = requests.ask(job, people.name())
+    if options["json"]:
+        terminal.json({"job": job.pk, "asked": is_new})
+    else:
+        said = "The next node that looks runs it." if is_new else f"It waits already, asked for by {job.asked_by}."
+        terminal.say(f"{printable(job.name)}: {said}")
+    return 0
+
+
+def _held(job: Job) -> str:
+    if job.locked_at is None:
+        return ""
+    seen = in_short((job.now - job.locked_at).total_seconds())
+    return f" That was last seen alive {seen} ago; if it is gone, say `manage.py cron unlock {job.pk}`."
+
+
+def _run(claim: locks.Claim) -> BaseException | None:
+    """Run the claim; return what the function raised."""
+    guard = _Guard()
+    with guard.listening():
+        try:
+            runner.run_here(claim, guard)
+        except (Exception, KeyboardInterrupt, SystemExit, RunEnded) as error:  # noqa: BLE001 - the job's, not ours
+            return error
+    return None
+
+
+def _tell(job: Job, log: Log, error: BaseException | None, terminal: Terminal) -> None:
+    took = in_short((log.finished_at - log.started_at).total_seconds()) if log.finished_at and log.started_at else "?"
+    status = Log.Status(log.status).value.replace("_", " ")
+    why = f" {type(error).__name__}: {printable(str(error))}" if error is not None and error.args else ""
+    said = f"{printable(job.name)}: {status} after {took} (log {log.pk})."
+    if log.status == Log.Status.SUCCEEDED:
+        terminal.note(said + (f" It returned {log.result!r}." if log.result is not None else ""))
+    else:
+        terminal.note(f"{said}{why}")
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    yield
+
+
+class _Guard:
+    """Ends the function when this process is told to end: else it would die, and the job stay locked."""
+
+    def __init__(self) -> None:
+        self._is_within = False
+
+    def __enter__(self) -> None:
+        self._is_within = True
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._is_within = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Heed SIGTERM, and SIGHUP, which comes when the terminal is closed."""
+        before = {number: signal.signal(number, self._heed) for number in (signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _heed(self, signum: int, frame: FrameType | None) -> None:
+        if self._is_within:
+            self._is_within = False
+            raise RunEnded(Log.Status.INTERRUPTED, f"it was told to end, by {signal.Signals(signum).name}")

@@ -1,0 +1,96 @@
+"""Make rows of the jobs that code declares, in the crontab modules of the
+installed apps.
+
+It does what `manage.py migrate` and the start of `manage.py cron loop` do,
+and shows what it does. Jobs that people have edited since stay as they are,
+and rows whose declaration is gone stay, too, unless you say otherwise.
+
+examples:
+  manage.py cron sync                       after a deployment
+  manage.py cron sync --check               in a test: is there anything to do?
+  manage.py cron sync --prune --overwrite   the code has the last word
+
+exit codes:
+  0   done; with --check: nothing to do
+  1   with --check: there is something to do (what people have edited counts
+      with --overwrite only); or a module is broken
+  2   the command line makes no sense
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from cronkite import differences
+from cronkite.cli.terminal import Terminal, printable
+from cronkite.differences import Changed, Differences
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Take what to do."""
+    parser.add_argument("--check", action="store_true", help="show the difference, and change nothing")
+    parser.add_argument("--prune", action="store_true", help="delete the jobs whose declaration is gone")
+    parser.add_argument("--overwrite", action="store_true", help="undo what people have edited of declared jobs")
+    parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def run(options: dict[str, Any], terminal: Terminal) -> int:
+    """Show the difference and, unless it is only to be checked, make it good."""
+    found = differences.find()
+    if not options["check"]:
+        differences.create(found)
+        for changed in found.changed if options["overwrite"] else []:
+            differences.overwrite(changed)
+        for job in found.gone if options["prune"] else []:
+            # Its id goes with it, and is still to be told.
+            pk = job.pk
+            job.delete()
+            job.pk = pk
+    if options["json"]:
+        terminal.json(_for_programs(found))
+    else:
+        _tell(found, options, terminal)
+    to_do = found.new or found.gone or (options["overwrite"] and found.changed)
+    return int(bool(found.broken or (options["check"] and to_do)))
+
+
+def _tell(found: Differences, options: dict[str, Any], terminal: Terminal) -> None:
+    check = options["check"]
+    for declaration in found.new:
+        done = "to be added" if check else "added"
+        terminal.say(f"+ {declaration.name} ({declaration.function}): {done}, {declaration.schedule}", "SUCCESS")
+    for changed in found.changed:
+        kept = "edited here, and kept" if not options["overwrite"] else "to be overwritten" if check else "overwritten"
+        terminal.say(f"~ {printable(changed.job.name)} ({changed.declaration.function}): {kept}", "WARNING")
+        for column, (here, declared) in _columns(changed).items():
+            terminal.say(f"    {column}: {here!r} here, {declared!r} in the code")
+    for job in found.gone:
+        kept = "kept; --prune deletes it" if not options["prune"] else "to be deleted" if check else "deleted"
+        terminal.say(f"- {printable(job.name)} ({job.declared_as}): its declaration is gone, {kept}", "ERROR")
+    for module, error in found.broken.items():
+        terminal.say(f"! {module} can't be imported, so its jobs are left alone. {printable(error)}", "ERROR")
+    if not (found.new or found.changed or found.gone or found.broken):
+        terminal.say("The jobs are what the code declares.")
+
+
+def _columns(changed: Changed) -> dict[str, tuple[Any, Any]]:
+    return dict(sorted(changed.columns.items()))
+
+
+def _for_programs(found: Differences) -> dict[str, Any]:
+    return {
+        "new": [declaration.columns() for declaration in found.new],
+        "changed": [
+            {
+                "id": changed.job.pk,
+                "function": changed.declaration.function,
+                "columns": {
+                    column: {"here": here, "code": declared} for column, (here, declared) in _columns(changed).items()
+                },
+            }
+            for changed in found.changed
+        ],
+        "gone": [{"id": job.pk, "name": job.name, "function": job.declared_as} for job in found.gone],
+        "broken": found.broken,
+    }

@@ -1,0 +1,157 @@
+"""How is something said to a person at a terminal, or to a program?"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from django.core.management.color import Style
+from django.core.serializers.json import DjangoJSONEncoder
+
+#: What stands where there is nothing.
+NOTHING = "-"
+#: What stands where something was cut off.
+CUT = "…"
+GAP = "  "
+#: How far what is said below a row is indented.
+BELOW = "    "
+#: A column is not made narrower than this to fit, if the others can give.
+NARROWEST = 8
+
+Paint = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text of a table, and the name of the style (of Django's) that it is shown in.
+
+    ``more`` is said behind it, or at a terminal, which has no room for that, below its row.
+    """
+
+    text: str
+    style: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a command writes to: ``out`` for what was asked for, ``err`` for what is said about it."""
+
+    out: OutputWrapper
+    err: OutputWrapper
+    style: Style
+    #: Whether colours are wanted wherever the output goes.
+    force_color: bool = False
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """Write a line."""
+        self.out.write(self.painted(text, style))
+
+    def note(self, text: str) -> None:
+        """Write a line that is no part of what was asked for."""
+        self.err.write(text, self.plain)
+
+    def json(self, value: Any) -> None:
+        """Write a value for programs."""
+        self.out.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str | Cell]], yielding: Collection[str] = ()) -> None:
+        """Write rows as aligned columns; at a terminal they are cut to fit, those with the ``yielding`` heads first."""
+        room = self.width()
+        cells = [[_clean(cell if isinstance(cell, Cell) else Cell(cell), room is None) for cell in row] for row in rows]
+        # Where all there is to say stands below, a column has nothing left.
+        kept = [n for n in range(len(heads)) if not cells or any(row[n].text for row in cells)]
+        columns = [[heads[n], *(row[n].text or NOTHING for row in cells)] for n in kept]
+        giving = [place for place, n in enumerate(kept) if heads[n] in yielding]
+        widths = fitted([max(map(width, column)) for column in columns], room, giving)
+        for row in [[Cell(head, "MIGRATE_HEADING") for head in heads], *cells]:
+            shown = [
+                self.painted(padded(row[n].text or NOTHING, wide), row[n].style)
+                for n, wide in zip(kept, widths, strict=True)
+            ]
+            self.out.write(GAP.join(shown).rstrip())
+            for cell in row:
+                if cell.more:
+                    self.say(
+                        textwrap.fill(cell.more, room or 0, initial_indent=BELOW, subsequent_indent=BELOW), cell.style
+                    )
+
+    def width(self) -> int | None:
+        """Return how many columns a line has, or ``None`` where nobody looks, and nothing has to be cut."""
+        return shutil.get_terminal_size().columns if self.out.isatty() else None
+
+    def painted(self, text: str, style: str) -> str:
+        """Return the text in a style, if the output goes to where colours are seen."""
+        if not style or not (self.force_color or self.out.isatty()):
+            return text
+        paint: Paint = getattr(self.style, style)
+        return paint(text)
+
+    @staticmethod
+    def plain(text: str) -> str:
+        """Return the text as it is: a style that is none."""
+        return text
+
+
+def _clean(cell: Cell, is_wide: bool) -> Cell:
+    """Return the cell as it can be shown; where lines are as long as one likes, all of it in one."""
+    text, more = printable(cell.text), printable(cell.more)
+    return Cell(": ".join(filter(None, [text, more])), cell.style) if is_wide else Cell(text, cell.style, more)
+
+
+def printable(text: str) -> str:
+    """Return a text of one line in which nothing can move the cursor: a job's name is what anybody may have entered.
+
+    >>> printable("night\\x1b[2Jly\\n")
+    'night\\\\x1b[2Jly\\\\n'
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes.
+
+    >>> width("äöü"), width("日本")
+    (3, 4)
+    """
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def padded(text: str, wide: int) -> str:
+    """Return the text, cut or filled up to ``wide`` columns.
+
+    >>> padded("nightly", 5), padded("ok", 5), padded("日本語", 4)
+    ('nigh…', 'ok   ', '日… ')
+    """
+    if width(text) > wide:
+        while width(text) > wide - 1:
+            text = text[:-1]
+        text += CUT
+    return text + " " * (wide - width(text))
+
+
+def fitted(widths: Sequence[int], room: int | None, yielding: Collection[int] = ()) -> list[int]:
+    """Return the widths of columns that fit into ``room``, by taking from the widest as long as that helps.
+
+    The ``yielding`` columns give what they can before the others have to.
+
+    >>> fitted([4, 50, 30], None), fitted([4, 50, 30], 60), fitted([4, 50, 30], 60, [2])
+    ([4, 50, 30], [4, 26, 26], [4, 44, 8])
+    """
+    found = list(widths)
+    if room is None:
+        return found
+    room -= len(GAP) * (len(found) - 1)
+    for columns in (yielding, range(len(found))):
+        while sum(found) > room and columns and max(found[n] for n in columns) > NARROWEST:
+            found[max(columns, key=lambda n: found[n])] -= 1
+    return found

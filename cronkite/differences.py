@@ -1,0 +1,109 @@
+"""How do the jobs that code declares differ from the rows, and how is that made good?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from django.apps import apps
+from django.utils.module_loading import module_has_submodule
+
+from cronkite import discovery, locks
+from cronkite.declarations import Declaration
+from cronkite.models import Job
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A row that says otherwise than the code: by column, what the row holds and what is declared."""
+
+    job: Job
+    declaration: Declaration
+    columns: dict[str, tuple[Any, Any]]
+
+
+@dataclass
+class Differences:
+    """Jobs that are declared and have no row, rows that were edited since, and rows whose declaration is gone.
+
+    ``broken`` has the modules that can't be imported, with the error; their jobs are left alone.
+    """
+
+    new: list[Declaration] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
+    gone: list[Job] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def find() -> Differences:
+    """Compare the rows with what the ``crontab`` modules of installed apps say, and the modules of declared rows."""
+    found = Differences()
+    rows = list(Job.objects.using(locks.database()).order_by("name", "id"))
+    declared_rows = {job.declared_as: job for job in rows if job.declared_as is not None}
+    by_hand = {job.function for job in rows if job.declared_as is None}
+    ours = set(_crontabs())
+    known: set[str] = set()
+    for module in sorted(ours | {name.rpartition(".")[0] for name in declared_rows}):
+        for declaration in _declarations(module, found):
+            known.add(declaration.function)
+            job = declared_rows.get(declaration.function)
+            if job is not None:
+                found.changed += _compared(job, declaration)
+            elif module in ours and declaration.function not in by_hand:
+                # Somebody entered that job before it was declared; discovery leaves it alone, too.
+                found.new.append(declaration)
+    found.gone = [
+        job for name, job in declared_rows.items() if name not in known and name.rpartition(".")[0] not in found.broken
+    ]
+    return found
+
+
+def create(found: Differences) -> None:
+    """Make rows of what is new, as each node does at its start."""
+    for module in {declaration.function.rpartition(".")[0] for declaration in found.new}:
+        discovery.auto_discover(module)
+
+
+def overwrite(changed: Changed) -> None:
+    """Have the row say what the code says."""
+    for column, (_, declared) in changed.columns.items():
+        setattr(changed.job, column, declared)
+    changed.job.save(using=locks.database(), update_fields=list(changed.columns))
+
+
+def _crontabs() -> Iterator[str]:
+    for app in apps.get_app_configs():
+        if module_has_submodule(app.module, "crontab"):
+            yield f"{app.name}.crontab"
+
+
+def _declarations(module: str, found: Differences) -> list[Declaration]:
+    try:
+        return discovery.declarations_in(import_module(module))
+    except Exception as error:  # noqa: BLE001 - a module may raise anything
+        if not _is_gone(module):
+            found.broken[module] = f"{type(error).__name__}: {error}"
+        return []
+
+
+def _is_gone(module: str) -> bool:
+    """Whether there is no such module, rather than one that fails."""
+    try:
+        return find_spec(module) is None
+    except ModuleNotFoundError as error:
+        # The package around it is not there; or it is there, and imports something that is not.
+        return error.name is not None and f"{module}.".startswith(f"{error.name}.")
+    except Exception:  # noqa: BLE001
+        return False
+
+
+def _compared(job: Job, declaration: Declaration) -> list[Changed]:
+    columns = {
+        column: (getattr(job, column), value)
+        for column, value in declaration.columns().items()
+        if getattr(job, column) != value
+    }
+    return [Changed(job, declaration, columns)] if columns else []

@@ -1,0 +1,31 @@
+"""How does a person have a job run by the next node that looks?
+
+A request is a mark on the job's row, so there is at most one, and nodes see it in the query that tells them what is
+due: it costs nothing while there is none. :mod:`cronkite.locks` takes the mark off in the very UPDATE that claims the
+job for it. The request for a job that is locked waits until it is free.
+"""
+
+from __future__ import annotations
+
+from cronkite import locks
+from cronkite.clock import Now
+from cronkite.models import Job
+
+#: The length of the column that holds who asked, in characters.
+LONGEST_NAME = 255
+
+
+def ask(job: Job, by: str) -> bool:
+    """Have ``job`` run soon, on one node, without a slot; ``False`` if a request for it waits already, or it is gone.
+
+    Ticks take it within a minute, loops within ten seconds or so; it makes no difference whether the job is enabled.
+    ``by`` says who asks, and is kept in the log of the run. Raises :class:`django.db.DatabaseError`.
+    """
+    unasked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=True)
+    return bool(unasked.write(asked_at=Now(), asked_by=by[:LONGEST_NAME]))
+
+
+def withdraw(job: Job) -> bool:
+    """Take back what :func:`ask` asked for; ``False`` if nothing waits, as when a node has taken it."""
+    asked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=False)
+    return bool(asked.write(asked_at=None, asked_by=""))

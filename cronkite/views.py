@@ -1,0 +1,76 @@
+"""How does a probe learn over HTTP if all is well?
+
+In a project's ``urls.py``::
+
+    path("cron/health/", cronkite.views.health)
+
+It answers to users who may view jobs, and to nobody else. To open it to a probe that has no user, say whom it answers::
+
+    path("cron/health/", cronkite.views.health, {"allow": cronkite.views.bearer(os.environ["PROBE_TOKEN"])})
+    path("cron/health/", cronkite.views.health, {"allow": cronkite.views.anybody})
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.db import Error
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils import translation
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from cronkite.health import USUAL, Level, Limits, report
+
+logger = logging.getLogger("cronkite")
+
+Allow = Callable[[HttpRequest], bool]
+
+
+def may_view_jobs(request: HttpRequest) -> bool:
+    """Allow users who may view jobs."""
+    user = getattr(request, "user", None)
+    return user is not None and user.has_perm("cronkite.view_job")
+
+
+def anybody(request: HttpRequest) -> bool:
+    """Allow whoever asks: the names of jobs and nodes are then public."""
+    return True
+
+
+def bearer(token: str) -> Allow:
+    """Make a rule that allows whoever sends the header ``Authorization: Bearer`` with this token.
+
+    Raises :class:`ValueError` for an empty token, as from a variable that is not set.
+    """
+    if not token:
+        raise ValueError("The token is empty, so that anybody could send it.")
+
+    def has_token(request: HttpRequest) -> bool:
+        kind, _, sent = request.headers.get("Authorization", "").partition(" ")
+        return kind.lower() == "bearer" and constant_time_compare(sent.strip(), token)
+
+    return has_token
+
+
+@never_cache
+@require_safe
+def health(request: HttpRequest, allow: Allow = may_view_jobs, limits: Limits = USUAL) -> HttpResponseBase:
+    """Answer 200 if all is well or there are but warnings, 503 if not, with what there is to know as JSON.
+
+    403, with nothing else, for those whom ``allow`` does not allow.
+    """
+    try:
+        if not allow(request):
+            return JsonResponse({"detail": "You may not view this."}, status=HTTPStatus.FORBIDDEN)
+        with translation.override(None):
+            found = report(limits=limits)
+    except Error:
+        # What the database says may name hosts and users; it is for the log.
+        logger.exception("The health of the jobs cannot be told.")
+        return JsonResponse({"level": Level.UNKNOWN.name}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    status = HTTPStatus.OK if found.level < Level.CRITICAL else HTTPStatus.SERVICE_UNAVAILABLE
+    return JsonResponse(found.as_dict(), status=status)

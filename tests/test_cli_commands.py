@@ -1,0 +1,692 @@
+"""What each command says and does."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sys
+from datetime import timedelta
+
+import pytest
+from conftest import make_due
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from nodes import cron as run_cron
+from nodes import nodes, until
+from terminals import Terminal, cron
+
+from cronkite import clock, differences, locks, requests, ticks
+from cronkite.discovery import auto_discover
+from cronkite.models import Job, Log, Node
+from cronkite.outcomes import Outcome
+
+Status = Log.Status
+
+
+@pytest.fixture(autouse=True)
+def here(settings):
+    settings.CRONKITE_NODE = "here"
+    # Or the next minute might begin while a tick looks ahead.
+    settings.CRONKITE_LOOKAHEAD = 0
+
+
+def hold(job, ago, node="web-9"):
+    locks.claim_by_hand(job, node)
+    Job.objects.filter(pk=job.pk).write(locked_at=clock.Now() - timedelta(seconds=ago))
+
+
+# list
+
+
+@pytest.mark.django_db
+def test_list_shows_what_comes_next_and_how_it_ended_last(make_job):
+    job = make_job(name="nightly", schedule="0 3 * * *", timezone="Europe/Berlin")
+    job.run()
+    make_job("app.jobs.fail", name="failing")
+    locks.finish(locks.claim_by_hand(Job.objects.get(name="failing"), "x"), Outcome(Status.TIMED_OUT))
+    said = cron("list")
+    heads, failing, nightly = said.lines
+    assert heads.split() == ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
+    assert nightly.startswith(f"{job.pk}")
+    assert "0 3 * * * (Europe/Berlin)" in nightly
+    assert " 03:00 (in " in nightly
+    assert "succeeded" in nightly
+    assert nightly.endswith("enabled")
+    assert "timed out" in failing
+    # Each column begins where its head does.
+    assert heads.index("STATE") == nightly.index("enabled")
+
+
+@pytest.mark.django_db
+def test_list_tells_the_states(make_job):
+    hold(make_job(name="a"), 1000)
+    hold(make_job(name="b"), 1, node="web-1")
+    make_job("app.jobs.gone", name="c")
+    requests.ask(make_job(name="d"), "anna")
+    Job.objects.filter(pk=make_job(name="e").pk).update(enabled=False)
+    states = [line.partition("  ")[2] for line in cron("list").lines[1:]]
+    assert "stuck: locked by web-9, last seen alive 16 min ago" in states[0]
+    assert "running: on web-1, last seen alive" in states[1]
+    assert "cannot run here: 'app.jobs.gone' was not found" in states[2]
+    assert "asked for: by anna" in states[3]
+    assert states[4].endswith("disabled")
+
+
+@pytest.mark.django_db
+def test_list_fits_a_terminal_and_says_the_rest_below(make_job, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    hold(make_job(name="a job with quite a long name"), 1000)
+    make_job("app.jobs.gone", name="c")
+    lines = cron("list", "--no-color", out=Terminal()).lines
+    assert max(map(len, lines)) <= 80
+    assert lines[1].endswith("stuck")
+    assert lines[2] == "    locked by web-9, last seen alive 16 min ago"
+    assert lines[3].endswith("cannot run here")
+    problem = "'app.jobs.gone' was not found: on this node the module 'app.jobs' has no 'gone'."
+    assert " ".join(" ".join(lines[4:]).split()) == problem
+
+
+@pytest.mark.django_db
+def test_list_shows_a_part(make_job):
+    make_job(name="one")
+    make_job("app.jobs.say", name="two")
+    assert len(cron("list", "jobs.say").lines) == 2
+    assert "No job has 'three' in it." in cron("list", "three").err
+
+
+@pytest.mark.django_db
+def test_list_without_jobs_says_how_to_have_some():
+    said = cron("list")
+    assert (said.out, said.code) == ("", 0)
+    assert "cron sync" in said.err
+
+
+@pytest.mark.django_db
+def test_list_for_programs(make_job):
+    make_job(name="nightly", args=[1]).run()
+    (job,) = cron("list", "--json").json
+    assert (job["name"], job["args"], job["state"], job["problem"]) == ("nightly", [1], "enabled", None)
+    assert job["last"]["status"] == "succeeded"
+
+
+@pytest.mark.django_db
+def test_list_takes_a_constant_number_of_queries(make_job):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            cron("list")
+        return len(captured)
+
+    make_job().run()
+    few = queries()
+    for _ in range(5):
+        make_job().run()
+    assert queries() == few
+
+
+# run
+
+
+@pytest.mark.django_db
+def test_run_shows_the_output_and_keeps_it(make_job, capsys):
+    job = make_job("app.jobs.say", name="hello", args=["hello there"])
+    said = cron("run", "hello")
+    assert said.code == 0
+    assert capsys.readouterr().out == "hello there\n"
+    assert "hello: succeeded after " in said.err
+    log = Log.objects.get(job=job)
+    assert (log.status, log.output, log.slot) == (Status.SUCCEEDED, "hello there\n", None)
+    assert "at the command line of here" in log.reason
+
+
+@pytest.mark.django_db
+def test_run_of_a_job_that_fails_exits_with_1(make_job):
+    make_job("app.jobs.fail")
+    said = cron("run", "fail")
+    assert said.code == 1
+    assert "fail: failed after" in said.err
+    assert said.err.strip().endswith("ValueError: it went wrong")
+
+
+@pytest.mark.django_db
+def test_run_of_a_job_that_is_locked_exits_with_3(make_job):
+    job = make_job(name="busy")
+    hold(job, 1000)
+    said = cron("run", "busy")
+    assert said.code == 3
+    assert "running on web-9" in said.err
+    assert f"last seen alive 16 min ago; if it is gone, say `manage.py cron unlock {job.pk}`" in said.err
+
+
+@pytest.mark.django_db
+def test_run_of_what_may_not_run_exits_with_1(make_job):
+    make_job("os.system", name="evil", args=["true"])
+    said = cron("run", "evil")
+    assert said.code == 1
+    assert "cannot be run here. 'os.system' is refused" in said.err
+    assert not Log.objects.exists()
+
+
+@pytest.mark.django_db
+def test_run_that_cannot_get_its_lock_for_conflicts(make_job, monkeypatch):
+    def conflict(*_):
+        raise locks.Contention
+
+    monkeypatch.setattr("cronkite.runner.claim_by_hand", conflict)
+    make_job(name="wanted")
+    assert (cron("run", "wanted").code, cron("run", "wanted").err) == (1, "Others keep changing the job. Try again.")
+
+
+@pytest.mark.django_db
+def test_run_for_programs_leaves_stdout_to_the_json(make_job, capsys):
+    make_job("app.jobs.say", name="hello", args=["hello there"])
+    said = cron("run", "hello", "--json")
+    assert (said.json["status"], said.json["output"]) == ("succeeded", "hello there\n")
+    assert capsys.readouterr() == ("", "hello there\n")
+
+
+@pytest.mark.django_db
+def test_run_that_is_asked_for_is_left_to_a_node(make_job):
+    make_job(name="later")
+    assert "The next node that looks runs it." in cron("run", "later", "--ask").out
+    assert "It waits already, asked for by" in cron("run", "later", "--ask").out
+    assert cron("run", "later", "--ask", "--json").json["asked"] is False
+    assert not Log.objects.exists()
+    ticks.tick(workers=0)
+    assert Log.objects.get().reason.startswith("asked for by ")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_run_that_is_told_to_end_leaves_no_lock(make_job, tmp_path, number):
+    begun = tmp_path / "begun"
+    job = make_job("app.jobs.hang", args=[str(begun)])
+    with nodes(("cron", "run", "hang")) as (each,):
+        until(begun.exists)
+        each.signal(number)
+        assert each.wait() == 1, each.output
+    assert Log.objects.get().status == Status.INTERRUPTED
+    assert Job.objects.get(pk=job.pk).lock is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run_shows_the_output_as_it_comes(make_job, tmp_path):
+    go = tmp_path / "go"
+    make_job("app.jobs.say_and_wait", args=["first", str(go)])
+    with nodes(("cron", "run", "say_and_wait")) as (each,):
+        assert each.process.stdout.readline() == "first\n"
+        go.touch()
+        assert each.wait() == 0
+    assert "succeeded" in each.output
+
+
+# next
+
+
+def test_next_shows_slots_with_their_offsets_and_what_the_clock_does_to_them():
+    said = cron("next", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "3", "--after", "2026-03-27 12:00")
+    title, heads, *rows = said.lines
+    assert title == "30 2 * * *, in Europe/Berlin"
+    assert heads.split() == ["LOCAL", "TIME", "UTC", "FROM", "NOW", "REMARK"]
+    assert [row[:30] for row in rows] == [
+        "Sat 2026-03-28 02:30:00 +01:00",
+        "Sun 2026-03-29 03:00:00 +02:00",
+        "Mon 2026-03-30 02:30:00 +02:00",
+    ]
+    assert rows[1].endswith("the clock skips 02:00 to 03:00, so this is the first instant after")
+
+
+def test_next_points_out_overlaps_and_what_gaps_swallow():
+    autumn = cron("next", "30 * * * *", "--timezone", "Europe/Berlin", "-n", "4", "--after", "2026-10-25 00:45").out
+    assert "twice; this is the first pass" in autumn
+    assert "twice; this is the second pass" in autumn
+    spring = cron("next", "*/20 * * * *", "--timezone", "Europe/Berlin", "-n", "3", "--after", "2026-03-29 01:30").out
+    assert "the clock skips 02:00 to 03:00, and with it 3 times of this schedule" in spring
+
+
+def test_next_says_at_a_terminal_what_the_clock_does_below(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    arguments = ("next", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "1", "--after", "2026-03-29", "--no-color")
+    _, heads, row, remark = cron(*arguments, out=Terminal()).lines
+    assert "REMARK" not in heads
+    assert row.startswith("Sun 2026-03-29 03:00:00 +02:00  2026-03-29 01:00:00  ")
+    assert remark == "    the clock skips 02:00 to 03:00, so this is the first instant after"
+
+
+def test_next_for_programs():
+    said = cron("next", "0", "3", "*", "*", "*", "-n", "2", "--after", "2026-01-01", "--json").json
+    assert (said["expression"], said["timezone"]) == ("0 3 * * *", "UTC")
+    assert [slot["slot"] for slot in said["slots"]] == ["2026-01-01T03:00:00Z", "2026-01-02T03:00:00Z"]
+    skipped = cron(
+        "next", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "1", "--after", "2026-03-29", "--json"
+    ).json["slots"][0]
+    assert (skipped["local"], skipped["oddity"]) == ("2026-03-29T03:00:00+02:00", "moved")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("61 * * * *",), "Minute: 61 is out of range"),
+        (("0 0 30 2 *",), "never"),
+        (("* * * *",), "field"),
+        (("@daily", "--timezone", "Mars/Olympus"), "not a time zone"),
+        (("@daily", "--after", "someday"), "is no time"),
+    ],
+)
+def test_next_refuses_what_makes_no_sense(arguments, words):
+    said = cron("next", *arguments)
+    assert said.code == 2
+    assert words in said.err
+
+
+def test_next_needs_no_database(tmp_path):
+    done = run_without_database("cron", "next", "@daily", "-n", "1")
+    assert done.returncode == 0, done.stderr
+
+
+def run_without_database(*arguments):
+    from test_cli import manage
+
+    return manage(*arguments, DATABASE_URL="postgresql://nobody:none@127.0.0.1:1/nothing")
+
+
+# why
+
+
+def time_of(slot):
+    return slot.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.django_db
+def test_why_tells_which_node_took_a_slot(make_job):
+    job = make_job("app.jobs.fail", name="nightly", due=0)
+    slot = job.next_run
+    ticks.tick(workers=0)
+    said = cron("why", "nightly", time_of(slot))
+    assert said.lines[0] == "nightly (app.jobs.fail): 0 0 1 1 *, in UTC"
+    assert said.lines[1].endswith("+00:00: failed")
+    assert "Node here took it, " in said.out
+    assert "ValueError: it went wrong" in said.out
+
+
+@pytest.mark.django_db
+def test_why_tells_of_a_run_that_goes_on(make_job):
+    job = make_job(due=0)
+    from conftest import due
+
+    from cronkite.catch_up import CatchUp, decide
+
+    read = due(job)
+    locks.claim(read, decide(job.get_schedule(), CatchUp.LATEST, None, read.pending, read.now), "web-1")
+    said = cron("why", "ok", time_of(job.next_run))
+    assert said.lines[1].endswith(": running")
+    assert "It runs since" in said.out
+
+
+@pytest.mark.django_db
+def test_why_tells_of_missed_slots_also_within_a_stretch(make_job):
+    job = make_job(schedule="0 * * * *", due=5 * 3600, catch_up="none", grace=0)
+    first = job.next_run
+    ticks.tick(workers=0)
+    log = Log.objects.get()
+    assert log.slot > first + timedelta(hours=3)
+    for slot in (first, first + timedelta(hours=2), log.slot):
+        said = cron("why", "ok", time_of(slot))
+        assert said.lines[1].endswith(": missed"), said.out
+        assert "older than the grace of 0 s" in said.out
+        assert f"one of {log.missed + 1} missed slots, log {log.pk}" in said.out
+    before = cron("why", "ok", time_of(first - timedelta(hours=1)))
+    assert "missed" not in before.lines[1]
+
+
+@pytest.mark.django_db
+def test_why_tells_of_slots_that_were_missed_before_one_that_ran(make_job):
+    job = make_job(schedule="0 * * * *", due=5 * 3600)
+    first = job.next_run
+    ticks.tick(workers=0)
+    said = cron("why", "ok", time_of(first))
+    assert said.lines[1].endswith(": missed")
+    assert "only the newest is run" in said.out
+
+
+@pytest.mark.django_db
+def test_why_tells_that_a_slot_is_still_to_come(make_job):
+    job = make_job()
+    said = cron("why", "ok", time_of(job.next_run))
+    assert said.lines[1].endswith(": not due")
+    assert "It falls due in " in said.out
+
+
+@pytest.mark.django_db
+def test_why_tells_what_keeps_nodes_from_a_slot(make_job, lock_timeout):
+    job = make_job(due=0)
+    slot = time_of(job.next_run)
+    said = cron("why", "ok", slot).out
+    assert ": waiting" in said
+    assert "No node has ever ticked." in said
+    at = job.next_run - timedelta(hours=1)
+    Node.objects.create(name="web-1", ticked_at=at, started_at=at)
+    assert "No node has ticked since: the last was web-1" in cron("why", "ok", slot).out
+    Node.objects.update(ticked_at=clock.Now())
+    hold(job, 1000)
+    said = cron("why", "ok", slot).out
+    assert "locked by web-9, whose run was last seen alive 16 min ago" in said
+    assert f"It is stuck. If the run is gone, say `manage.py cron unlock {job.pk}`" in said
+    assert "No node has ticked" not in said
+    lock_timeout(60)
+    assert "The lock is stale: the next tick takes it over." in cron("why", "ok", slot).out
+    Job.objects.filter(pk=job.pk).write(function="app.jobs.gone")
+    assert "Its function cannot be run here. 'app.jobs.gone' was not found" in cron("why", "ok", slot).out
+
+
+@pytest.mark.django_db
+def test_why_tells_that_a_job_is_disabled(make_job):
+    job = make_job(schedule="* * * * *")
+    Job.objects.filter(pk=job.pk).update(enabled=False)
+    Job.objects.filter(pk=job.pk).write(planned_at=clock.Now() - timedelta(hours=1))
+    slot = clock.now("default") - timedelta(minutes=30)
+    said = cron("why", "ok", time_of(slot)[:-4] + "Z")
+    assert said.lines[1].endswith(": disabled")
+    assert "The job is disabled since " in said.out
+    assert cron("why", "ok", "tomorrow 12:00").lines[1].endswith(": disabled")
+
+
+@pytest.mark.django_db
+def test_why_tells_that_the_job_was_not_planned_then(make_job, admin_user):
+    from django.contrib.admin.models import CHANGE, LogEntry
+
+    job = make_job(schedule="0 0 * * *")
+    said = cron("why", "ok", "2020-01-01 00:00")
+    assert said.lines[1].endswith(": not planned")
+    assert "it did not exist then, was disabled, or had another schedule" in said.out
+    job.run()
+    Log.objects.update(created="2019-01-01T00:00Z")
+    LogEntry.objects.log_actions(admin_user.pk, [job], CHANGE, change_message=[{"changed": {"fields": ["Enabled"]}}])
+    said = cron("why", "ok", "2020-01-01 00:00").out
+    assert "The job was disabled then, or had another schedule." in said
+    assert "by admin: Changed Enabled." in said
+
+
+@pytest.mark.django_db
+def test_why_tells_that_the_record_is_gone(make_job):
+    job = make_job(schedule="* * * * *")
+    hour = timedelta(hours=1)
+    slot = clock.now("default").replace(second=0, microsecond=0) - hour
+    Job.objects.filter(pk=job.pk).write(planned_at=slot - hour, last_slot=slot + hour)
+    said = cron("why", "ok", time_of(slot))
+    assert said.lines[1].endswith(": no record")
+    assert "Its log was deleted" in said.out
+    Job.objects.filter(pk=job.pk).write(planned_at=None)
+    assert "There is no record of it." in cron("why", "ok", time_of(slot)).out
+
+
+@pytest.mark.django_db
+def test_why_tells_that_a_time_is_no_slot_and_which_are_near(make_job):
+    make_job(schedule="0 3 * * *", timezone="Europe/Berlin").run()
+    said = cron("why", "ok", "2026-07-01 04:00")
+    assert said.lines[1:] == [
+        "2026-07-01 04:00:00 +02:00: no slot of the job's schedule.",
+        "  The slot before is 2026-07-01 03:00:00 +02:00.",
+        "  The one after is 2026-07-02 03:00:00 +02:00.",
+    ]
+
+
+@pytest.mark.django_db
+def test_why_tells_of_runs_by_hand(make_job):
+    make_job().run()
+    began = Log.objects.get().started_at
+    assert "A run by hand began then on node here: succeeded" in cron("why", "ok", time_of(began)[:-4] + "Z").out
+
+
+@pytest.mark.django_db
+def test_why_says_that_a_time_was_skipped_or_shown_twice(make_job):
+    make_job(name="night", schedule="30 2 * * *", timezone="Europe/Berlin")
+    spring = cron("why", "night", "2026-03-29", "02:30")
+    assert "the clock skipped that time (02:00 to 03:00)" in spring.lines[1]
+    assert spring.lines[2].startswith("2026-03-29 03:00:00 +02:00: not planned")
+    autumn = cron("why", "night", "2026-10-25 02:30")
+    assert "showed 02:00 to 03:00 twice" in autumn.lines[1]
+    assert "2026-10-25 02:30:00 +02:00: not planned" in autumn.out
+    assert "2026-10-25 02:30:00 +01:00: no slot" in autumn.out
+
+
+@pytest.mark.django_db
+def test_why_takes_a_minute_for_all_its_slots(make_job):
+    make_job(schedule="* * * * * */20")
+    said = cron("why", "ok", "tomorrow 12:00")
+    assert [line.split()[1] for line in said.lines if "not due" in line] == ["12:00:00", "12:00:20", "12:00:40"]
+    assert len([line for line in cron("why", "ok", "tomorrow 12:00:20").lines if "not due" in line]) == 1
+
+
+@pytest.mark.django_db
+def test_why_for_programs(make_job):
+    job = make_job(due=0)
+    slot = job.next_run
+    ticks.tick(workers=0)
+    said = cron("why", "ok", time_of(slot), "--json").json
+    (time,) = said["times"]
+    assert (said["job"], time["slots"][0]["verdict"], time["slots"][0]["log"]["status"]) == (job.pk, "ran", "succeeded")
+
+
+@pytest.mark.django_db
+def test_why_of_a_schedule_that_is_broken_says_so(make_job):
+    job = make_job()
+    Job.objects.filter(pk=job.pk).write(schedule="nonsense")
+    said = cron("why", "ok", "03:00")
+    assert said.code == 0
+    assert "It cannot be: " in said.out
+
+
+@pytest.mark.django_db
+def test_why_refuses_what_is_no_time(make_job):
+    make_job()
+    said = cron("why", "ok", "soon")
+    assert (said.code, "'soon' is no time." in said.err) == (2, True)
+
+
+# health
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_is_one_line_first_and_an_exit_code(make_job):
+    said = cron("health")
+    assert said.code == 2
+    assert said.lines[0].startswith("CRON CRITICAL - No node has ever ticked.")
+    ticks.tick(workers=0)
+    make_job()
+    said = cron("health")
+    assert said.code == 0
+    assert said.lines[0].startswith("CRON OK - 1 job, 1 enabled, 0 running. The last tick was ")
+    assert " | silent=" in said.lines[0]
+    assert said.lines[1].split() == ["NODE", "TICKED", "CLOCK", "KIND"]
+    assert said.lines[2].startswith("here ")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_takes_limits(make_job):
+    ticks.tick(workers=0)
+    job = make_job("app.jobs.fail", name="a | b")
+    locks.finish(locks.claim_by_hand(job, "x"), Outcome(Status.FAILED))
+    said = cron("health")
+    assert (said.code, said.lines[1]) == (1, "WARNING: Job a / b has failed at its last run.")
+    assert said.lines[0].count("|") == 1
+    assert cron("health", "--failing", "1", "1").code == 2
+    assert cron("health", "--failing", "never", "never").code == 0
+    assert cron("health", "--failing", "2", "3", "--nodes", "2").lines[1] == "WARNING: Only 1 of 2 nodes tick."
+    assert cron("health", "--silent", "x", "2").code == 1  # an error of the arguments, as call_command() has it
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_for_programs():
+    ticks.tick(workers=0)
+    said = cron("health", "--json").json
+    assert (said["level"], said["findings"], said["nodes"][0]["name"]) == ("OK", [], "here")
+
+
+def test_health_of_a_database_that_does_not_answer_is_unknown(tmp_path):
+    from test_cli import manage
+
+    done = manage("cron", "health", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
+    assert done.returncode == 3
+    assert done.stdout.startswith("CRON UNKNOWN - The database says: ")
+    done = manage("cron", "health", "--json", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
+    assert (done.returncode, json.loads(done.stdout)["level"]) == (3, "UNKNOWN")
+
+
+# sync
+
+
+@pytest.fixture
+def declared(db, monkeypatch):
+    """One app's crontab module, that declares several jobs."""
+    monkeypatch.setattr(differences, "_crontabs", lambda: iter(["app.declared"]))
+    return "app.declared"
+
+
+def test_sync_makes_rows_of_what_is_declared(declared):
+    said = cron("sync", "--check")
+    assert said.code == 1
+    assert "+ nightly (app.declared.nightly): to be added, 0 3 * * *" in said.lines
+    assert not Job.objects.exists()
+    said = cron("sync")
+    assert said.code == 0
+    assert "+ nightly (app.declared.nightly): added, 0 3 * * *" in said.lines
+    assert Job.objects.filter(declared_as="app.declared.nightly").exists()
+    said = cron("sync", "--check")
+    assert (said.code, said.out) == (0, "The jobs are what the code declares.\n")
+
+
+def test_sync_keeps_what_people_have_edited_unless_told_otherwise(declared):
+    cron("sync")
+    job = Job.objects.get(function="app.declared.nightly")
+    job.schedule = "0 4 * * *"
+    job.save()
+    said = cron("sync")
+    assert "~ nightly (app.declared.nightly): edited here, and kept" in said.lines
+    assert "    schedule: '0 4 * * *' here, '0 3 * * *' in the code" in said.lines
+    assert cron("sync", "--check").code == 0
+    assert cron("sync", "--check", "--overwrite").code == 1
+    assert "overwritten" in cron("sync", "--overwrite").out
+    job.refresh_from_db()
+    assert job.schedule == "0 3 * * *"
+    assert job.next_run.hour == 3
+
+
+@pytest.mark.parametrize("gone", ["app.declared.dropped", "app.no_such_module.job", "no_such_app.crontab.job"])
+def test_sync_prunes_what_is_declared_no_more(declared, make_job, gone):
+    job = make_job(name="dropped", declared_as=gone)
+    by_hand = make_job("app.jobs.say")
+    cron("sync")
+    said = cron("sync", "--check")
+    assert said.code == 1
+    assert said.lines == [f"- dropped ({gone}): its declaration is gone, kept; --prune deletes it"]
+    assert "deleted" in cron("sync", "--prune").out
+    assert not Job.objects.filter(pk=job.pk).exists()
+    assert Job.objects.filter(pk=by_hand.pk).exists()
+
+
+def test_sync_leaves_the_jobs_of_a_broken_module_alone(declared, make_job):
+    job = make_job(declared_as="app.broken.job")
+    said = cron("sync", "--prune")
+    assert said.code == 1
+    assert "! app.broken can't be imported, so its jobs are left alone." in said.out
+    assert Job.objects.filter(pk=job.pk).exists()
+
+
+def test_sync_knows_modules_that_are_looked_at_by_a_call(declared):
+    auto_discover("app.declared_extra")
+    cron("sync")
+    said = cron("sync", "--check", "--prune")
+    assert (said.code, said.out) == (0, "The jobs are what the code declares.\n")
+
+
+def test_sync_leaves_a_job_that_was_entered_before_it_was_declared(declared, make_job):
+    make_job("app.declared.nightly")
+    cron("sync")
+    assert Job.objects.filter(function="app.declared.nightly").count() == 1
+
+
+def test_sync_for_programs(declared, make_job):
+    make_job(name="dropped", declared_as="app.declared.dropped")
+    said = cron("sync", "--json", "--check").json
+    assert "app.declared.nightly" in {new["function"] for new in said["new"]}
+    assert [gone["name"] for gone in said["gone"]] == ["dropped"]
+
+
+# unlock
+
+
+@pytest.mark.django_db
+def test_unlock_asks_first(make_job, monkeypatch):
+    job = make_job(name="stuck")
+    hold(job, 1000)
+    for answer, code in [("n\n", 1), ("\n", 1), ("", 1), ("y\n", 0)]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        assert Job.objects.get().lock is not None
+        said = cron("unlock", "stuck")
+        assert said.code == code
+        assert "stuck is locked by web-9, last seen alive 16 min ago." in said.err
+    assert Job.objects.get().lock is None
+    log = Log.objects.get()
+    assert log.status == Status.LOST
+    assert log.reason.startswith("unlocked by ")
+    assert "at the command line of here" in log.reason
+
+
+@pytest.mark.django_db
+def test_unlock_warns_if_the_run_seems_alive(make_job, monkeypatch):
+    hold(make_job(), 1)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("no\n"))
+    assert "so recent that its run most likely goes on" in cron("unlock", "ok").err
+
+
+@pytest.mark.django_db
+def test_unlock_without_a_question(make_job):
+    hold(make_job(name="stuck"), 1000)
+    assert "It is unlocked" in cron("unlock", "stuck", "--yes").out
+    assert cron("unlock", "stuck", "--yes").out == "stuck is not locked.\n"
+    assert cron("unlock", "stuck", "--yes", "--json").json["unlocked"] is False
+
+
+@pytest.mark.django_db
+def test_unlock_spares_a_lock_that_is_newer(make_job, monkeypatch):
+    hold(make_job(), 1000)
+    monkeypatch.setattr(locks, "unlock", lambda job, by: False)
+    said = cron("unlock", "ok", "--yes")
+    assert said.code == 1
+    assert "Another run has got the lock meanwhile" in said.err
+
+
+# All of them
+
+
+@pytest.mark.django_db
+def test_nothing_that_a_job_is_called_moves_the_cursor(make_job):
+    job = make_job("app.jobs.fail", name="evil\x1b[2J\nname", due=0)
+    ticks.tick(workers=0)
+    for command in (("list",), ("why", str(job.pk), "03:00"), ("unlock", str(job.pk)), ("health",)):
+        said = cron(*command)
+        assert "\x1b" not in said.out + said.err
+        assert "evil" not in said.out or "evil\\x1b[2J\\nname" in said.out
+
+
+@pytest.mark.django_db
+def test_at_a_terminal_there_are_colours(make_job, monkeypatch):
+    make_job().run()
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in cron("list", out=Terminal()).out
+    assert "\x1b[" not in cron("list", "--no-color", out=Terminal()).out
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_commands_work_as_real_processes(make_job):
+    job = make_job(name="nightly", due=0)
+    assert run_cron("--workers", "1") == ""
+    assert "nightly" in run_cron("list")
+    assert "succeeded" in run_cron("why", "nightly", time_of(Log.objects.get().slot))
+    assert run_cron("health").startswith("CRON OK")
+    make_due(job)
+    run_cron("run", "nightly")
+    assert Log.objects.count() == 2

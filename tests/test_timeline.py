@@ -80,13 +80,14 @@ def test_runs_far_apart_are_bars_of_their_own():
     assert [(bar.status, bar.x, bar.width) for bar in bars] == [
         ("succeeded", "0.00%", "8.33%"),
         ("failed", "16.67%", "1.67%"),
-        ("succeeded", "33.33%", "0.80%"),
+        ("succeeded", "33.33%", "1.40%"),
     ]
 
 
 def test_runs_too_close_to_be_told_apart_are_one_bar_of_the_worst_outcome():
     (bar,) = merge(event(30), event(30.1, status=Status.FAILED), event(30.3))
     assert bar.status == "failed"
+    assert [(part.status, part.height) for part in bar.parts] == [("succeeded", 16), ("failed", 5)]
     assert bar.label == "2026-03-04 11:40:00 UTC to 2026-03-04 11:40:18 UTC: 1 failed, 2 succeeded"
 
 

@@ -75,7 +75,9 @@ def look_ahead(expression: str, timezone: str, now: datetime) -> Coming:
 
 def _run(slot: datetime, zone: str, now: datetime) -> Run:
     local = slot.astimezone(ZoneInfo(zone))
-    return Run(date_format(local, "D Y-m-d"), f"{local:%H:%M:%S}", f"{local:UTC%z}", shown.away(slot, now))
+    return Run(
+        date_format(local, "D Y-m-d"), f"{local:%H:%M:%S}", f"UTC{local.isoformat()[-6:]}", shown.away(slot, now)
+    )
 
 
 def _warnings(says: Expression, zone: str, first: datetime, now: datetime) -> list[str]:

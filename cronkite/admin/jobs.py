@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +27,10 @@ from cronkite.words import describe
 
 if TYPE_CHECKING:
     from django.urls import URLPattern
+
+
+#: Between the parts of a dotted name: where it is long, a line may end there.
+DOT = mark_safe(".<wbr>")
 
 
 class JobChangeList(ChangeList):
@@ -49,7 +53,7 @@ class JobAdmin(JobActions):
     """Jobs can be entered, edited, deleted and acted on. What the nodes keep is only shown."""
 
     form = JobForm
-    list_display = ["name", "function", "when", "next", "last", "outcomes", "state"]
+    list_display = ["name", "when", "state", "next", "last"]
     list_filter = [filters.StateFilter, filters.OutcomeFilter, filters.AppFilter, filters.SourceFilter]
     search_fields = ["name", "function", "description"]
     show_full_result_count = False
@@ -62,7 +66,7 @@ class JobAdmin(JobActions):
         (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace"]}),
     ]
     declaration = (_("What code declares"), {"fields": ["overridden"]})
-    kept_by_nodes = (_("State"), {"fields": ["state_now", *kept], "description": _("Kept by the nodes.")})
+    kept_by_nodes = (_("State"), {"fields": kept, "description": _("Kept by the nodes.")})
 
     next_run_at = shown.moment_column("next_run", _("next run"))
     last_slot_at = shown.moment_column("last_slot", _("last slot"))
@@ -87,15 +91,22 @@ class JobAdmin(JobActions):
         extra = {"cronkite_health": health.report()} if request.method == "GET" else {}
         return super().changelist_view(request, {**extra, **(extra_context or {})})
 
-    @admin.display(description=_("schedule"))
+    @admin.display(description=_("what and when"))
     def when(self, job: Job) -> SafeString:
-        """Return the schedule, and what it says in words."""
+        """Return the function, the schedule, and what that says in words."""
         try:
             words = describe(job.schedule)
         except ScheduleError as error:
             words = str(error)
         zone = format_html(' <span class="quiet">{}</span>', job.timezone) if job.timezone else ""
-        return format_html('<code>{}</code>{}<div class="cronkite-words">{}</div>', job.schedule, zone, words)
+        function = format_html_join(DOT, "{}", ((part,) for part in job.function.split(".")))
+        return format_html(
+            '<div class="cronkite-function">{}</div><code>{}</code>{}<div class="cronkite-words">{}</div>',
+            function,
+            job.schedule,
+            zone,
+            words,
+        )
 
     @admin.display(description=_("next run"), ordering="next_run")
     def next(self, job: Job) -> SafeString | str:
@@ -107,23 +118,20 @@ class JobAdmin(JobActions):
             away = gettext("due, %(away)s") % {"away": away}
         return format_html('{}<div class="quiet">{}</div>', shown.instant(job.next_run, shown.zone_of(job)), away)
 
-    @admin.display(description=_("last run"))
+    @admin.display(description=_("last runs"))
     def last(self, job: Any) -> SafeString | str:
-        """Return how the last run ended, with a link to its log, and how long ago."""
-        run = job.strip and job.strip.last_run
-        if not run:
-            return shown.NOTHING
-        url = reverse("admin:cronkite_log_change", args=[run.pk], current_app=self.admin_site.name)
-        ago = shown.away(run.finished_at or run.started_at or run.created, job.now)
-        return format_html('<a href="{}">{}</a><div class="quiet">{}</div>', url, marks.outcome(run.status), ago)
-
-    @admin.display(description=_("outcomes"))
-    def outcomes(self, job: Any) -> SafeString | str:
-        """Return the strip of the last outcomes, which leads to the job's logs."""
+        """Return how the last run ended, with a link to its log, and the last outcomes, with one to all logs."""
         if not job.strip or not job.strip.logs:
             return shown.NOTHING
+        lines = []
+        if run := job.strip.last_run:
+            url = reverse("admin:cronkite_log_change", args=[run.pk], current_app=self.admin_site.name)
+            ago = shown.away(run.finished_at or run.started_at or run.created, job.now)
+            outcome = marks.outcome(run.status)
+            lines.append(format_html('<a href="{}">{}</a> <span class="quiet">{}</span>', url, outcome, ago))
         url = reverse("admin:cronkite_log_changelist", current_app=self.admin_site.name)
-        return format_html('<a href="{}?job={}">{}</a>', url, job.pk, job.strip.draw())
+        lines.append(format_html('<a href="{}?job={}">{}</a>', url, job.pk, job.strip.draw()))
+        return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
 
     @admin.display(description=_("state"))
     def state(self, job: Any) -> SafeString:
@@ -145,8 +153,9 @@ class JobAdmin(JobActions):
         """Show the state of a job that there is, and what code declares of one that it does."""
         if obj is None:
             return self.definition
+        (title, first), *rest = self.definition
         declared_too = [] if obj.declared_as is None else [self.declaration]
-        return [*self.definition, *declared_too, self.kept_by_nodes]
+        return [(title, {"fields": ["state_now", *first["fields"]]}), *rest, *declared_too, self.kept_by_nodes]
 
     def changeform_view(
         self,

@@ -75,10 +75,18 @@ class LogAdmin(LogAdminBase):
         return LogChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, with the strip on top for who may see jobs, too."""
-        report = health.report() if request.user.has_perm("cronkite.view_job") else None
-        context = {"cronkite_health": report, **(extra_context or {})}
-        return super().changelist_view(request, context)
+        """Show the list, with the strip on top."""
+        return super().changelist_view(request, {**_strip(request), **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show a log, with the strip on top."""
+        return super().changeform_view(request, object_id, form_url, {**_strip(request), **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse."""
@@ -125,3 +133,8 @@ class LogAdmin(LogAdminBase):
         if log.result is None:
             return shown.NOTHING
         return shown.verbatim(json.dumps(log.result, indent=2, ensure_ascii=False), _("result"))
+
+
+def _strip(request: HttpRequest) -> dict[str, Any]:
+    """Return the strip on top, for who may see jobs, too."""
+    return {"cronkite_health": health.report() if request.user.has_perm("cronkite.view_job") else None}

@@ -81,14 +81,12 @@ def describe(job: Job, strip: strips.Strip | None, problem: str, request: asking
 
 def _lock(job: Job, strip: strips.Strip | None) -> SafeString:
     assert job.locked_at is not None
-    seen = shown.away(job.locked_at, job.now)
     if is_stuck(job):
-        said = gettext("stuck: no sign of life from %(node)s since %(instant)s (%(seen)s)") % {
+        said = gettext("stuck: no sign of life from %(node)s for %(span)s, since") % {
             "node": job.locked_by,
-            "instant": shown.plain(job.locked_at),
-            "seen": seen,
+            "span": shown.span(job.now - job.locked_at),
         }
-        return format_html('<span class="cronkite-bad">{}</span>', said)
+        return format_html('<span class="cronkite-bad">{} {}</span>', said, shown.instant(job.locked_at))
     run = strip.last_run if strip else None
     if run is not None and run.fence == job.fence and run.started_at is not None:
         said = gettext("running on %(node)s for %(span)s") % {
@@ -96,5 +94,8 @@ def _lock(job: Job, strip: strips.Strip | None) -> SafeString:
             "span": shown.span(job.now - run.started_at),
         }
     else:
-        said = gettext("running on %(node)s, seen alive %(seen)s") % {"node": job.locked_by, "seen": seen}
+        said = gettext("running on %(node)s, seen alive %(seen)s") % {
+            "node": job.locked_by,
+            "seen": shown.away(job.locked_at, job.now),
+        }
     return format_html("{} {}", marks.mark(marks.Status.RUNNING), said)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: How many outcomes a strip shows.
 LENGTH = 20
 #: The width of one of them, and the height, in pixels.
-STEP, HEIGHT = 11, 14
+STEP, HEIGHT = 8, 14
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Strip:
         ]
         cells = format_html_join(
             "",
-            '<svg class="cronkite-mark cronkite-{}" x="{}" width="10" height="14" viewBox="1 -1 10 14">'
-            '<title>{}</title><rect x="1" y="-1" width="10" height="14" rx="2"/><path d="{}"/></svg>',
+            '<svg class="cronkite-mark cronkite-{}" x="{}" width="7" height="14" viewBox="1 -4 10 20">'
+            '<title>{}</title><rect x="1" y="-4" width="10" height="20" rx="2"/><path d="{}"/></svg>',
             drawn,
         )
         return format_html(

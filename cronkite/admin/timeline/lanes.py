@@ -16,18 +16,27 @@ from cronkite.admin import marks, shown
 from cronkite.admin.timeline.events import AHEAD, Event
 from cronkite.admin.timeline.windows import Window, percent
 
-#: The least width of a bar, and how wide merged ones grow.
-LEAST, WIDEST = 0.8, 2.0
-#: From which width on there is room for a mark.
-MARKED = 1.3
+#: The least width of a bar, which has room for a mark, and how wide merged ones grow.
+LEAST, WIDEST = 1.4, 2.2
 #: How many runs at a time a node's lane shows one above the other.
 ROWS = 4
 #: What is no width, but a rounding.
 TINY = 0.01
 #: In pixels: the space above the first row, the height of a row, and that of the slots missed and of the lock below.
 TOP, ROW, FLOOR = 2, 18, 14
+#: In pixels: the height of a bar, and the least of what can be seen of a part of it.
+BAR, THIN = 16, 4
 #: The right third of the page, where a tip has to end instead of begin.
 LEFT, RIGHT = 33, 67
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a bar in the colour of ``status``, in pixels."""
+
+    status: str
+    y: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -78,8 +87,27 @@ class Bar:
 
     @property
     def mark(self) -> str:
-        """The lines of the mark, if there is room for it."""
-        return marks.PATHS.get(self.status, "") if self.right - self.left >= MARKED else ""
+        """The lines of the mark: that of the worst."""
+        return marks.PATHS.get(self.status, "")
+
+    @property
+    def parts(self) -> list[Part]:
+        """What it is drawn of: all of it as most of its events were, and from below the share of the worst."""
+        counts = self.counts
+        most = max(counts, key=lambda status: (counts[status], status == self.status))
+        found = [Part(most, self.y, BAR)]
+        if most != self.status:
+            share = max(THIN, round(BAR * counts[self.status] / counts.total()))
+            found.append(Part(self.status, self.y + BAR - share, share))
+        return found
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many runs of each status it stands for."""
+        counts: Counter[str] = Counter()
+        for event in self.events:
+            counts[event.status] += event.count
+        return counts
 
     @property
     def anchor(self) -> str:
@@ -98,9 +126,7 @@ class Bar:
             return _one(self.events[0])
         if self.status == AHEAD:
             return _to_come(self.events)
-        counts: Counter[str] = Counter()
-        for event in self.events:
-            counts[event.status] += event.count
+        counts = self.counts
         told = ", ".join(f"{counts[each]} {marks.Status(each).label}" for each in marks.WORST_FIRST if counts[each])
         first, last = min(event.start for event in self.events), max(event.end for event in self.events)
         return gettext("%(first)s to %(last)s: %(told)s") % {

@@ -1,6 +1,6 @@
 /* The job form's preview: what the schedule and the function come to, as one types. Without it, a save shows the same. */
-(() => {
-    "use strict";
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
     const ahead = document.getElementById("cronkite-ahead");
     const takes = document.getElementById("cronkite-takes");
     if (!ahead || !ahead.dataset.url) {
@@ -50,4 +50,4 @@
             timer = setTimeout(ask, 250);
         });
     }
-})();
+});

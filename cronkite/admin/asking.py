@@ -32,10 +32,8 @@ def ask(job: Job, by: str) -> bool:
 
 def waiting(jobs: Collection[Job]) -> dict[int, Waiting]:
     """Return the requests that wait, by the job's key."""
-    if not jobs or not is_possible():
-        return {}
-    rows = _requests().Request.objects.filter(job__in=[job.pk for job in jobs])
-    return {row.job_id: Waiting(row.asked_by, row.asked_at) for row in rows}
+    rows: list[Any] = [job for job in jobs if getattr(job, "asked_at", None) is not None]
+    return {row.pk: Waiting(row.asked_by, row.asked_at) for row in rows}
 
 
 def _requests() -> Any:

@@ -170,5 +170,5 @@ def _log_url(events: Sequence[Event], site: str) -> str:
     # A log is written when its run is claimed, just before that begins, and a missed slot's some time after it.
     asked["created__gte"] = (min(event.start for event in events) - timedelta(seconds=2)).isoformat()
     if all(event.status != Log.Status.MISSED for event in events):
-        asked["created__lte"] = max(event.end if event.count > 1 else event.start for event in events).isoformat()
+        asked["created__lte"] = max(event.end if event.log_id is None else event.start for event in events).isoformat()
     return f"{reverse('admin:cronkite_log_changelist', current_app=site)}?{urlencode(asked)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from django.utils.translation import gettext, ngettext
 
@@ -79,7 +80,7 @@ class Bar:
         """Where its mark stands, for SVG."""
         return percent((self.left + self.right) / 2)
 
-    @property
+    @cached_property
     def status(self) -> str:
         """The worst of its events' statuses."""
         found = {event.status for event in self.events}
@@ -101,7 +102,7 @@ class Bar:
             found.append(Part(self.status, self.y + BAR - share, share))
         return found
 
-    @property
+    @cached_property
     def counts(self) -> Counter[str]:
         """How many runs of each status it stands for."""
         counts: Counter[str] = Counter()
@@ -115,7 +116,7 @@ class Bar:
         middle = (self.left + self.right) / 2
         return "start" if middle < LEFT else "middle" if middle < RIGHT else "end"
 
-    @property
+    @cached_property
     def label(self) -> str:
         """What it says when it is pointed at, or read aloud."""
         if (

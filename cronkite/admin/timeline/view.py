@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from cronkite import clock
 from cronkite.admin import health, marks, shown, states
 from cronkite.admin.timeline import lanes, windows
-from cronkite.admin.timeline.events import AHEAD, Event, ahead, happened
+from cronkite.admin.timeline.events import AHEAD, Event, ahead, happened, of_jobs
 from cronkite.admin.timeline.lanes import Lane, Lock
 from cronkite.admin.timeline.windows import Window
 from cronkite.models import Job, Log
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django.contrib import admin
 
 #: How many jobs a page has lanes for.
-JOBS = 50
+JOBS = 40
 #: How many jobs that are locked a node's page looks at, for runs that began long ago.
 LOCKED = 500
 
@@ -93,7 +93,7 @@ def _jobs(asked: dict[str, str]) -> QuerySet[Job]:
 def _by_job(jobs: list[Job], window: Window, link: Link, site: str) -> list[Lane]:
     known = {job.pk: job for job in jobs}
     events: dict[int, list[Event]] = {pk: [] for pk in known}
-    for event in happened(Log.objects.filter(job__in=list(known)), known, window):
+    for event in happened(of_jobs(list(known)), known, window, "job"):
         if event.job_id in events:
             events[event.job_id].append(event)
     drawn = []
@@ -114,11 +114,11 @@ def _by_job(jobs: list[Job], window: Window, link: Link, site: str) -> list[Lane
 
 
 def _by_node(jobs: QuerySet[Job] | None, window: Window, link: Link) -> list[Lane]:
-    logs = Log.objects.all() if jobs is None else Log.objects.filter(job__in=[job.pk for job in jobs[:LOCKED]])
+    logs = Log.objects.all() if jobs is None else of_jobs([job.pk for job in jobs[:LOCKED]])
     locked = {job.pk: job for job in Job.objects.filter(lock__isnull=False)[:LOCKED]}
     nodes: dict[str, list[Event]] = {}
     passed_over: list[Event] = []
-    for event in happened(logs, locked, window):
+    for event in happened(logs, locked, window, "node"):
         if event.status == Log.Status.MISSED:
             passed_over.append(event)
         else:

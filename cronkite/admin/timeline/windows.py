@@ -21,18 +21,22 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True)
 class Size:
-    """How long a window is, how far apart its lines are, and how long before it a run may have begun to be seen."""
+    """How long a window is, how far apart its lines are, and how long before it a run may have begun to be seen.
+
+    Where there are too many logs to be told one by one, they are counted in so many ``pieces``.
+    """
 
     label: _StrOrPromise
     length: timedelta
     line: timedelta
     before: timedelta
+    pieces: int
 
 
 SIZES = {
-    "hour": Size(_("Hour"), HOUR, timedelta(minutes=10), DAY),
-    "day": Size(_("Day"), DAY, 3 * HOUR, DAY),
-    "week": Size(_("Week"), 7 * DAY, DAY, 7 * DAY),
+    "hour": Size(_("Hour"), HOUR, timedelta(minutes=10), DAY, 60),
+    "day": Size(_("Day"), DAY, 3 * HOUR, DAY, 48),
+    "week": Size(_("Week"), 7 * DAY, DAY, 7 * DAY, 56),
 }
 #: The part of the window that lies ahead, unless another one was asked for.
 AHEAD = 0.15

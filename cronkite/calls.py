@@ -73,17 +73,24 @@ def signature_problem(function: Any, args: Any, kwargs: Any) -> str | None:
         return "The keyword arguments must be an object whose keys are names."
     if is_django_task(function) and getattr(function, "takes_context", False):
         return _NEEDS_CONTEXT
-    # A task's own signature says nothing: the function in it has one. Celery's "run" is bound where it takes self.
-    is_task = is_django_task(function) or is_celery_task(function)
-    try:
-        signature = _signature((is_task and inner(function)) or function)
-    except (TypeError, ValueError):
+    taken = signature(function)
+    if taken is None:
         return None
     try:
-        signature.bind(*args, **kwargs)
+        taken.bind(*args, **kwargs)
     except TypeError as error:
         return f"The arguments do not fit the function: {error}."
     return None
+
+
+def signature(function: Any) -> inspect.Signature | None:
+    """Return which arguments the function, or the task, takes; ``None`` where Python cannot tell."""
+    # A task's own signature says nothing: the function in it has one. Celery's "run" is bound where it takes self.
+    is_task = is_django_task(function) or is_celery_task(function)
+    try:
+        return _signature((is_task and inner(function)) or function)
+    except (TypeError, ValueError):
+        return None
 
 
 def inner(function: Any) -> Callable[..., Any] | None:

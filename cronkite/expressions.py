@@ -89,13 +89,18 @@ class Expression:
         >>> parse("*/30 0-23 30 2 sun,mon").canonical
         '0,30 * * 2 0,1'
         """
-        days, weekdays = _join(_possible_days(self.days, self.months), 31) or "*", _join(self.weekdays, 7)
+        days, weekdays = _join(self.possible_days, 31) or "*", _join(self.weekdays, 7)
         if self.day_or and "*" in (_join(self.days, 31), weekdays):
             days = weekdays = "*"
         fields = [_join(self.minutes, 60), _join(self.hours, 24), days, _join(self.months, 12), weekdays]
         if self.seconds != (0,):
             fields.append(_join(self.seconds, 60))
         return " ".join(fields)
+
+    @property
+    def possible_days(self) -> tuple[int, ...]:
+        """The days of the month that at least one of the months has; none of them may be left."""
+        return _possible_days(self.days, self.months)
 
     def has_day(self, day: date) -> bool:
         """Whether the expression names this day."""

@@ -123,6 +123,31 @@ def without_constraints(db):
     Log._meta.constraints[:] = every
 
 
+@pytest.fixture
+def admin_client(client, db):
+    """A client whose user may do everything. Without a password, as hashing one takes longer than all else here."""
+    from django.contrib.auth.models import User
+
+    client.force_login(User.objects.create(username="admin", is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def login(client):
+    """Return a function that logs a user in who has these permissions for the two models, and no others."""
+
+    from admin_pages import permissions
+    from django.contrib.auth.models import User
+
+    def log_in(*codenames):
+        user = User.objects.create_user("kim", is_staff=True)
+        user.user_permissions.set(permissions(*codenames))
+        client.force_login(user)
+        return client
+
+    return log_in
+
+
 def pytest_report_header():
     database = settings.DATABASES["default"]
     return f"database: {database['ENGINE'].rpartition('.')[2]} at {database.get('HOST') or database['NAME']}"

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEPENDENCIES = {"django", "croniter"}
 ALSO_IN_THE_SDIST = ("LICENSE", "README.rst", "pyproject.toml", "tox.ini")
-FOLDERS_OF_THE_SDIST = ("cronkite", "docker", "example-project", "tests")
+FOLDERS_OF_THE_SDIST = ("cronkite", "docker", "docs", "example-project", "tests")
 
 
 def files_below(folder: str) -> set[str]:

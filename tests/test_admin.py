@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from admin_pages import EVIL, JOBS, LOGS, SLOT, act, change, entry, errors, lock, make_log, said
 from conftest import make_due
 from django import forms
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection
@@ -19,86 +19,9 @@ from django.urls import reverse
 from django.utils.html import escape
 
 from cronkite import clock, discovery, locks
-from cronkite.clock import Now
 from cronkite.models import Job, Log
 
 pytestmark = pytest.mark.django_db
-
-JOBS = "/admin/cronkite/job/"
-LOGS = "/admin/cronkite/log/"
-EVIL = "<script>alert('x')</script>"
-SLOT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def admin_client(client, db):
-    """A client whose user may do everything. Without a password, as hashing one takes longer than all else here."""
-    client.force_login(User.objects.create(username="admin", is_staff=True, is_superuser=True))
-    return client
-
-
-@pytest.fixture
-def login(client):
-    """Return a function that logs a user in who has these permissions for the two models, and no others."""
-
-    def log_in(*codenames):
-        user = User.objects.create_user("kim", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        assert user.user_permissions.count() == len(codenames)
-        client.force_login(user)
-        return client
-
-    return log_in
-
-
-def entry(**changes):
-    """What a person types into the form."""
-    return {
-        "name": "Report",
-        "description": "",
-        "enabled": "on",
-        "function": "app.jobs.ok",
-        "args": "[]",
-        "kwargs": "{}",
-        "timeout": "",
-        "schedule": "0 3 * * *",
-        "timezone": "",
-        "catch_up": "latest",
-        "grace": "",
-        **changes,
-    }
-
-
-def change(job):
-    return f"{JOBS}{job.pk}/change/"
-
-
-def errors(response):
-    assert response.status_code == 200, "it was saved"
-    return {field: list(messages) for field, messages in response.context["adminform"].errors.items()}
-
-
-def said(response):
-    return [str(message) for message in response.context["messages"]]
-
-
-def act(client, action, *selected):
-    return client.post(JOBS, {"action": action, "_selected_action": [job.pk for job in selected]}, follow=True)
-
-
-def lock(job, node="alpha", age=0):
-    """Leave the job as a run on ``node`` does that was last seen alive ``age`` seconds ago."""
-    job.refresh_from_db()
-    fence = job.fence + 1
-    locked_at = clock.now("default") - timedelta(seconds=age)
-    Job.objects.filter(pk=job.pk).write(lock=uuid4(), locked_by=node, locked_at=locked_at, fence=fence)
-    job.refresh_from_db()
-    return make_log(job, fence=fence, node=node)
-
-
-def make_log(job, **columns):
-    columns = {"fence": job.logs.count() + 1, "node": "alpha", "status": Log.Status.RUNNING, **columns}
-    return Log.objects.create(job=job, job_name=job.name, function=job.function, created=Now(), **columns)
 
 
 # Entering and editing jobs.
@@ -338,17 +261,9 @@ def test_a_job_whose_function_is_gone_can_be_disabled_and_says_so(admin_client, 
 def test_the_list_shows_what_runs_when_and_what_is_locked(admin_client, make_job):
     make_job(name="free", schedule="@daily")
     lock(make_job("app.jobs.fail", name="held", schedule="@hourly"), "beta", age=3 * 3600 + 60)
-    page = admin_client.get(JOBS).content.decode().replace("\xa0", " ")
-    for text in ("free", "held", "app.jobs.fail", "@hourly", "beta, 3 hours ago"):
+    page = admin_client.get(JOBS).content.decode().replace("<wbr>", "")
+    for text in ("free", "held", "app.jobs.fail", "@hourly", "Every hour, on the hour", "from beta for 3 h 1 min"):
         assert text in page
-
-
-@pytest.mark.parametrize(("chosen", "found"), [("1", ["held"]), ("0", ["free"]), ("x", ["free", "held"])])
-def test_the_list_can_be_narrowed_to_locked_jobs(admin_client, make_job, chosen, found):
-    make_job(name="free")
-    lock(make_job(name="held"))
-    result = admin_client.get(JOBS, {"locked": chosen}).context["cl"].result_list
-    assert sorted(job.name for job in result) == found
 
 
 def test_jobs_are_found_by_name_and_function(admin_client, make_job):
@@ -364,9 +279,10 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(admin_clien
             assert admin_client.get(url).status_code == 200
         return len(queries)
 
-    lock(make_job(name="first"))
+    for number in range(3):
+        lock(make_job(name=f"job {number}"))
     few = count()
-    for number in range(20):
+    for number in range(3, 30):
         lock(make_job(name=f"job {number}"))
     assert count() == few
 
@@ -428,9 +344,10 @@ def test_a_message_names_no_more_jobs_than_a_person_can_read(admin_client, make_
 
 
 @pytest.mark.parametrize(
-    ("permissions", "may"), [(["view_job"], False), (["view_job", "delete_job"], False), (["change_job"], True)]
+    ("permissions", "may"),
+    [(["view_job"], False), (["view_job", "change_job", "run_job"], False), (["view_job", "unlock_job"], True)],
 )
-def test_only_who_may_change_jobs_may_unlock_them(login, make_job, permissions, may):
+def test_only_who_may_unlock_jobs_unlocks_them(login, make_job, permissions, may):
     client, job = login(*permissions), make_job()
     lock(job)
     offered = b'value="unlock"' in client.get(JOBS).content
@@ -492,8 +409,8 @@ def test_a_log_shows_result_output_and_traceback_line_by_line_and_escaped(admin_
     log = make_log(job, status=Log.Status.FAILED, result={"ü": EVIL}, **texts)
     page = admin_client.get(f"{LOGS}{log.pk}/change/").content.decode()
     evil = escape(EVIL)
-    assert f'<pre class="cronkite-text">one\n    {evil}</pre>' in page
-    assert f'<pre class="cronkite-text">Traceback\n  {evil}</pre>' in page
+    assert f">one\n    {evil}</pre>" in page
+    assert f">Traceback\n  {evil}</pre>" in page
     assert f"&quot;ü&quot;: &quot;{evil}&quot;" in page
     assert EVIL not in page
     assert change(job) in page
@@ -590,9 +507,9 @@ def test_markup_in_a_job_is_shown_as_text_on_every_page(admin_client, make_job):
         page = admin_client.get(url).content.decode()
         assert escape(EVIL) in page
         assert EVIL not in page
-    page = act(admin_client, "unlock", job).content.decode()
-    assert escape(EVIL) in page
-    assert EVIL not in page
+    for page in (act(admin_client, "unlock", job, confirmed=""), act(admin_client, "unlock", job)):
+        assert escape(EVIL) in page.content.decode()
+        assert EVIL not in page.content.decode()
 
 
 def test_django_finds_nothing_wrong_with_the_admin():

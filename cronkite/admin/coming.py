@@ -1,0 +1,137 @@
+"""What will a schedule do? Its words, its next runs, and what a person should know before saving it."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.utils.formats import date_format, time_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from cronkite import expressions, schedules
+from cronkite.admin import shown
+from cronkite.exceptions import ScheduleError
+from cronkite.expressions import Expression
+from cronkite.words import describe
+from cronkite.zones import UTC, Change, WallClock
+
+#: How many runs are told.
+RUNS = 10
+#: How far ahead clock changes are looked for.
+YEAR = timedelta(days=366)
+DAY = timedelta(days=1)
+#: So many runs a day are worth a warning; and a first run that is so far away.
+OFTEN, FAR = 1440, timedelta(days=366)
+#: A year without a leap day.
+COMMON_YEAR = 2001
+
+
+@dataclass(frozen=True)
+class Run:
+    """One coming run, as it is shown: on the zone's wall clock, with its offset from UTC, and how far away it is."""
+
+    date: str
+    time: str
+    offset: str
+    away: str
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What there is to tell of a schedule; ``problem`` says why it is none, and then there is nothing else."""
+
+    zone: str
+    words: str = ""
+    runs: list[Run] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+def look_ahead(expression: str, timezone: str, now: datetime) -> Coming:
+    """Return what the schedule will do after ``now``; an empty zone is the project's."""
+    zone = timezone or settings.TIME_ZONE
+    try:
+        schedule = schedules.get(expression, zone)
+        first = schedule.next_after(now)
+    except ScheduleError as error:
+        said = str(error)
+        return Coming(zone, problem=f"{said[:1].upper()}{said[1:]}.")
+    says = expressions.parse(expression)
+    slots = [first]
+    try:
+        while len(slots) < RUNS:
+            slots.append(schedule.next_after(slots[-1]))
+    except ScheduleError:
+        pass  # the calendar ends
+    return Coming(
+        zone, describe(expression), [_run(slot, zone, now) for slot in slots], _warnings(says, zone, first, now)
+    )
+
+
+def _run(slot: datetime, zone: str, now: datetime) -> Run:
+    local = slot.astimezone(ZoneInfo(zone))
+    return Run(
+        date_format(local, "D Y-m-d"), f"{local:%H:%M:%S}", f"UTC{local.isoformat()[-6:]}", shown.away(slot, now)
+    )
+
+
+def _warnings(says: Expression, zone: str, first: datetime, now: datetime) -> list[str]:
+    return [*_frequency(says), *_rarity(says, first, now), *_clock_changes(says, zone, now)]
+
+
+def _frequency(says: Expression) -> Iterator[str]:
+    a_day = len(says.hours) * len(says.minutes) * len(says.seconds)
+    if says.seconds != (0,):
+        yield _("It names seconds. A tick comes each minute, so it needs nodes that stay: manage.py cron loop.")
+    if a_day >= OFTEN:
+        yield ngettext("That is %(count)d run on each day.", "That is %(count)d runs on each day.", a_day) % {
+            "count": a_day
+        }
+
+
+def _rarity(says: Expression, first: datetime, now: datetime) -> Iterator[str]:
+    lengths = [monthrange(COMMON_YEAR, month)[1] for month in says.months]
+    if not says.day_or and says.possible_days[0] > min(lengths):
+        yield _("Months that lack the day are left out.")
+    if first - now > FAR:
+        yield _("The first run is more than a year away.")
+
+
+def _clock_changes(says: Expression, zone: str, now: datetime) -> Iterator[str]:
+    """Tell of the next change of the zone's clock in either direction that a run falls into."""
+    told = set()
+    start = now.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    for change in WallClock(zone).changes_between(start, start + YEAR):
+        sentence = _change(says, change)
+        if sentence and change.is_gap not in told:
+            told.add(change.is_gap)
+            yield sentence
+
+
+def _change(says: Expression, change: Change) -> str:
+    inside = says.count(change.first, change.end)
+    midnight = change.first.replace(hour=0, minute=0, second=0)
+    # A schedule that goes round the clock has no run to lose, nor one too many.
+    if not inside or (says.is_wildcard and inside < says.count(midnight, midnight + DAY)):
+        return ""
+    at = {
+        "date": date_format(change.first, "Y-m-d"),
+        "first": time_format(change.first, "H:i"),
+        "end": time_format(change.end, "H:i"),
+    }
+    if not change.is_gap:
+        return (
+            _("On %(date)s the clock shows the time from %(first)s to %(end)s twice, and the job runs both times.") % at
+            if says.is_wildcard
+            else ""
+        )
+    if says.is_wildcard:
+        return _("On %(date)s the clock skips the time from %(first)s to %(end)s, and the job does not run.") % at
+    return (
+        _("On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs at %(end)s instead.") % at
+    )

@@ -1,0 +1,96 @@
+"""What does code declare of a job, and what was overridden here?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+
+from cronkite import declarations, functions
+from cronkite.admin import shown
+from cronkite.declarations import Declaration
+from cronkite.exceptions import FunctionError
+from cronkite.models import Job
+
+if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A column of a job that is not what code declares."""
+
+    column: str
+    label: str
+    declared: Any
+    here: Any
+
+
+def declaration_of(job: Job) -> Declaration | None:
+    """Return what code declares of the job; ``None`` if it declares nothing, or is not on this node."""
+    if job.declared_as is None:
+        return None
+    try:
+        return declarations.of(functions.resolve(job.declared_as))
+    except FunctionError:
+        return None
+
+
+def differences(job: Job) -> list[Difference]:
+    """Return what was overridden here."""
+    declaration = declaration_of(job)
+    if declaration is None:
+        return []
+    return [
+        Difference(column, _label(column), value, getattr(job, column))
+        for column, value in declaration.columns().items()
+        if getattr(job, column) != value
+    ]
+
+
+def _label(column: str) -> str:
+    fields = {field.name: field for field in Job._meta.concrete_fields}  # noqa: SLF001 - public, whatever its name
+    return str(capfirst(fields[column].verbose_name))
+
+
+def restore(job: Job) -> list[Difference]:
+    """Make the job what code declares, and return what changed. Raises what :meth:`Job.save` raises."""
+    changed = differences(job)
+    if changed:
+        for each in changed:
+            setattr(job, each.column, each.declared)
+        job.save(update_fields=[each.column for each in changed])
+    return changed
+
+
+def show(job: Job) -> SafeString | str:
+    """Return a table of what was overridden, or a sentence where nothing was."""
+    if declaration_of(job) is None:
+        return gettext("%(function)s declares it, or did; this node does not find it.") % {"function": job.declared_as}
+    found = differences(job)
+    if not found:
+        return gettext("%(function)s declares it, and nothing was overridden.") % {"function": job.declared_as}
+    rows = format_html_join(
+        "",
+        '<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>',
+        ((each.label, _text(each.declared), _text(each.here)) for each in found),
+    )
+    return format_html(
+        '<table class="cronkite-declared"><caption>{}</caption><thead><tr><th scope="col">{}</th>'
+        '<th scope="col">{}</th><th scope="col">{}</th></tr></thead><tbody>{}</tbody></table>',
+        gettext("%(function)s declares it; this was overridden here:") % {"function": job.declared_as},
+        gettext("Field"),
+        gettext("In code"),
+        gettext("Here"),
+        rows,
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return shown.NOTHING
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

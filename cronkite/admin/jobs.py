@@ -1,0 +1,270 @@
+"""How are jobs listed, entered and edited?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from cronkite import clock, functions
+from cronkite.admin import asking, coming, declared, filters, health, marks, shown, signatures, states, strips
+from cronkite.admin.actions import BACK, JobActions
+from cronkite.admin.forms import JobForm
+from cronkite.admin.timeline import view as timeline
+from cronkite.exceptions import FunctionError, ScheduleError
+from cronkite.models import Job
+from cronkite.words import describe
+
+if TYPE_CHECKING:
+    from django.urls import URLPattern
+
+
+#: Between the parts of a dotted name: where it is long, a line may end there.
+DOT = mark_safe(".<wbr>")
+
+
+class JobChangeList(ChangeList):
+    """The list of jobs, with what is known of each besides its row, by as many queries however many they are."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the jobs of the page, and their strips and requests."""
+        super().get_results(request)
+        jobs: list[Any] = list(self.result_list)
+        found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
+        waiting = asking.waiting(jobs)
+        problems = {function: states.missing(function) for function in {job.function for job in jobs}}
+        for job in jobs:
+            job.strip, job.waiting, job.problem = found.get(job.pk), waiting.get(job.pk), problems[job.function]
+        self.result_list = jobs
+
+
+@admin.register(Job)
+class JobAdmin(JobActions):
+    """Jobs can be entered, edited, deleted and acted on. What the nodes keep is only shown."""
+
+    form = JobForm
+    list_display = ["name", "when", "state", "next", "last"]
+    list_filter = [filters.StateFilter, filters.OutcomeFilter, filters.AppFilter, filters.SourceFilter]
+    search_fields = ["name", "function", "description"]
+    show_full_result_count = False
+    list_max_show_all = 100
+    kept = ["source", "next_run_at", "last_slot_at", "fence", "locked_by", "last_sign"]
+    readonly_fields = [*kept, "state_now", "takes", "ahead", "overridden"]
+    definition = [
+        (None, {"fields": ["name", "description", "enabled"]}),
+        (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
+        (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace"]}),
+    ]
+    declaration = (_("What code declares"), {"fields": ["overridden"]})
+    kept_by_nodes = (_("State"), {"fields": kept, "description": _("Kept by the nodes.")})
+
+    next_run_at = shown.moment_column("next_run", _("next run"))
+    last_slot_at = shown.moment_column("last_slot", _("last slot"))
+    last_sign = shown.moment_column("locked_at", _("locked at"))
+
+    class Media:
+        css = {"all": ["cronkite/admin.css"]}
+        js = ["cronkite/preview.js"]
+
+    # The list.
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        """Return the jobs, each with the database's clock."""
+        return Job.objects.with_now()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list's class."""
+        return JobChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, with the strip on top."""
+        extra = {"cronkite_health": health.report()} if request.method == "GET" else {}
+        return super().changelist_view(request, {**extra, **(extra_context or {})})
+
+    @admin.display(description=_("what and when"))
+    def when(self, job: Job) -> SafeString:
+        """Return the function, the schedule, and what that says in words."""
+        try:
+            words = describe(job.schedule)
+        except ScheduleError as error:
+            words = str(error)
+        zone = format_html(' <span class="quiet">{}</span>', job.timezone) if job.timezone else ""
+        function = format_html_join(DOT, "{}", ((part,) for part in job.function.split(".")))
+        return format_html(
+            '<div class="cronkite-function">{}</div><code>{}</code>{}<div class="cronkite-words">{}</div>',
+            function,
+            job.schedule,
+            zone,
+            words,
+        )
+
+    @admin.display(description=_("next run"), ordering="next_run")
+    def next(self, job: Job) -> SafeString | str:
+        """Return the next slot on the clock of the job's zone, and how far away it is."""
+        if job.next_run is None:
+            return shown.NOTHING
+        away = shown.away(job.next_run, job.now)
+        if job.next_run <= job.now:
+            away = gettext("due, %(away)s") % {"away": away}
+        return format_html('{}<div class="quiet">{}</div>', shown.instant(job.next_run, shown.zone_of(job)), away)
+
+    @admin.display(description=_("last runs"))
+    def last(self, job: Any) -> SafeString | str:
+        """Return how the last run ended, with a link to its log, and the last outcomes, with one to all logs."""
+        if not job.strip or not job.strip.logs:
+            return shown.NOTHING
+        lines = []
+        if run := job.strip.last_run:
+            url = reverse("admin:cronkite_log_change", args=[run.pk], current_app=self.admin_site.name)
+            ago = shown.away(run.finished_at or run.started_at or run.created, job.now)
+            outcome = marks.outcome(run.status)
+            lines.append(format_html('<a href="{}">{}</a> <span class="quiet">{}</span>', url, outcome, ago))
+        url = reverse("admin:cronkite_log_changelist", current_app=self.admin_site.name)
+        lines.append(format_html('<a href="{}?job={}">{}</a>', url, job.pk, job.strip.draw()))
+        return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
+
+    @admin.display(description=_("state"))
+    def state(self, job: Any) -> SafeString:
+        """Return how the job stands."""
+        return states.describe(job, job.strip, job.problem, job.waiting)
+
+    # The form.
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the timeline, and what the form's script asks."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("timeline/", wrap(self.timeline_view), name="cronkite_job_timeline"),
+            path("preview/", wrap(self.preview_view), name="cronkite_job_preview"),
+            *super().get_urls(),
+        ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
+        """Show the state of a job that there is, and what code declares of one that it does."""
+        if obj is None:
+            return self.definition
+        (title, first), *rest = self.definition
+        declared_too = [] if obj.declared_as is None else [self.declaration]
+        return [(title, {"fields": ["state_now", *first["fields"]]}), *rest, *declared_too, self.kept_by_nodes]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show the form, with the strip on top and the actions for this one job."""
+        return super().changeform_view(
+            request, object_id, form_url, {"cronkite_health": health.report(), **(extra_context or {})}
+        )
+
+    def render_change_form(  # noqa: PLR0913, PLR0917 - Django's own
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Job | None = None,
+    ) -> HttpResponse:
+        """Add what can be done to the job."""
+        if obj is not None:
+            # As it is in the database: the form may hold what can't be saved.
+            stored = Job.objects.get(pk=obj.pk)
+            context |= {"cronkite_actions": self.offered(request, stored), "cronkite_back": BACK}
+        context["cronkite_may_view_logs"] = request.user.has_perm("cronkite.view_log")
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @admin.display(description=_("source"))
+    def source(self, job: Job) -> str:
+        """Say who says what the job is."""
+        return gettext("code: a module declares it") if job.declared_as else gettext("admin: it was entered by hand")
+
+    @admin.display(description=_("state"))
+    def state_now(self, job: Job) -> SafeString:
+        """Return how the job stands."""
+        stored = Job.objects.with_now().get(pk=job.pk)
+        waiting = asking.waiting([stored]).get(job.pk)
+        return states.describe(stored, strips.of([stored])[job.pk], states.missing(stored.function), waiting)
+
+    @admin.display(description=_("it takes"))
+    def takes(self, job: Job) -> SafeString:
+        """Return what the function takes; the form's script keeps it in step with what is typed."""
+        return live("cronkite-takes", _takes(job.function))
+
+    @admin.display(description=_("coming runs"))
+    def ahead(self, job: Job) -> SafeString:
+        """Return what the schedule will do; the form's script keeps it in step with what is typed."""
+        url = reverse("admin:cronkite_job_preview", current_app=self.admin_site.name)
+        return live("cronkite-ahead", _ahead(job.schedule, job.timezone), url)
+
+    @admin.display(description=_("overridden"))
+    def overridden(self, job: Job) -> SafeString | str:
+        """Return what differs from what code declares."""
+        return declared.show(job)
+
+    def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
+        """Save the fields that were edited, and no others; tell if the job can't be run here.
+
+        The function of a job may have gone since it was entered.
+        """
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif edited := [column for column in form.changed_data if column in Job.DEFINITION]:
+            obj.save(update_fields=edited)
+        try:
+            functions.resolve(obj.function)
+        except FunctionError as error:
+            messages.warning(request, str(error))
+
+    # The other pages.
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """Return, as JSON, what the form shows of a function and of a schedule: pieces of its page, and what to say."""
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        asked = {name: request.GET.get(name, "") for name in ("function", "args", "kwargs", "schedule", "timezone")}
+        look = _look(asked["schedule"], asked["timezone"])
+        return JsonResponse(
+            {
+                "takes": _takes(asked["function"], asked["args"], asked["kwargs"]),
+                "ahead": render_to_string("cronkite/coming.html", {"coming": look}) if look else "",
+                "words": (look.problem or look.words) if look else "",
+            }
+        )
+
+    def timeline_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what ran when."""
+        if not (self.has_view_permission(request) and request.user.has_perm("cronkite.view_log")):
+            raise PermissionDenied
+        return timeline.show(self, request)
+
+
+def live(name: str, content: str, url: str = "") -> SafeString:
+    """Return a piece of the page that the form's script renews."""
+    return format_html('<div id="{}" data-url="{}">{}</div>', name, url, mark_safe(content))  # noqa: S308 - of templates
+
+
+def _look(schedule: str, zone: str) -> coming.Coming | None:
+    return coming.look_ahead(schedule, zone, clock.now("default")) if schedule.strip() else None
+
+
+def _ahead(schedule: str, zone: str) -> str:
+    look = _look(schedule, zone)
+    return render_to_string("cronkite/coming.html", {"coming": look}) if look else ""
+
+
+def _takes(function: str, args: str | None = None, kwargs: str | None = None) -> str:
+    taken = signatures.look(function, args, kwargs) if function.strip() else None
+    return render_to_string("cronkite/takes.html", {"takes": taken}) if taken else ""

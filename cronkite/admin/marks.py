@@ -1,0 +1,53 @@
+"""By which mark is an outcome known, besides its colour?
+
+A mark is a small drawing in a box of 12 by 12: fonts differ in what signs they have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.html import format_html
+
+from cronkite.models import Log
+
+if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+
+Status = Log.Status
+
+#: The lines of each mark.
+PATHS: dict[str, str] = {
+    Status.SUCCEEDED: "M2.5 6.5l2.5 2.5 4.5-6",
+    Status.FAILED: "M3 3l6 6M9 3l-6 6",
+    Status.TIMED_OUT: "M6 2.5v3.5l2.5 2M6 10.5a4.5 4.5 0 1 1 .01 0",
+    Status.INTERRUPTED: "M4 3v6M8 3v6",
+    Status.LOST: "M4 4.2a2 2 0 1 1 2.7 1.9q-.7.4-.7 1.4M6 9.6v.4",
+    Status.MISSED: "M2.5 6h7",
+    Status.RUNNING: "M4 2.5l5 3.5-5 3.5z",
+}
+#: The worst first: what is told of several runs of which only one can be shown.
+WORST_FIRST: tuple[str, ...] = (
+    Status.FAILED,
+    Status.TIMED_OUT,
+    Status.LOST,
+    Status.INTERRUPTED,
+    Status.MISSED,
+    Status.RUNNING,
+    Status.SUCCEEDED,
+)
+
+
+def mark(status: str) -> SafeString:
+    """Return the mark alone; the words beside it say what it means."""
+    return format_html(
+        '<svg class="cronkite-mark cronkite-{}" viewBox="0 0 12 12" width="14" height="14" aria-hidden="true">'
+        '<rect width="12" height="12" rx="2"/><path d="{}"/></svg>',
+        status,
+        PATHS[status],
+    )
+
+
+def outcome(status: str) -> SafeString:
+    """Return the mark and the outcome's name."""
+    return format_html('<span class="cronkite-outcome">{} {}</span>', mark(status), Status(status).label)

@@ -1,0 +1,114 @@
+"""How are instants, spans of time and texts shown to people?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.contrib import admin
+from django.db.models import Model
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.translation import gettext
+
+from cronkite.models import Job
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+    from django.utils.safestring import SafeString
+
+#: What stands where there is nothing, as elsewhere in the admin.
+NOTHING = "-"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+#: How many jobs a message names one by one.
+NAMED = 10
+
+
+def instant(moment: datetime, zone: tzinfo | None = None) -> SafeString:
+    """Return an instant to the second, with its zone; a line may end before the time, but not within the date.
+
+    Django's own way leaves out the seconds and the zone. The zone is the active one unless another is given.
+    """
+    local = timezone.localtime(moment, zone)
+    return format_html(
+        '<span class="nowrap">{}</span> <span class="nowrap">{}</span>', f"{local:%Y-%m-%d}", f"{local:%H:%M:%S %Z}"
+    )
+
+
+def plain(moment: datetime, zone: tzinfo | None = None) -> str:
+    """Return an instant as :func:`instant` does, as mere text."""
+    return f"{timezone.localtime(moment, zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def zone_of(job: Job) -> tzinfo:
+    """Return the zone whose clock the job follows; the project's, too, if the job's is none that this node knows."""
+    try:
+        return ZoneInfo(job.timezone) if job.timezone else timezone.get_default_timezone()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return timezone.get_default_timezone()
+
+
+def span(length: timedelta) -> str:
+    """Return a span of time in its two largest units; what is shorter than a minute in seconds."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < MINUTE:
+        return gettext("%(seconds)d s") % {"seconds": seconds}
+    if seconds < HOUR:
+        return gettext("%(minutes)d min") % {"minutes": seconds // MINUTE}
+    if seconds < DAY:
+        return gettext("%(hours)d h %(minutes)d min") % {
+            "hours": seconds // HOUR,
+            "minutes": seconds % HOUR // MINUTE,
+        }
+    return gettext("%(days)d d %(hours)d h") % {"days": seconds // DAY, "hours": seconds % DAY // HOUR}
+
+
+def away(moment: datetime, now: datetime) -> str:
+    """Return how far an instant lies ahead or back, as in "in 5 min" and "5 min ago"."""
+    if moment > now:
+        return gettext("in %(span)s") % {"span": span(moment - now)}
+    return gettext("%(span)s ago") % {"span": span(now - moment)}
+
+
+def precise(length: timedelta) -> str:
+    """Return how long something took: below a minute to the hundredth of a second."""
+    seconds = length.total_seconds()
+    if seconds < MINUTE:
+        return gettext("%(seconds)s s") % {"seconds": number_format(seconds, 2)}
+    return str(timedelta(seconds=round(seconds)))
+
+
+def names(jobs: list[Job]) -> str:
+    """Name the jobs, but no endless list of them."""
+    named = [job.name for job in jobs[:NAMED]]
+    return ", ".join(named if len(jobs) <= NAMED else [*named, "…"])
+
+
+def moment_column(column: str, label: _StrOrPromise) -> Callable[[Any, Model], SafeString | str]:
+    """Make a column of an instant."""
+
+    @admin.display(description=label, ordering=column)
+    def show(_: Any, record: Model) -> SafeString | str:
+        moment = getattr(record, column)
+        return instant(moment) if moment else NOTHING
+
+    return show
+
+
+def text_field(column: str, label: _StrOrPromise) -> Callable[[Any, Model], SafeString | str]:
+    """Make a field of a text that is shown as it is, line by line."""
+
+    @admin.display(description=label)
+    def show(_: Any, record: Model) -> SafeString | str:
+        value = getattr(record, column)
+        return verbatim(value, label) if value else NOTHING
+
+    return show
+
+
+def verbatim(value: str, label: _StrOrPromise) -> SafeString:
+    """Return a text as it was written; what is too long for the page can be scrolled, by keyboard as well."""
+    return format_html('<pre class="cronkite-text" tabindex="0" role="region" aria-label="{}">{}</pre>', label, value)

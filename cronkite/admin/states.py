@@ -1,0 +1,101 @@
+"""How does a job stand? It waits for its slot, runs, is stuck, is off, or its function is missing on this node."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from cronkite import clock, conf, functions
+from cronkite.admin import asking, marks, shown, strips
+from cronkite.exceptions import FunctionError
+from cronkite.models import Job
+from cronkite.models.queries import STUCK_AFTER
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+    from django.utils.safestring import SafeString
+
+#: What can be asked for, and its name.
+NAMES: dict[str, _StrOrPromise] = {
+    "enabled": _("enabled"),
+    "disabled": _("disabled"),
+    "running": _("running"),
+    "stuck": _("stuck"),
+    "missing": _("function missing here"),
+}
+
+
+def silence() -> timedelta:
+    """Return how long a run may show no sign of life until its job counts as stuck."""
+    return conf.get().lock_timeout or STUCK_AFTER
+
+
+def is_stuck(job: Job) -> bool:
+    """Whether a run holds the lock that has shown no sign of life for too long; ``job`` comes with its ``now``."""
+    return job.locked_at is not None and job.now - job.locked_at > silence()
+
+
+def missing(dotted: str) -> str:
+    """Say why the function can't be run on the node that shows the page; nothing if it can."""
+    try:
+        functions.resolve(dotted)
+    except FunctionError as error:
+        return str(error)
+    return ""
+
+
+def having(state: str) -> Q:
+    """Return the condition that a job is in the state, one of :data:`NAMES`."""
+    stale = Q(locked_at__lt=clock.Now() - silence())
+    if state == "missing":
+        every = Job.objects.order_by().values_list("function", flat=True).distinct()
+        return Q(function__in=[function for function in every if missing(function)])
+    return {
+        "enabled": Q(enabled=True),
+        "disabled": Q(enabled=False),
+        "running": Q(lock__isnull=False) & ~stale,
+        "stuck": Q(lock__isnull=False) & stale,
+    }[state]
+
+
+def describe(job: Job, strip: strips.Strip | None, problem: str, request: asking.Waiting | None) -> SafeString:
+    """Return how the job stands, in a line for each thing that is to be said; ``problem`` is of :func:`missing`."""
+    lines = [_lock(job, strip)] if job.is_locked else []
+    if request is not None:
+        asked = gettext("run now: asked for by %(name)s, %(when)s") % {
+            "name": request.asked_by,
+            "when": shown.away(request.asked_at, job.now),
+        }
+        lines.append(format_html("{}", asked))
+    if problem:
+        lines.append(format_html('<span class="cronkite-bad" title="{}">{}</span>', problem, NAMES["missing"]))
+    if not job.is_locked or not job.enabled:
+        lines.append(format_html("{}", NAMES["enabled" if job.enabled else "disabled"]))
+    return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
+
+
+def _lock(job: Job, strip: strips.Strip | None) -> SafeString:
+    assert job.locked_at is not None
+    if is_stuck(job):
+        said = gettext("stuck: no sign of life from %(node)s for %(span)s, since") % {
+            "node": job.locked_by,
+            "span": shown.span(job.now - job.locked_at),
+        }
+        return format_html('<span class="cronkite-bad">{} {}</span>', said, shown.instant(job.locked_at))
+    run = strip.last_run if strip else None
+    if run is not None and run.fence == job.fence and run.started_at is not None:
+        said = gettext("running on %(node)s for %(span)s") % {
+            "node": job.locked_by,
+            "span": shown.span(job.now - run.started_at),
+        }
+    else:
+        said = gettext("running on %(node)s, seen alive %(seen)s") % {
+            "node": job.locked_by,
+            "seen": shown.away(job.locked_at, job.now),
+        }
+    return format_html("{} {}", marks.mark(marks.Status.RUNNING), said)

@@ -1,0 +1,1 @@
+"""What ran when? A page with a lane for each job, or each node, over an hour, a day or a week."""

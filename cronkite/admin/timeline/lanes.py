@@ -1,0 +1,252 @@
+"""How do events become bars? What lies too close together becomes one bar that says how many it holds.
+
+Places are in hundredths of the window's width. A bar has a least width, so that it can be seen and hit. Where bars
+would overlap, they are merged, but into pieces of a certain width only: what happened when can still be seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from django.utils.translation import gettext, ngettext
+
+from cronkite.admin import marks, shown
+from cronkite.admin.timeline.events import AHEAD, Event
+from cronkite.admin.timeline.windows import Window, percent
+
+#: The least width of a bar, which has room for a mark, and how wide merged ones grow.
+LEAST, WIDEST = 1.4, 2.2
+#: How many runs at a time a node's lane shows one above the other.
+ROWS = 4
+#: What is no width, but a rounding.
+TINY = 0.01
+#: In pixels: the space above the first row, the height of a row, and that of the slots missed and of the lock below.
+TOP, ROW, FLOOR = 2, 18, 14
+#: In pixels: the height of a bar, and the least of what can be seen of a part of it.
+BAR, THIN = 16, 4
+#: The right third of the page, where a tip has to end instead of begin.
+LEFT, RIGHT = 33, 67
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a bar in the colour of ``status``, in pixels."""
+
+    status: str
+    y: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One or more events, drawn as one."""
+
+    left: float
+    right: float
+    events: tuple[Event, ...]
+    row: int = 0
+    url: str = ""
+
+    @property
+    def x(self) -> str:
+        """Where it begins, for SVG."""
+        return percent(self.left)
+
+    @property
+    def width(self) -> str:
+        """How wide it is, for SVG."""
+        return percent(self.right - self.left)
+
+    @property
+    def end(self) -> str:
+        """Where it ends, for SVG."""
+        return percent(self.right)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is more than a point."""
+        return self.right - self.left > LEAST + TINY
+
+    @property
+    def y(self) -> int:
+        """How far down it begins, in pixels."""
+        return TOP + self.row * ROW
+
+    @property
+    def middle(self) -> str:
+        """Where its mark stands, for SVG."""
+        return percent((self.left + self.right) / 2)
+
+    @cached_property
+    def status(self) -> str:
+        """The worst of its events' statuses."""
+        found = {event.status for event in self.events}
+        return next((status for status in marks.WORST_FIRST if status in found), AHEAD)
+
+    @property
+    def mark(self) -> str:
+        """The lines of the mark: that of the worst."""
+        return marks.PATHS.get(self.status, "")
+
+    @property
+    def parts(self) -> list[Part]:
+        """What it is drawn of: all of it as most of its events were, and from below the share of the worst."""
+        counts = self.counts
+        most = max(counts, key=lambda status: (counts[status], status == self.status))
+        found = [Part(most, self.y, BAR)]
+        if most != self.status:
+            share = max(THIN, round(BAR * counts[self.status] / counts.total()))
+            found.append(Part(self.status, self.y + BAR - share, share))
+        return found
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How many runs of each status it stands for."""
+        counts: Counter[str] = Counter()
+        for event in self.events:
+            counts[event.status] += event.count
+        return counts
+
+    @property
+    def anchor(self) -> str:
+        """At which of its ends a tip stands over the bar, so that it stays on the page."""
+        middle = (self.left + self.right) / 2
+        return "start" if middle < LEFT else "middle" if middle < RIGHT else "end"
+
+    @cached_property
+    def label(self) -> str:
+        """What it says when it is pointed at, or read aloud."""
+        if (
+            len(self.events) == 1
+            and (self.events[0].count == 1 or self.status == marks.Status.MISSED)
+            and (self.status != AHEAD)
+        ):
+            return _one(self.events[0])
+        if self.status == AHEAD:
+            return _to_come(self.events)
+        counts = self.counts
+        told = ", ".join(f"{counts[each]} {marks.Status(each).label}" for each in marks.WORST_FIRST if counts[each])
+        first, last = min(event.start for event in self.events), max(event.end for event in self.events)
+        return gettext("%(first)s to %(last)s: %(told)s") % {
+            "first": shown.plain(first),
+            "last": shown.plain(last),
+            "told": told,
+        }
+
+
+@dataclass(frozen=True)
+class Lock:
+    """For how long the lock has been held: ``kind`` is "held", or "stuck" without a sign of life."""
+
+    kind: str
+    x: str
+    end: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A job's or a node's bars: its runs in one row or more, below them the slots that it missed."""
+
+    name: str
+    url: str = ""
+    note: str = ""
+    runs: list[Bar] = field(default_factory=list)
+    missed: list[Bar] = field(default_factory=list)
+    ahead: list[Bar] = field(default_factory=list)
+    lock: Lock | None = None
+    rows: int = 1
+
+    @property
+    def missed_y(self) -> int:
+        """How far down the missed slots are, in pixels."""
+        return TOP + self.rows * ROW
+
+    @property
+    def floor(self) -> int:
+        """How far down the lock is, in pixels."""
+        return self.missed_y + FLOOR - 3
+
+    @property
+    def height(self) -> int:
+        """Its height, in pixels."""
+        return self.missed_y + FLOOR
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see."""
+        return not (self.runs or self.missed or self.ahead or self.lock)
+
+
+def merge(events: Iterable[Event], window: Window, link: Callable[[Sequence[Event]], str], row: int = 0) -> list[Bar]:
+    """Return the bars of events that come by their beginnings; ``link`` gives the address that a bar leads to."""
+    bars: list[Bar] = []
+    for event in events:
+        left = window.at(event.start)
+        right = max(window.at(event.end), left + LEAST)
+        before = bars[-1] if bars else None
+        if before is None or left >= before.right:
+            bars.append(Bar(left, right, (event,), row))
+        elif left - before.left < WIDEST:
+            bars[-1] = replace(before, right=max(before.right, right), events=(*before.events, event))
+        else:
+            bars[-1] = replace(before, right=left)
+            bars.append(Bar(left, right, (event,), row))
+    return [replace(bar, right=min(bar.right, 100.0), url=link(bar.events)) for bar in bars]
+
+
+def spread(events: Iterable[Event], window: Window) -> list[list[Event]]:
+    """Return the events in rows in which none overlaps another, as far as :data:`ROWS` suffice."""
+    rows: list[list[Event]] = []
+    ends: list[float] = []
+    for event in events:
+        left = window.at(event.start)
+        right = max(window.at(event.end), left + LEAST)
+        free = next((number for number, end in enumerate(ends) if end <= left), None)
+        if free is None and len(rows) < ROWS:
+            rows.append([])
+            ends.append(0.0)
+            free = len(rows) - 1
+        elif free is None:
+            free = ROWS - 1
+        rows[free].append(event)
+        ends[free] = max(ends[free], right)
+    return rows
+
+
+def _to_come(slots: Sequence[Event]) -> str:
+    """Say which slots are to come; one whose count is 0 stands for all from its start on."""
+    job, first, last = slots[0].job_name, shown.plain(slots[0].start), shown.plain(slots[-1].start)
+    if not slots[-1].count:
+        return gettext("%(job)s: more slots from %(first)s on") % {"job": job, "first": first}
+    return ngettext("%(job)s: slot %(first)s", "%(job)s: %(count)d slots from %(first)s to %(last)s", len(slots)) % {
+        "job": job,
+        "first": first,
+        "last": last,
+        "count": len(slots),
+    }
+
+
+def _one(event: Event) -> str:
+    about = {
+        "job": event.job_name,
+        "status": marks.Status(event.status).label,
+        "start": shown.plain(event.start),
+        "end": shown.plain(event.end),
+        "node": event.node,
+        "span": shown.precise(event.end - event.start),
+    }
+    if event.status == marks.Status.MISSED:
+        said = ngettext(
+            "%(job)s: %(count)d slot missed, %(start)s",
+            "%(job)s: %(count)d slots missed, %(start)s to %(end)s",
+            event.count,
+        ) % {**about, "count": event.count}
+    elif event.status == marks.Status.RUNNING:
+        said = gettext("%(job)s: running on %(node)s since %(start)s (%(span)s)") % about
+    else:
+        said = gettext("%(job)s: %(status)s, from %(start)s on %(node)s, took %(span)s") % about
+    return f"{said}. {event.reason}" if event.reason else said

@@ -11,31 +11,14 @@ from admin_pages import EVIL, JOBS, PREVIEW, SLOT, act, change, entry, lock, mak
 from django.contrib.admin.models import LogEntry
 from django.utils.html import escape
 
-from cronkite import clock, discovery
-from cronkite.admin import asking, coming, declared, health, states, strips
-from cronkite.admin.asking import Waiting
-from cronkite.models import Job, Log
+from cronkite import clock, discovery, requests
+from cronkite.admin import coming, declared, states, strips
+from cronkite.models import Job, Log, Node
 
 pytestmark = pytest.mark.django_db
 
 Status = Log.Status
 NOW = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def requests(monkeypatch):
-    """Runs that were asked for, as django-cronkite keeps them: at most one waits for each job."""
-    kept = {}
-
-    def ask(job, by):
-        is_new = job.pk not in kept
-        kept.setdefault(job.pk, Waiting(by, NOW))
-        return is_new
-
-    monkeypatch.setattr(asking, "is_possible", lambda: True)
-    monkeypatch.setattr(asking, "ask", ask)
-    monkeypatch.setattr(asking, "waiting", lambda jobs: {job.pk: kept[job.pk] for job in jobs if job.pk in kept})
-    return kept
 
 
 def listed(client, **query):
@@ -131,9 +114,10 @@ def test_a_function_that_is_missing_here_is_told(admin_client, make_job):
     assert cell(admin_client, "state") == "function missing here enabled"
 
 
-def test_a_run_that_was_asked_for_is_told(admin_client, make_job, requests):
+def test_a_run_that_was_asked_for_is_told(admin_client, make_job):
     job = make_job(enabled=False)
-    requests[job.pk] = Waiting("kim", clock.now("default") - timedelta(seconds=70))
+    requests.ask(job, "kim")
+    Job.objects.filter(pk=job.pk).write(asked_at=clock.now("default") - timedelta(seconds=70))
     assert cell(admin_client, "state") == "run now: asked for by kim, 1 min ago disabled"
 
 
@@ -188,20 +172,20 @@ def test_text_in_a_job_is_text_everywhere(admin_client, make_job):
 # Acting.
 
 
-def test_a_run_is_asked_for_once(admin_client, make_job, requests):
+def test_a_run_is_asked_for_once(admin_client, make_job):
     jobs = [make_job(name=name) for name in ("one", "two")]
     assert said(act(admin_client, "run", jobs[0])) == ["1 job will be run by the next tick: one."]
     assert said(act(admin_client, "run", *jobs)) == [
         "1 job will be run by the next tick: two.",
         "1 job was waiting for its run already: one.",
     ]
-    assert {waiting.asked_by for waiting in requests.values()} == {"admin"}
+    assert {job.asked_by for job in Job.objects.all() if job.is_asked} == {"admin"}
     assert not Log.objects.exists()
     assert LogEntry.objects.filter(object_id=str(jobs[0].pk)).count() == 1
 
 
 @pytest.mark.parametrize("action", ["run", "unlock"])
-def test_what_can_do_harm_asks_first(admin_client, make_job, requests, action):
+def test_what_can_do_harm_asks_first(admin_client, make_job, action):
     job = make_job(name="careful")
     lock(job)
     page = act(admin_client, action, job, confirmed="").content.decode()
@@ -209,7 +193,7 @@ def test_what_can_do_harm_asks_first(admin_client, make_job, requests, action):
     assert 'name="confirmed" value="yes"' in page
     job.refresh_from_db()
     assert job.is_locked
-    assert not requests
+    assert not job.is_asked
 
 
 def test_jobs_are_disabled_and_enabled(admin_client, make_job):
@@ -235,7 +219,7 @@ def test_a_job_whose_schedule_is_broken_is_not_enabled_and_the_others_are(admin_
     ("permission", "may"),
     [("run_job", {"run"}), ("unlock_job", {"unlock"}), ("change_job", {"disable"}), ("delete_job", set())],
 )
-def test_each_action_has_its_permission(login, make_job, requests, permission, may):
+def test_each_action_has_its_permission(login, make_job, permission, may):
     client, job = login("view_job", permission), make_job()
     lock(job)
     page = client.get(change(job)).content.decode()
@@ -243,7 +227,7 @@ def test_each_action_has_its_permission(login, make_job, requests, permission, m
     for action in ("run", "unlock", "disable", "restore"):
         act(client, action, job)
     job.refresh_from_db()
-    done = {"run": bool(requests), "unlock": not job.is_locked, "disable": not job.enabled}
+    done = {"run": job.is_asked, "unlock": not job.is_locked, "disable": not job.enabled}
     assert {action for action, happened in done.items() if happened} == may
 
 
@@ -437,27 +421,26 @@ def test_no_page_needs_a_style_or_a_script_of_its_own(admin_client, make_job):
 # The strip on top.
 
 
-class Node:
-    name, age, skew, stays = EVIL, 75.0, 3.5, True
+@pytest.fixture
+def unwell(make_job):
+    """A job that is stuck, and a node that ticked 75 s ago, by a clock that is 3.5 s fast; both with an evil name."""
+    job = make_job(name=EVIL)
+    lock(job, age=4000)
+    seen = clock.now("default") - timedelta(seconds=75)
+    Node.objects.create(name=EVIL, ticked_at=seen, started_at=seen, clock_at=seen + timedelta(seconds=3.5))
+    return job
 
 
-class Health:
-    level, nodes, problems = 2, (Node,), [f"Job {EVIL} is stuck."]
-
-
-def test_the_strip_on_top_tells_problems_and_nodes(admin_client, make_job, monkeypatch):
-    assert "cronkite-health" not in admin_client.get(JOBS).content.decode() or health._health() is not None
-    monkeypatch.setattr(health, "_health", lambda: Health)
-    for url in (JOBS, change(make_job()), "/admin/cronkite/log/", f"{JOBS}timeline/"):
+def test_the_strip_on_top_tells_problems_and_nodes(admin_client, unwell):
+    for url in (JOBS, change(unwell), "/admin/cronkite/log/", f"{JOBS}timeline/"):
         page = admin_client.get(url).content.decode()
         assert "Something is wrong" in page
-        assert escape(f"Job {EVIL} is stuck.") in page
+        assert escape(f"Job {EVIL} is stuck") in page
         assert escape(f"{EVIL} ticked 1 min ago, its clock is 3.50 s fast") in page
         assert EVIL not in page
 
 
-def test_who_may_not_view_jobs_sees_no_strip(login, monkeypatch):
-    monkeypatch.setattr(health, "_health", lambda: Health)
+def test_who_may_not_view_jobs_sees_no_strip(login, unwell):
     assert "Something is wrong" not in login("view_log").get("/admin/cronkite/log/").content.decode()
 
 

@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import locks
-from cronkite.admin import asking, declared, shown
+from cronkite import locks, requests
+from cronkite.admin import declared, shown
 from cronkite.exceptions import CronkiteError
 from cronkite.models import Job
 
@@ -39,7 +39,7 @@ class JobActions(JobAdminBase):
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         """Whether this person may have jobs run now."""
-        return asking.is_possible() and request.user.has_perm("cronkite.run_job")
+        return request.user.has_perm("cronkite.run_job")
 
     def has_unlock_permission(self, request: HttpRequest) -> bool:
         """Whether this person may clear locks."""
@@ -70,7 +70,7 @@ class JobActions(JobAdminBase):
         asked: list[Job] = []
         waiting: list[Job] = []
         for job in jobs:
-            (asked if asking.ask(job, request.user.get_username()) else waiting).append(job)
+            (asked if requests.ask(job, request.user.get_username()) else waiting).append(job)
         for job in asked:
             self.log_change(request, job, gettext("Asked for a run now."))
         if asked:

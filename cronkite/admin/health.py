@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from cronkite import health
 from cronkite.admin import shown
+from cronkite.vitals import NodeHealth
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -37,16 +37,13 @@ class Strip:
     nodes: list[str]
 
 
-def report() -> Strip | None:
-    """Return what :mod:`cronkite.health` finds, or ``None`` in a version without it."""
-    found = _health()
-    if found is None:
-        return None
-    level = int(found.level)
-    return Strip(level, str(VERDICTS[level]), list(found.problems), [_node(node) for node in found.nodes])
+def report() -> Strip:
+    """Return what :mod:`cronkite.health` finds."""
+    found = health.report()
+    return Strip(found.level, str(VERDICTS[found.level]), found.problems, [_node(node) for node in found.nodes])
 
 
-def _node(node: Any) -> str:
+def _node(node: NodeHealth) -> str:
     said = gettext("%(node)s ticked %(span)s ago") % {
         "node": node.name,
         "span": shown.span(timedelta(seconds=node.age)),
@@ -60,9 +57,3 @@ def _node(node: Any) -> str:
         )
         return template % {"said": said, "span": shown.precise(off)}
     return said
-
-
-def _health() -> Any | None:
-    if find_spec("cronkite.health") is None:
-        return None
-    return import_module("cronkite.health").report()

@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock, functions
-from cronkite.admin import asking, coming, declared, filters, health, marks, shown, signatures, states, strips
+from cronkite.admin import coming, declared, filters, health, marks, shown, signatures, states, strips
 from cronkite.admin.actions import BACK, JobActions
 from cronkite.admin.forms import JobForm
 from cronkite.admin.timeline import view as timeline
@@ -37,14 +37,13 @@ class JobChangeList(ChangeList):
     """The list of jobs, with what is known of each besides its row, by as many queries however many they are."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Find the jobs of the page, and their strips and requests."""
+        """Find the jobs of the page, and their strips."""
         super().get_results(request)
         jobs: list[Any] = list(self.result_list)
         found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
-        waiting = asking.waiting(jobs)
         problems = {function: states.missing(function) for function in {job.function for job in jobs}}
         for job in jobs:
-            job.strip, job.waiting, job.problem = found.get(job.pk), waiting.get(job.pk), problems[job.function]
+            job.strip, job.problem = found.get(job.pk), problems[job.function]
         self.result_list = jobs
 
 
@@ -136,7 +135,7 @@ class JobAdmin(JobActions):
     @admin.display(description=_("state"))
     def state(self, job: Any) -> SafeString:
         """Return how the job stands."""
-        return states.describe(job, job.strip, job.problem, job.waiting)
+        return states.describe(job, job.strip, job.problem)
 
     # The form.
 
@@ -195,8 +194,7 @@ class JobAdmin(JobActions):
     def state_now(self, job: Job) -> SafeString:
         """Return how the job stands."""
         stored = Job.objects.with_now().get(pk=job.pk)
-        waiting = asking.waiting([stored]).get(job.pk)
-        return states.describe(stored, strips.of([stored])[job.pk], states.missing(stored.function), waiting)
+        return states.describe(stored, strips.of([stored])[job.pk], states.missing(stored.function))
 
     @admin.display(description=_("it takes"))
     def takes(self, job: Job) -> SafeString:

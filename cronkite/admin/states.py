@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock, conf, functions
-from cronkite.admin import asking, marks, shown, strips
+from cronkite.admin import marks, shown, strips
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job
 from cronkite.models.queries import STUCK_AFTER
@@ -63,13 +63,13 @@ def having(state: str) -> Q:
     }[state]
 
 
-def describe(job: Job, strip: strips.Strip | None, problem: str, request: asking.Waiting | None) -> SafeString:
+def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
     """Return how the job stands, in a line for each thing that is to be said; ``problem`` is of :func:`missing`."""
     lines = [_lock(job, strip)] if job.is_locked else []
-    if request is not None:
+    if job.asked_at is not None:
         asked = gettext("run now: asked for by %(name)s, %(when)s") % {
-            "name": request.asked_by,
-            "when": shown.away(request.asked_at, job.now),
+            "name": job.asked_by,
+            "when": shown.away(job.asked_at, job.now),
         }
         lines.append(format_html("{}", asked))
     if problem:

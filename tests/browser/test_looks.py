@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from admin_pages import JOBS, LOGS, TIMELINE, change
 from axe_playwright_python.sync_playwright import Axe
 
 from browser.pictures import DESK, PHONE, picture
-from cronkite.admin import health
-from cronkite.models import Log
+from cronkite import clock
+from cronkite.models import Log, Node
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Node:
-    def __init__(self, name, age, skew=0.0):
-        self.name, self.age, self.skew, self.stays = name, age, skew, False
-
-
-class Health:
-    level, nodes = 2, (Node("web-1", 12.0), Node("web-2", 1500.0), Node("worker-1", 3.0, 4.2))
-    problems = ("Job 'Report sales' is stuck: unlock it once its run is gone.", "Node web-2 has not ticked for 25 min.")
+@pytest.fixture
+def cluster(db):
+    """Three nodes: one that ticks, one that does not any more, and one whose clock is fast."""
+    now = clock.now("default")
+    for name, age, skew in (("web-1", 12, 0), ("web-2", 1500, 0), ("worker-1", 3, 4.2)):
+        seen = now - timedelta(seconds=age)
+        Node.objects.create(name=name, ticked_at=seen, started_at=seen, clock_at=seen + timedelta(seconds=skew))
 
 
 def pages(shop):
@@ -47,8 +48,7 @@ def test_what_is_not_accessible_is_found(visit, boss, shop):
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "narrow"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(visit, boss, shop, monkeypatch, scheme, size):
-    monkeypatch.setattr(health, "_health", lambda: Health)
+def test_pages_are_accessible(visit, boss, shop, cluster, scheme, size):
     page = visit(boss, color_scheme=scheme, viewport=size)
     found = {}
     for name, path in pages(shop).items():

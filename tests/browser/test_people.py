@@ -11,8 +11,6 @@ from playwright.sync_api import expect
 
 from browser.pictures import picture
 from cronkite import clock
-from cronkite.admin import asking
-from cronkite.admin.asking import Waiting
 from cronkite.models import Job, Log
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,19 +74,7 @@ def test_the_timeline_is_used_by_keyboard(visit, boss, shop):
     expect(page).to_have_url(re.compile(LOGS))
 
 
-@pytest.fixture
-def keeps_requests(monkeypatch):
-    """Whether this version keeps requests; where it does not, a double keeps them, and no node takes them."""
-    if asking.is_possible():
-        return True
-    asked = {}
-    monkeypatch.setattr(asking, "is_possible", lambda: True)
-    monkeypatch.setattr(asking, "ask", lambda job, by: asked.setdefault(job.pk, Waiting(by, job.now)) is not None)
-    monkeypatch.setattr(asking, "waiting", lambda jobs: {job.pk: asked[job.pk] for job in jobs if job.pk in asked})
-    return False
-
-
-def test_a_run_is_asked_for(visit, boss, shop, keeps_requests):
+def test_a_run_is_asked_for(visit, boss, shop):
     page = visit(boss, change(shop["Send invoices"]))
     page.get_by_role("button", name="Run now").click()
     expect(page.locator("h1")).to_have_text("Run now?")
@@ -98,12 +84,11 @@ def test_a_run_is_asked_for(visit, boss, shop, keeps_requests):
     page.get_by_role("button", name="Yes, go on").click()
     expect(page.locator(".messagelist .success")).to_contain_text("will be run by the next tick: Send invoices")
     expect(page.locator(".field-state_now")).to_contain_text("run now: asked for by alex")
-    if keeps_requests:
-        cron(name="web-1")
-        page.reload()
-        expect(page.locator(".field-state_now")).to_have_text("enabled")
-        log = Log.objects.filter(job=shop["Send invoices"]).latest("id")
-        assert (log.slot, log.status, log.node) == (None, "succeeded", "web-1")
+    cron(name="web-1")
+    page.reload()
+    expect(page.locator(".field-state_now")).to_have_text("enabled")
+    log = Log.objects.filter(job=shop["Send invoices"]).latest("id")
+    assert (log.slot, log.status, log.node) == (None, "succeeded", "web-1")
 
 
 def test_a_stuck_job_is_found_and_unlocked(visit, boss, shop):

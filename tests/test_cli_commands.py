@@ -49,7 +49,7 @@ def test_list_shows_what_comes_next_and_how_it_ended_last(make_job):
     heads, failing, nightly = said.lines
     assert heads.split() == ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
     assert nightly.startswith(f"{job.pk}")
-    assert "0 3 * * * (Europe/Berlin)" in nightly
+    assert "At 03:00, every day (Europe/Berlin)" in nightly
     assert " 03:00 (in " in nightly
     assert "succeeded" in nightly
     assert nightly.endswith("enabled")
@@ -226,7 +226,7 @@ def test_run_shows_the_output_as_it_comes(make_job, tmp_path):
 def test_next_shows_slots_with_their_offsets_and_what_the_clock_does_to_them():
     said = cron("next", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "3", "--after", "2026-03-27 12:00")
     title, heads, *rows = said.lines
-    assert title == "30 2 * * *, in Europe/Berlin"
+    assert title == "At 02:30, every day, in Europe/Berlin"
     assert heads.split() == ["LOCAL", "TIME", "UTC", "FROM", "NOW", "REMARK"]
     assert [row[:30] for row in rows] == [
         "Sat 2026-03-28 02:30:00 +01:00",
@@ -303,7 +303,7 @@ def test_why_tells_which_node_took_a_slot(make_job):
     slot = job.next_run
     ticks.tick(workers=0)
     said = cron("why", "nightly", time_of(slot))
-    assert said.lines[0] == "nightly (app.jobs.fail): 0 0 1 1 *, in UTC"
+    assert said.lines[0] == "nightly (app.jobs.fail): At 00:00, every year on January 1, in UTC"
     assert said.lines[1].endswith("+00:00: failed")
     assert "Node here took it, " in said.out
     assert "ValueError: it went wrong" in said.out

@@ -16,7 +16,8 @@ from nodes import cron as run_cron
 from nodes import nodes, until
 from terminals import Terminal, cron
 
-from cronkite import clock, differences, locks, requests, ticks
+from cronkite import clock, differences, locks, pruning, requests, ticks
+from cronkite.cli import prune
 from cronkite.discovery import auto_discover
 from cronkite.models import Job, Log, Node
 from cronkite.outcomes import Outcome
@@ -655,6 +656,54 @@ def test_unlock_spares_a_lock_that_is_newer(make_job, monkeypatch):
     said = cron("unlock", "ok", "--yes")
     assert said.code == 1
     assert "Another run has got the lock meanwhile" in said.err
+
+
+# prune
+
+
+@pytest.fixture
+def old_logs(make_job):
+    """Of one job, a log of now and five that are 10 to 50 days old."""
+    job, now = make_job(), clock.now("default")
+    for number in range(6):
+        created = now - timedelta(days=10 * number)
+        job.logs.create(fence=number + 1, status=Status.FAILED, created=created, node="here")
+    return job
+
+
+@pytest.mark.django_db
+def test_prune_deletes_by_age_and_by_number(old_logs):
+    assert cron("prune", "--days", "35").out == "2 logs deleted.\n"
+    assert cron("prune", "--days", "35", "--keep", "3").out == "1 log deleted.\n"
+    assert cron("prune", "--keep", "1", "--json").json == {"deleted": 2}
+    assert old_logs.logs.count() == 1
+
+
+@pytest.mark.django_db
+def test_prune_does_what_the_settings_say_unless_it_is_told_otherwise(old_logs, settings):
+    settings.CRONKITE_LOG_MAX_PER_JOB = 4
+    assert cron("prune", "--days", "45").out == "1 log deleted.\n"
+    assert cron("prune").out == "1 log deleted.\n"
+    assert cron("prune").out == "0 logs deleted.\n"
+
+
+@pytest.mark.django_db
+def test_prune_tells_how_far_it_is(old_logs, monkeypatch):
+    monkeypatch.setattr(pruning, "BATCH", 1)
+    monkeypatch.setattr(prune, "BATCHES", 2)
+    said = cron("prune", "--keep", "1")
+    assert said.err == "2 logs deleted so far …\n4 logs deleted so far …\n"
+    assert said.out == "5 logs deleted.\n"
+
+
+@pytest.mark.django_db
+def test_prune_wants_to_know_what_is_to_go(old_logs):
+    said = cron("prune")
+    assert said.code == 1
+    assert "Add --days or --keep" in said.err
+    for wrong in ("-1", "1.5", "many"):
+        assert "it must be a whole number" in cron("prune", "--days", wrong).err
+    assert old_logs.logs.count() == 6
 
 
 # All of them

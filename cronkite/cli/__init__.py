@@ -13,5 +13,6 @@ COMMANDS = {
     "why": "tell what became of a job at a time, and why",
     "health": "tell if all is well, as monitoring plugins do",
     "sync": "make rows of the jobs that code declares",
+    "prune": "delete old logs",
     "unlock": "clear the lock of a job whose run is gone",
 }

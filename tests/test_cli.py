@@ -62,6 +62,21 @@ def test_each_example_is_understood(name):
         assert cron_parser().parse_args(shlex.split(example.partition("   ")[0])[2:]).subcommand == name
 
 
+@pytest.mark.parametrize(
+    ("words", "option", "value"),
+    [
+        (["--skip-checks"], "skip_checks", True),
+        (["--no-color"], "no_color", True),
+        (["--traceback"], "traceback", True),
+        (["--settings", "tests"], "settings", "tests"),
+        (["-v", "2"], "verbosity", 2),
+    ],
+)
+def test_what_every_command_of_django_s_takes_may_stand_on_either_side(words, option, value):
+    for line in ([*words, "loop"], ["loop", *words]):
+        assert getattr(cron_parser().parse_args(line), option) == value
+
+
 def cron_parser():
     from cronkite.management.commands.cron import Command
 

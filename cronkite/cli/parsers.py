@@ -56,6 +56,7 @@ def _add_everyones(parser: ArgumentParser) -> None:
     group.add_argument("--settings", metavar="MODULE", help="the settings to use, as in project.settings", **absent)
     group.add_argument("--pythonpath", metavar="FOLDER", help="a folder to find modules in", **absent)
     group.add_argument("--traceback", action="store_true", help="show where an error comes from", **absent)
+    group.add_argument("--skip-checks", action="store_true", help="do without the system checks", **absent)
     group.add_argument("--no-color", action="store_true", help="use no colours", **absent)
     group.add_argument(
         "--force-color", action="store_true", help="use colours even where nobody may see them", **absent

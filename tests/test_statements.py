@@ -71,7 +71,7 @@ def test_two_updates_are_said_at_a_time(make_job, both):
 
 def test_of_two_updates_the_second_counts(make_job, both):
     job = make_job()
-    assert both.execute("default", SimpleNamespace(job=job, log=SimpleNamespace(pk=0), text="said")) == 0
+    assert both.execute("default", SimpleNamespace(job=job, log=SimpleNamespace(pk=10**9), text="said")) == 0
     job.refresh_from_db()
     assert job.description == "said"
 

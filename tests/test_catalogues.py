@@ -17,7 +17,6 @@ from django.templatetags.i18n import BlockTranslateNode, TranslateNode
 from django.utils import translation
 
 import cronkite
-from cronkite import health
 from cronkite.models import Log
 from cronkite.words import describe
 
@@ -387,8 +386,6 @@ def test_log_lines_stay_english(make_job, caplog):
 
 @pytest.mark.django_db
 def test_monitoring_stays_english(capsys):
-    with translation.override("de"):
-        assert "Noch hat kein Knoten getickt." in health.report().problems[0]
-        with pytest.raises(SystemExit):
-            call_command("cron", "health")
+    with translation.override("de"), pytest.raises(SystemExit):
+        call_command("cron", "health")
     assert "No node has ever ticked." in capsys.readouterr().out

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from cronkite import locks, vitals
 from cronkite.durations import DAY, in_short
 from cronkite.vitals import RUNS, Vitals
+from cronkite.words import listed
 
 #: How many jobs a problem names one by one.
 NAMED = 5
@@ -152,4 +153,4 @@ def _about_nodes(health: Vitals, limits: Limits) -> Iterator[Finding]:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names if len(names) <= NAMED else [*names[:NAMED], "…"])
+    return listed(names if len(names) <= NAMED else [*names[:NAMED], "…"])

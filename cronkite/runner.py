@@ -105,7 +105,8 @@ def announce(claim: Claim, ending: Ending) -> None:
         logger.info("%s: succeeded.", claim)
     else:
         why = ending.outcome.reason or (f"{type(error).__name__}: {error}" if error else "")
-        logger.error("%s: %s. %s", claim, Log.Status(status).label, why, exc_info=error)
+        # In English, as all of the log is: the status's label is in the project's language.
+        logger.error("%s: %s. %s", claim, status.replace("_", " "), why, exc_info=error)
 
 
 def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = time.sleep) -> bool:

@@ -2,8 +2,8 @@
 
 The words come from the numbers that the expression names, not from its text: ``0-59/15`` and ``*/15`` say the same.
 They tell exactly these wall times, no more and no fewer; what has no good words is told as the fields are. They are
-clauses with commas between them (when in the day, on which days, in which months), each a phrase that can be translated
-by itself.
+clauses (when in the day, on which days, in which months), each a phrase that can be translated by itself. Their order,
+and what stands between them, is up to the language, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import ngettext, npgettext, pgettext
 
 from cronkite.expressions import Expression, parse
 from cronkite.schedules import Schedule
@@ -50,11 +50,18 @@ def describe(schedule: Schedule | str) -> str:
     times, days, months = _times(says), _days(says), _months(says)
     if not days and len(says.hours) < HOURS:
         days = _("every day")
-    return capfirst(_separator().join(filter(None, [times, days, months])))
+    if days and months:
+        words = pgettext("a schedule", "%(times)s, %(days)s, %(months)s")
+    elif days:
+        words = pgettext("a schedule", "%(times)s, %(days)s")
+    else:
+        words = pgettext("a schedule", "%(times)s, %(months)s") if months else "%(times)s"
+    return capfirst(words % {"times": times, "days": days, "months": months})
 
 
-def _separator() -> str:
-    return pgettext("between the clauses of a schedule", ", ")
+def listed(items: Sequence[str]) -> str:
+    """Return the items with the language's comma between them, and no "and"."""
+    return pgettext("between the items of a list", ", ").join(items)
 
 
 # When in the day.
@@ -108,7 +115,7 @@ def _in_stretches(says: Expression) -> str:
     if not each or len(stretches) > STRETCHES:
         return ""
     told = [
-        _("from %(first)s to %(last)s")
+        pgettext("times of the day", "from %(first)s to %(last)s")
         % {
             "first": _clock(time(hours[0], says.minutes[0], says.seconds[0]), says.seconds),
             "last": _clock(time(hours[-1], says.minutes[-1], says.seconds[-1]), says.seconds),
@@ -132,28 +139,34 @@ def _hours_apart(says: Expression) -> str:
 
 
 def _by_fields(says: Expression) -> str:
-    clauses = []
+    in_hours = ngettext("in hour %(hours)s", "in hours %(hours)s", len(says.hours)) % {"hours": _numbers(says.hours)}
+    hours = _("in every hour") if len(says.hours) == HOURS else in_hours
     if says.seconds != (0,):
         every = _each_seconds(_step(says.seconds)) if says.seconds[0] == 0 else ""
         told = ngettext("at second %(seconds)s", "at seconds %(seconds)s", len(says.seconds))
-        clauses.append(every or told % {"seconds": _numbers(says.seconds)})
-        in_minutes = ngettext("in minute %(minutes)s", "in minutes %(minutes)s", len(says.minutes))
+        seconds = every or told % {"seconds": _numbers(says.seconds)}
+        told = ngettext("in minute %(minutes)s", "in minutes %(minutes)s", len(says.minutes))
         every = _("in every minute") if len(says.minutes) == SIXTY else ""
-    else:
-        in_minutes = ngettext("at minute %(minutes)s", "at minutes %(minutes)s", len(says.minutes))
-        every = _each_minutes(_step(says.minutes)) if says.minutes[0] == 0 else ""
-    clauses.append(every or in_minutes % {"minutes": _numbers(says.minutes)})
-    in_hours = ngettext("in hour %(hours)s", "in hours %(hours)s", len(says.hours)) % {"hours": _numbers(says.hours)}
-    clauses.append(_("in every hour") if len(says.hours) == HOURS else in_hours)
-    return _separator().join(clauses)
+        minutes = every or told % {"minutes": _numbers(says.minutes)}
+        words = pgettext("times of the day", "%(seconds)s, %(minutes)s, %(hours)s")
+        return words % {"seconds": seconds, "minutes": minutes, "hours": hours}
+    told = ngettext("at minute %(minutes)s", "at minutes %(minutes)s", len(says.minutes))
+    every = _each_minutes(_step(says.minutes)) if says.minutes[0] == 0 else ""
+    minutes = every or told % {"minutes": _numbers(says.minutes)}
+    return pgettext("times of the day", "%(minutes)s, %(hours)s") % {"minutes": minutes, "hours": hours}
 
 
 def _each_minutes(step: int) -> str:
-    return ngettext("every minute", "every %(step)d minutes", step) % {"step": step} if step else ""
+    # One is told apart, not by the plural: languages that have none say "every minute" without a number all the same.
+    if step <= 1:
+        return _("every minute") if step else ""
+    return ngettext("every %(step)d minute", "every %(step)d minutes", step) % {"step": step}
 
 
 def _each_seconds(step: int) -> str:
-    return ngettext("every second", "every %(step)d seconds", step) % {"step": step} if step else ""
+    if step <= 1:
+        return _("every second") if step else ""
+    return ngettext("every %(step)d second", "every %(step)d seconds", step) % {"step": step}
 
 
 # On which days, in which months.
@@ -168,29 +181,33 @@ def _days(says: Expression) -> str:
     if days and any_weekday:
         date_ = (says.months[0], days[0])
         if len(says.months) == len(days) == 1 and date_ != LEAP_DAY:
-            return _("every year on %(date)s") % {
-                "date": date_format(date(LEAP_YEAR, *date_), "MONTH_DAY_FORMAT", use_l10n=True)
-            }
-        return _days_of_month(days)
+            # A date format of Django's, or what a language would rather have here.
+            wanted = pgettext("format of a day of the year", "MONTH_DAY_FORMAT")
+            return _("every year on %(date)s") % {"date": date_format(date(LEAP_YEAR, *date_), wanted, use_l10n=True)}
+        return _days_of_month(says, days)
     weekdays = _weekdays(says.weekdays)
     if not days:
         return weekdays
     together = _("%(days)s and also %(weekdays)s") if says.day_or else _("%(weekdays)s, but only %(days)s")
-    return together % {"days": _days_of_month(days), "weekdays": weekdays}
+    return together % {"days": _days_of_month(says, days), "weekdays": weekdays}
 
 
-def _days_of_month(days: Sequence[int]) -> str:
-    return ngettext("on day %(days)s of the month", "on days %(days)s of the month", len(days)) % {
-        "days": _numbers(days)
-    }
+def _days_of_month(says: Expression, days: Sequence[int]) -> str:
+    if len(says.months) == MONTH_COUNT:
+        told = npgettext("each month", "on day %(days)s of the month", "on days %(days)s of the month", len(days))
+    else:
+        told = npgettext(
+            "of the months that are named", "on day %(days)s of the month", "on days %(days)s of the month", len(days)
+        )
+    return told % {"days": _numbers(days)}
 
 
 def _weekdays(numbers: Sequence[int]) -> str:
     from_monday = sorted((number - 1) % 7 for number in numbers)
     names = [str(WEEKDAYS[number]) for number in from_monday]
     if len(_stretches(from_monday)) == 1 and len(names) > TWO:
-        return _("from %(first)s to %(last)s") % {"first": names[0], "last": names[-1]}
-    return _("on %(weekdays)s") % {"weekdays": _and(names)}
+        return pgettext("days of the week", "from %(first)s to %(last)s") % {"first": names[0], "last": names[-1]}
+    return ngettext("on %(weekdays)s", "on %(weekdays)s", len(names)) % {"weekdays": _and(names)}
 
 
 def _months(says: Expression) -> str:
@@ -200,7 +217,7 @@ def _months(says: Expression) -> str:
     if len(names) == MONTH_COUNT or (is_date and not says.day_or):
         return ""
     if len(_stretches(says.months)) == 1 and len(names) > TWO:
-        return _("from %(first)s to %(last)s") % {"first": names[0], "last": names[-1]}
+        return pgettext("months", "from %(first)s to %(last)s") % {"first": names[0], "last": names[-1]}
     return _("in %(months)s") % {"months": _and(names)}
 
 
@@ -236,7 +253,7 @@ def _stretches(numbers: Sequence[int]) -> list[list[int]]:
 
 def _numbers(numbers: Sequence[int]) -> str:
     if _distance(numbers) > 1 and len(numbers) >= LONG:
-        return f"{', '.join(map(str, numbers[:3]))}, …, {numbers[-1]}"
+        return listed([*map(str, numbers[:3]), "…", str(numbers[-1])])
     told: list[str] = []
     for piece in _stretches(numbers):
         if len(piece) > TWO:
@@ -249,4 +266,4 @@ def _numbers(numbers: Sequence[int]) -> str:
 def _and(items: Sequence[str]) -> str:
     if len(items) == 1:
         return items[0]
-    return _("%(items)s and %(last)s") % {"items": ", ".join(items[:-1]), "last": items[-1]}
+    return _("%(items)s and %(last)s") % {"items": listed(items[:-1]), "last": items[-1]}

@@ -51,7 +51,9 @@ def check_wheel(wheel: Path) -> None:
     app = {name for name in names if not name.startswith(f"{info}/")}
     if app != files_below("cronkite"):
         sys.exit(f"{wheel.name} and the checkout differ in {sorted(app ^ files_below('cronkite'))}")
-    for name in ("cronkite/py.typed", "cronkite/migrations/__init__.py", f"{info}/licenses/LICENSE"):
+    catalogue = "cronkite/locale/zh_Hans/LC_MESSAGES/django"
+    wanted = ["cronkite/py.typed", "cronkite/migrations/__init__.py", f"{catalogue}.po", f"{catalogue}.mo"]
+    for name in [*wanted, f"{info}/licenses/LICENSE"]:
         if name not in names:
             sys.exit(f"{wheel.name} lacks {name}")
     required = [text for text in metadata.get_all("Requires-Dist", []) if "extra ==" not in text]

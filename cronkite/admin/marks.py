@@ -5,11 +5,14 @@ A mark is a small drawing in a box of 12 by 12: fonts differ in what signs they 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from django.utils.html import format_html
+from django.utils.translation import gettext
 
 from cronkite.models import Log
+from cronkite.words import listed
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -36,6 +39,14 @@ WORST_FIRST: tuple[str, ...] = (
     Status.RUNNING,
     Status.SUCCEEDED,
 )
+
+
+def tell(counts: Counter[str]) -> str:
+    """Return how many there are of each outcome, in words."""
+    said = gettext("%(count)d %(status)s")
+    return listed(
+        [said % {"count": counts[each], "status": Status(each).label} for each in WORST_FIRST if counts[each]]
+    )
 
 
 def mark(status: str) -> SafeString:

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from cronkite.models import Job
+from cronkite.words import listed
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -84,7 +85,7 @@ def precise(length: timedelta) -> str:
 def names(jobs: list[Job]) -> str:
     """Name the jobs, but no endless list of them."""
     named = [job.name for job in jobs[:NAMED]]
-    return ", ".join(named if len(jobs) <= NAMED else [*named, "…"])
+    return listed(named if len(jobs) <= NAMED else [*named, "…"])
 
 
 def moment_column(column: str, label: _StrOrPromise) -> Callable[[Any, Model], SafeString | str]:

@@ -36,10 +36,7 @@ class Strip:
 
     def __str__(self) -> str:
         """Tell the outcomes as counts, for who can't see the drawing."""
-        counts = Counter(log.status for log in self.logs)
-        told = ", ".join(
-            f"{counts[status]} {marks.Status(status).label}" for status in marks.WORST_FIRST if counts[status]
-        )
+        told = marks.tell(Counter(log.status for log in self.logs))
         return gettext("The last %(count)d outcomes: %(told)s") % {"count": len(self.logs), "told": told}
 
     def draw(self) -> SafeString:

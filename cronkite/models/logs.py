@@ -75,7 +75,7 @@ class Log(models.Model):
         indexes = [models.Index(fields=["created"], name="cronkite_log_created")]
 
     def __str__(self) -> str:
-        when = self.slot.strftime("%Y-%m-%d %H:%M:%S UTC") if self.slot else "by hand"
+        when = self.slot.strftime("%Y-%m-%d %H:%M:%S UTC") if self.slot else _("by hand")
         return f"{self.job_name}, {when}: {self.get_status_display()}"
 
     @classmethod

@@ -127,13 +127,11 @@ class Bar:
             return _one(self.events[0])
         if self.status == AHEAD:
             return _to_come(self.events)
-        counts = self.counts
-        told = ", ".join(f"{counts[each]} {marks.Status(each).label}" for each in marks.WORST_FIRST if counts[each])
         first, last = min(event.start for event in self.events), max(event.end for event in self.events)
         return gettext("%(first)s to %(last)s: %(told)s") % {
             "first": shown.plain(first),
             "last": shown.plain(last),
-            "told": told,
+            "told": marks.tell(self.counts),
         }
 
 
@@ -222,12 +220,13 @@ def _to_come(slots: Sequence[Event]) -> str:
     job, first, last = slots[0].job_name, shown.plain(slots[0].start), shown.plain(slots[-1].start)
     if not slots[-1].count:
         return gettext("%(job)s: more slots from %(first)s on") % {"job": job, "first": first}
-    return ngettext("%(job)s: slot %(first)s", "%(job)s: %(count)d slots from %(first)s to %(last)s", len(slots)) % {
-        "job": job,
-        "first": first,
-        "last": last,
-        "count": len(slots),
-    }
+    if len(slots) == 1:
+        return gettext("%(job)s: slot %(first)s") % {"job": job, "first": first}
+    return ngettext(
+        "%(job)s: %(count)d slot from %(first)s to %(last)s",
+        "%(job)s: %(count)d slots from %(first)s to %(last)s",
+        len(slots),
+    ) % {"job": job, "first": first, "last": last, "count": len(slots)}
 
 
 def _one(event: Event) -> str:
@@ -239,9 +238,11 @@ def _one(event: Event) -> str:
         "node": event.node,
         "span": shown.precise(event.end - event.start),
     }
-    if event.status == marks.Status.MISSED:
+    if event.status == marks.Status.MISSED and event.count == 1:
+        said = gettext("%(job)s: 1 slot missed, %(start)s") % about
+    elif event.status == marks.Status.MISSED:
         said = ngettext(
-            "%(job)s: %(count)d slot missed, %(start)s",
+            "%(job)s: %(count)d slot missed, %(start)s to %(end)s",
             "%(job)s: %(count)d slots missed, %(start)s to %(end)s",
             event.count,
         ) % {**about, "count": event.count}

@@ -24,8 +24,9 @@ PAGE = 500
 LOST_OF = 20
 #: At how many places, a page apart, nodes begin at most that are in each other's way.
 PLACES = 16
-#: How often (seconds) a loop looks for jobs that are new or were edited, and so how far it looks ahead.
-POLL = 10.0
+#: How often (seconds) a loop looks for jobs that are new or were edited, and so how far it looks ahead. Five times a
+#: minute: with the sign of life, that makes six statements where nothing is due.
+POLL = 12.0
 #: How long before a slot (seconds) a loop looks for who is due.
 LEAD = 0.1
 #: How long (seconds) a loop leaves a job alone whose function could not be run here, or that is stuck.

@@ -18,7 +18,7 @@ LONGEST_NAME = 255
 def ask(job: Job, by: str) -> bool:
     """Have ``job`` run soon, on one node, without a slot; ``False`` if a request for it waits already, or it is gone.
 
-    Ticks take it within a minute, loops within ten seconds or so; it makes no difference whether the job is enabled.
+    Ticks take it within a minute, loops within 12 seconds; it makes no difference whether the job is enabled.
     ``by`` says who asks, and is kept in the log of the run. Raises :class:`django.db.DatabaseError`.
     """
     unasked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=True)

@@ -7,7 +7,7 @@ nothing is run. The job's timeout is not enforced. Ctrl-C, SIGTERM and SIGHUP
 end the run, which is recorded as interrupted.
 
 With --ask it is not run here, but by the next node that looks: a tick, or
-within ten seconds a loop.
+within 12 seconds a loop.
 
 JOB is a job's id, its function's dotted name, its name, or a part of either
 that no other job has.

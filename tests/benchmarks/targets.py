@@ -59,7 +59,7 @@ TARGETS = [
     _at_most("first.cron", 1.15, "first.bare"),
     # 4. Idle loop. "Flat" is within 5 %.
     _at_most("idle.cpu", 0.2),
-    _at_most("idle.queries", 7),
+    _at_most("idle.queries", 6),
     _at_most("rss.idle", 1.15, "rss.bare"),
     _at_most("rss.after", 1.05, "rss.warm"),
     _at_most("pss.after", 1.05, "pss.warm"),

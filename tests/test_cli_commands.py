@@ -280,12 +280,12 @@ def test_next_refuses_what_makes_no_sense(arguments, words):
     assert words in said.err
 
 
-def test_next_needs_no_database(tmp_path):
+def test_next_needs_no_tables(tmp_path):
     from test_cli import manage
 
-    nowhere = f"sqlite:///{tmp_path}/no/such/folder/file.sqlite3"
-    assert manage("cron", "list", DATABASE_URL=nowhere).returncode == 1
-    done = manage("cron", "next", "@daily", "-n", "1", DATABASE_URL=nowhere)
+    empty = f"sqlite:///{tmp_path}/empty.sqlite3"
+    assert manage("cron", "list", DATABASE_URL=empty).returncode == 1
+    done = manage("cron", "next", "@daily", "-n", "1", DATABASE_URL=empty)
     assert done.returncode == 0, done.stderr
 
 

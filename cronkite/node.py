@@ -227,17 +227,9 @@ class Node:
         """Claim the slots of jobs that are ready, and start their runs; release those that are not to be started."""
         wanted = [(job, decision) for job in jobs if self._may_claim() and (decision := self._decide(job)) is not None]
         claims: list[Claim | None] = []
-        try:
-            if wanted and self._may_claim():
-                with self._database():
-                    claims = locks.claim_all(wanted, self.name)
-        except locks.Contention:
-            self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
-        except locks.OutcomeUnknown as doubt:
-            logger.warning("%s", doubt)
-            self._doubts += [(claim, job) for job, _ in wanted for claim in doubt.claims if claim.job_id == job.pk]
-            self._retry_at = time.monotonic() + OUTAGE_PAUSE
-            self._agenda.look_within(0)
+        if wanted and self._may_claim():
+            with self._claiming([job for job, _ in wanted]):
+                claims = locks.claim_all(wanted, self.name)
         for (job, decision), claim in zip(wanted, claims, strict=False):
             if claim is None:
                 self._agenda.look_for(decision.next_run)
@@ -247,22 +239,16 @@ class Node:
                 self._runs.start(job, claim)
         taken = {claim.job_id for claim in claims if claim}
         for job in jobs:
-            if job.pk not in taken and not any(job is doubted for _, doubted in self._doubts):
+            if job.pk not in taken and not self._is_doubted(job):
                 self._runs.release(job)
 
     def _claim_asked(self, job: Job) -> None:
         """Claim a job that somebody asked for, and start its run; release it if another node does."""
         claim = None
-        try:
-            if self._may_claim():
-                with self._database():
-                    claim = locks.claim_asked(job, self.name)
-        except locks.Contention:
-            self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
-        except locks.OutcomeUnknown as doubt:
-            logger.warning("%s", doubt)
-            self._doubts += [(claim, job) for claim in doubt.claims]
-            self._retry_at = time.monotonic() + OUTAGE_PAUSE
+        if self._may_claim():
+            with self._claiming([job]):
+                claim = locks.claim_asked(job, self.name)
+        if self._is_doubted(job):
             return
         if claim is None:
             self._runs.release(job)
@@ -271,6 +257,23 @@ class Node:
         else:
             logger.info("%s: claimed by node %s, %s.", claim, self.name, claim.reason)
             self._runs.start(job, claim)
+
+    @contextmanager
+    def _claiming(self, jobs: list[Job]) -> Iterator[None]:
+        """Live through what may go wrong while ``jobs`` are claimed; what is in doubt then is found out later."""
+        try:
+            with self._database():
+                yield
+        except locks.Contention:
+            self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
+        except locks.OutcomeUnknown as doubt:
+            logger.warning("%s", doubt)
+            self._doubts += [(claim, job) for job in jobs for claim in doubt.claims if claim.job_id == job.pk]
+            self._retry_at = time.monotonic() + OUTAGE_PAUSE
+            self._agenda.look_within(0)
+
+    def _is_doubted(self, job: Job) -> bool:
+        return any(job is doubted for _, doubted in self._doubts)
 
     def _may_claim(self) -> bool:
         return not self._stopping and self._retry_at is None

@@ -33,6 +33,12 @@ class Declaration:
         """Return what the job's row is to hold."""
         return {**vars(self), "args": list(self.args), "kwargs": dict(self.kwargs), "declared_as": self.function}
 
+    def differences(self, row: object) -> dict[str, tuple[Any, Any]]:
+        """Return where the job's ``row`` says otherwise: by column, what it holds and what is declared."""
+        return {
+            column: (here, value) for column, value in self.columns().items() if (here := getattr(row, column)) != value
+        }
+
 
 #: The length of the column that holds a job's name, in characters.
 LONGEST_NAME = 255

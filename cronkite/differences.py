@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
-
-from django.apps import apps
-from django.utils.module_loading import module_has_submodule
 
 from cronkite import discovery, locks
 from cronkite.declarations import Declaration
@@ -44,14 +40,15 @@ def find() -> Differences:
     rows = list(Job.objects.using(locks.database()).order_by("name", "id"))
     declared_rows = {job.declared_as: job for job in rows if job.declared_as is not None}
     by_hand = {job.function for job in rows if job.declared_as is None}
-    ours = set(_crontabs())
+    ours = set(discovery.crontabs())
     known: set[str] = set()
     for module in sorted(ours | {name.rpartition(".")[0] for name in declared_rows}):
         for declaration in _declarations(module, found):
             known.add(declaration.function)
             job = declared_rows.get(declaration.function)
             if job is not None:
-                found.changed += _compared(job, declaration)
+                if columns := declaration.differences(job):
+                    found.changed.append(Changed(job, declaration, columns))
             elif module in ours and declaration.function not in by_hand:
                 # Somebody entered that job before it was declared; discovery leaves it alone, too.
                 found.new.append(declaration)
@@ -65,19 +62,6 @@ def create(found: Differences) -> None:
     """Make rows of what is new, as each node does at its start."""
     for module in {declaration.function.rpartition(".")[0] for declaration in found.new}:
         discovery.auto_discover(module)
-
-
-def overwrite(changed: Changed) -> None:
-    """Have the row say what the code says."""
-    for column, (_, declared) in changed.columns.items():
-        setattr(changed.job, column, declared)
-    changed.job.save(using=locks.database(), update_fields=list(changed.columns))
-
-
-def _crontabs() -> Iterator[str]:
-    for app in apps.get_app_configs():
-        if module_has_submodule(app.module, "crontab"):
-            yield f"{app.name}.crontab"
 
 
 def _declarations(module: str, found: Differences) -> list[Declaration]:
@@ -98,12 +82,3 @@ def _is_gone(module: str) -> bool:
         return error.name is not None and f"{module}.".startswith(f"{error.name}.")
     except Exception:  # noqa: BLE001
         return False
-
-
-def _compared(job: Job, declaration: Declaration) -> list[Changed]:
-    columns = {
-        column: (getattr(job, column), value)
-        for column, value in declaration.columns().items()
-        if getattr(job, column) != value
-    }
-    return [Changed(job, declaration, columns)] if columns else []

@@ -57,10 +57,7 @@ def discover_apps(**kwargs: Any) -> None:
     Also a receiver of ``post_migrate``. A job that exists is left as it is. A module that is broken, or a database that
     is away, is logged, and keeps neither the other jobs from being found nor a node from ticking (promise P4).
     """
-    asked = [
-        (f"{app.name}.crontab", False) for app in apps.get_app_configs() if module_has_submodule(app.module, "crontab")
-    ]
-    asked += _waiting
+    asked = [(module, False) for module in crontabs()] + _waiting
     _waiting.clear()
     for module, delete_first in asked:
         try:
@@ -72,12 +69,16 @@ def discover_apps(**kwargs: Any) -> None:
 def declared_by_apps() -> list[Declaration]:
     """Return what the ``crontab`` modules of installed apps declare; one that can't be imported declares nothing."""
     found = []
-    for app in apps.get_app_configs():
+    for module in crontabs():
         # Code of others may raise anything, and discover_apps logs it.
         with suppress(Exception):
-            if module_has_submodule(app.module, "crontab"):
-                found += declarations_in(import_module(f"{app.name}.crontab"))
+            found += declarations_in(import_module(module))
     return found
+
+
+def crontabs() -> list[str]:
+    """Return the names of the ``crontab`` modules of installed apps."""
+    return [f"{app.name}.crontab" for app in apps.get_app_configs() if module_has_submodule(app.module, "crontab")]
 
 
 def declarations_in(module: ModuleType) -> list[Declaration]:
@@ -153,7 +154,7 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
                 _create(declaration, using)
             elif delete_first:
                 present.remove(kept)
-                _update(kept, declaration, using)
+                overwrite(kept, declaration)
         except (CronkiteError, DataError) as error:
             logger.error("%s is declared as a job, but can't be one: %s", declaration.function, error)
     if delete_first:
@@ -179,9 +180,11 @@ def _create(declaration: Declaration, using: str) -> None:
     )
 
 
-def _update(job: Job, declaration: Declaration, using: str) -> None:
-    changed = {column: value for column, value in declaration.columns().items() if getattr(job, column) != value}
+def overwrite(job: Job, declaration: Declaration) -> list[str]:
+    """Have the row say what the code says, and return the columns that changed. Raises what :meth:`Job.save` raises."""
+    changed = declaration.differences(job)
     if changed:
-        for column, value in changed.items():
-            setattr(job, column, value)
-        job.save(using=using, update_fields=list(changed))
+        for column, (_, declared) in changed.items():
+            setattr(job, column, declared)
+        job.save(using=locks.database(), update_fields=list(changed))
+    return list(changed)

@@ -569,14 +569,14 @@ def hold_and_race(started):
 def test_a_row_that_another_node_deletes_meanwhile_is_made_anew(monkeypatch):
     Job.auto_discover("app.declared")
     Job.objects.filter(name="hourly").update(description="outdated")
-    update, rivals = discovery._update, [1]
+    update, rivals = discovery.overwrite, [1]
 
     def delete_and_update(job, *arguments):
         if job.name == "hourly" and rivals.pop() if rivals else False:
             Job.objects.filter(pk=job.pk).delete()
         update(job, *arguments)
 
-    monkeypatch.setattr(discovery, "_update", delete_and_update)
+    monkeypatch.setattr(discovery, "overwrite", delete_and_update)
     Job.auto_discover("app.declared", delete_first=True)
     assert rivals == []
     assert Job.objects.get(name="hourly").description == ""

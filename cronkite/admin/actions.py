@@ -142,7 +142,7 @@ class JobActions(JobAdminBase):
                 continue
             if changed:
                 restored.append(job)
-                self.log_change(request, job, [{"changed": {"fields": [each.label for each in changed]}}])
+                self.log_change(request, job, [{"changed": {"fields": changed}}])
         said = ngettext(
             "%(count)d job is now what code declares: %(names)s.",
             "%(count)d jobs are now what code declares: %(names)s.",

@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from cronkite import declarations, functions
+from cronkite import declarations, discovery, functions
 from cronkite.admin import shown
 from cronkite.declarations import Declaration
 from cronkite.exceptions import FunctionError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 class Difference:
     """A column of a job that is not what code declares."""
 
-    column: str
     label: str
     declared: Any
     here: Any
@@ -45,11 +44,8 @@ def differences(job: Job) -> list[Difference]:
     declaration = declaration_of(job)
     if declaration is None:
         return []
-    return [
-        Difference(column, _label(column), value, getattr(job, column))
-        for column, value in declaration.columns().items()
-        if getattr(job, column) != value
-    ]
+    found = declaration.differences(job).items()
+    return [Difference(_label(column), declared, here) for column, (here, declared) in found]
 
 
 def _label(column: str) -> str:
@@ -57,14 +53,10 @@ def _label(column: str) -> str:
     return str(capfirst(fields[column].verbose_name))
 
 
-def restore(job: Job) -> list[Difference]:
-    """Make the job what code declares, and return what changed. Raises what :meth:`Job.save` raises."""
-    changed = differences(job)
-    if changed:
-        for each in changed:
-            setattr(job, each.column, each.declared)
-        job.save(update_fields=[each.column for each in changed])
-    return changed
+def restore(job: Job) -> list[str]:
+    """Make the job what code declares, and return the labels of what changed. Raises what :meth:`Job.save` raises."""
+    declaration = declaration_of(job)
+    return [] if declaration is None else [_label(column) for column in discovery.overwrite(job, declaration)]
 
 
 def show(job: Job) -> SafeString | str:

@@ -14,6 +14,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext
 
+from cronkite.durations import DAY, HOUR, MINUTE
 from cronkite.models import Job
 from cronkite.words import listed
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 #: What stands where there is nothing, as elsewhere in the admin.
 NOTHING = "-"
-MINUTE, HOUR, DAY = 60, 3600, 86400
 #: How many jobs a message names one by one.
 NAMED = 10
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from cronkite import differences
+from cronkite import differences, discovery
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.differences import Changed, Differences
 
@@ -41,7 +41,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     if not options["check"]:
         differences.create(found)
         for changed in found.changed if options["overwrite"] else []:
-            differences.overwrite(changed)
+            discovery.overwrite(changed.job, changed.declaration)
         for job in found.gone if options["prune"] else []:
             # Its id goes with it, and is still to be told.
             pk = job.pk

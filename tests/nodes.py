@@ -21,6 +21,18 @@ HERE = Path(__file__).parent
 PATIENCE = 60
 
 
+def manage(*arguments, **environment):
+    """Give ``manage.py`` these arguments, in a process of its own, and wait until it has ended."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=HERE,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
 @cache
 def launcher():
     """Return the one launcher of this process."""

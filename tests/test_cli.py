@@ -10,23 +10,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from django.core.management.base import OutputWrapper
 from django.core.management.color import make_style
-from nodes import HERE, PATIENCE
+from nodes import HERE, manage
 from terminals import Terminal, cron
 
 from cronkite.cli import COMMANDS, instants, parsers, people, terminal
 from cronkite.models import Log
-
-
-def manage(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=HERE,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-
 
 # Help.
 

@@ -13,10 +13,10 @@ from conftest import make_due
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron as run_cron
-from nodes import nodes, until
+from nodes import manage, nodes, until
 from terminals import Terminal, cron
 
-from cronkite import clock, differences, locks, pruning, requests, ticks
+from cronkite import clock, discovery, locks, pruning, requests, ticks
 from cronkite.cli import prune
 from cronkite.discovery import auto_discover
 from cronkite.models import Job, Log, Node
@@ -281,8 +281,6 @@ def test_next_refuses_what_makes_no_sense(arguments, words):
 
 
 def test_next_needs_no_tables(tmp_path):
-    from test_cli import manage
-
     empty = f"sqlite:///{tmp_path}/empty.sqlite3"
     assert manage("cron", "list", DATABASE_URL=empty).returncode == 1
     done = manage("cron", "next", "@daily", "-n", "1", DATABASE_URL=empty)
@@ -523,8 +521,6 @@ def test_health_for_programs():
 
 
 def test_health_of_a_database_that_does_not_answer_is_unknown(tmp_path):
-    from test_cli import manage
-
     done = manage("cron", "health", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
     assert done.returncode == 3
     assert done.stdout.startswith("CRON UNKNOWN - The database says: ")
@@ -538,7 +534,7 @@ def test_health_of_a_database_that_does_not_answer_is_unknown(tmp_path):
 @pytest.fixture
 def declared(db, monkeypatch):
     """One app's crontab module, that declares several jobs."""
-    monkeypatch.setattr(differences, "_crontabs", lambda: iter(["app.declared"]))
+    monkeypatch.setattr(discovery, "crontabs", lambda: ["app.declared"])
     return "app.declared"
 
 

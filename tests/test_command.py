@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from nodes import HERE, PATIENCE, cron
+from nodes import cron, manage
 
 from cronkite import requests, ticks
 from cronkite.exceptions import DatabaseAway
@@ -87,20 +85,6 @@ def test_a_database_that_is_out_of_reach_is_an_error_that_says_so(monkeypatch):
     with pytest.raises(CommandError, match="out of reach") as error:
         call_command("cron")
     assert error.value.returncode == 1
-
-
-def manage(*arguments, **environment):
-    import os
-
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=HERE,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
 
 
 def test_missing_tables_are_an_error_that_says_what_to_do(tmp_path):

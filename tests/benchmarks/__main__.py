@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from benchmarks.report import Report
 from benchmarks.session import Options
 from benchmarks.sizes import SIZES
 from databases.__main__ import SCHEMES
+from databases.processes import follow
 
 
 def session(name: str, options: Options, report: Report) -> None:
@@ -40,29 +40,15 @@ def session(name: str, options: Options, report: Report) -> None:
     server = [sys.executable, "-m", "databases", name, "--durable", "--own", "--"]
     command = [*server, sys.executable, "-m", "benchmarks.session", json.dumps(asdict(options))]
     began = time.monotonic()
-    with subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                print(f"{name:<8}{time.monotonic() - began:>6.0f} s  {line.rstrip()}", flush=True)
-        except BaseException:
-            # It passes that on to its child, and stops the server.
-            process.send_signal(signal.SIGTERM)
-            raise
+
+    def show(line: str) -> None:
+        print(f"{name:<8}{time.monotonic() - began:>6.0f} s  {line}", flush=True)
+
+    code = follow(command, dict(os.environ), show)
     report.databases[name] = name
     report.read(name, Path(options.samples))
-    if process.returncode:
-        report.failures.append(
-            {"database": name, "measure": "session", "failure": f"it ended with {process.returncode}"}
-        )
+    if code:
+        report.failures.append({"database": name, "measure": "session", "failure": f"it ended with {code}"})
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

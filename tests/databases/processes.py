@@ -56,6 +56,30 @@ class Account:
             os.chown(folder, self.uid, self.gid)
 
 
+def follow(command: list[str], environment: dict[str, str], show: Callable[[str], None]) -> int:
+    """Run a command, and show each line that it writes as it comes; return its exit code.
+
+    Whatever comes between is passed on to it (SIGTERM), so that it stops what it has started.
+    """
+    with subprocess.Popen(
+        command,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                show(line.rstrip())
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            raise
+    return process.returncode
+
+
 @contextlib.contextmanager
 def temporary_folder(account: Account | None = None) -> Iterator[Path]:
     """A folder of the account's own, removed with all it holds at the end."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from databases.__main__ import SCHEMES
+from databases.processes import follow
 from proof import results, table
 from proof.results import Result
 
@@ -61,24 +61,12 @@ class Run(threading.Thread):
         ]
         self.command = [*server, "--", *pytest]
         asked = {f"CRONKITE_PROOF_{option.upper()}": str(number) for option, number in more.items()}
-        self.environment = {**os.environ, "CRONKITE_PROOF_TALLY": str(self.tally), "PYTHONUNBUFFERED": "1", **asked}
+        self.environment = {**os.environ, "CRONKITE_PROOF_TALLY": str(self.tally), **asked}
 
     def run(self) -> None:
         """Run to the end."""
         began = time.monotonic()
-        with subprocess.Popen(
-            self.command,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                self._show(line.rstrip(), time.monotonic() - began)
-        self.code = process.returncode
+        self.code = follow(self.command, self.environment, lambda line: self._show(line, time.monotonic() - began))
         self.seconds = time.monotonic() - began
 
     def _show(self, line: str, seconds: float) -> None:

@@ -213,8 +213,8 @@ def test_a_stubborn_run_whose_node_is_gone_is_killed_and_holds_no_job_hostage(ma
     begun = tmp_path / "begun"
     job = make_job("app.jobs.hang_stubbornly", due=0, args=[str(begun)], timeout=1)
     with nodes(("cron",), lock_timeout=2) as (node,):
-        until(begun.exists)
-        worker = int(begun.read_text())
+        # The file is there a moment before what is written into it.
+        worker = int(until(lambda: begun.exists() and begun.read_text()))
         os.kill(node.pid, signal.SIGKILL)
         until(lambda: not is_alive(worker), what="the run's process is killed")
         # Nobody renews the lock any more, so it becomes stale, and the next attempt clears it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import django
 import pytest
 from admin_pages import JOBS, LOGS, TIMELINE, change
 from axe_playwright_python.sync_playwright import Axe
@@ -13,6 +14,9 @@ from cronkite import clock
 from cronkite.models import Log, Node
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+#: What axe-core passes over: links that templates of Django's own put into text, underlined only since Django 6.0.
+DJANGOS_OWN = {"exclude": [[".breadcrumbs"], ["#changelist-search .small"]]} if django.VERSION < (6,) else None
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def pages(shop):
 def test_what_is_not_accessible_is_found(visit, boss, shop):
     page = visit(boss, TIMELINE)
     page.evaluate("document.querySelectorAll('a.cronkite-bar').forEach((bar) => bar.removeAttribute('aria-label'))")
-    assert "link-name" in {violation["id"] for violation in Axe().run(page).response["violations"]}
+    assert "link-name" in {violation["id"] for violation in Axe().run(page, context=DJANGOS_OWN).response["violations"]}
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "narrow"])
@@ -55,7 +59,7 @@ def test_pages_are_accessible(visit, boss, shop, cluster, scheme, size):
         page.goto(path)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found |= {(name, "is wider than the screen"): wide} if wide > 0 else {}
-        for violation in Axe().run(page).response["violations"]:
+        for violation in Axe().run(page, context=DJANGOS_OWN).response["violations"]:
             found[name, violation["id"]] = [node["html"][:200] for node in violation["nodes"]][:3]
         picture(page, f"{name}-{scheme}-{'wide' if size is DESK else 'narrow'}", full_page=name != "logs")
     assert found == {}

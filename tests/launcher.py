@@ -8,6 +8,7 @@ as are the storms.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -18,9 +19,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import django
 from django.apps import apps
@@ -214,9 +218,33 @@ def set_up_again():
     apps.get_app_config("app").ready()
 
 
+def run(script: str) -> int:
+    """Run the script, and return the exit code that it comes to."""
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as asked:
+        if isinstance(asked.code, str):
+            print(asked.code, file=sys.stderr)
+            return 1
+        return asked.code or 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def end(code: int) -> NoReturn:
+    """End as an interpreter does, but do not take all its objects apart: each page of them would be copied for it."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     set_up()
     if (arguments := serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
         sys.argv = arguments
         set_up_again()
-        runpy.run_path(arguments[0], run_name="__main__")
+        end(run(arguments[0]))

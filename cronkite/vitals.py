@@ -10,9 +10,9 @@ from itertools import takewhile
 from django.db.models import Count, F, Q
 from django.db.models.functions import Greatest
 
-from cronkite import clock, conf
+from cronkite import clock
 from cronkite.models import Job, Log, Node
-from cronkite.models.queries import STUCK_AFTER
+from cronkite.models.queries import is_stuck
 
 #: How many of a job's newest runs are looked at; whoever failed that often is counted no further.
 RUNS = 20
@@ -118,11 +118,8 @@ def look(using: str, late_after: timedelta) -> Vitals:
 
 
 def _stuck(using: str, now: datetime) -> list[StuckJob]:
-    if conf.get().lock_timeout is not None:
-        return []
-    rows = Job.objects.using(using).filter(lock__isnull=False, locked_at__lt=now - STUCK_AFTER)
     found = []
-    for job in rows.order_by("locked_at"):
+    for job in Job.objects.using(using).filter(is_stuck()).order_by("locked_at"):
         assert job.locked_at is not None
         age = (now - job.locked_at).total_seconds()
         found.append(StuckJob(job.pk, job.name, job.locked_by, job.locked_at, age))

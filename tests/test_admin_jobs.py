@@ -109,6 +109,15 @@ def test_a_stuck_job_says_since_when(admin_client, make_job, lock_timeout):
     assert cell(admin_client, "state") == "running on beta, seen alive 6 min ago"
 
 
+def test_a_stale_job_says_that_it_goes_on_by_itself(admin_client, make_job, lock_timeout):
+    lock(make_job(), "beta", age=400)
+    lock_timeout(100)
+    said = "the next run takes the lock over: no sign of life from beta for 6 min, since "
+    assert cell(admin_client, "state").startswith(said)
+    assert listed(admin_client, state="stuck") == []
+    assert listed(admin_client, state="running") == ["ok"]
+
+
 def test_a_function_that_is_missing_here_is_told(admin_client, make_job):
     make_job("app.jobs.gone")
     assert cell(admin_client, "state") == "function missing here enabled"
@@ -151,11 +160,13 @@ def test_the_list_can_be_narrowed(admin_client, make_job, query, found):
     assert listed(admin_client, **query) == found
 
 
-def test_the_states_of_the_list_are_those_that_a_job_tells(make_job):
+@pytest.mark.parametrize("seconds", [None, 60])
+def test_the_states_of_the_list_are_those_that_a_job_tells(make_job, lock_timeout, seconds):
+    lock_timeout(seconds)
     lock(make_job(name="run"), age=1)
     lock(make_job("app.jobs.fail", name="stuck"), age=999)
     for job in Job.objects.with_now():
-        assert Job.objects.filter(states.having("stuck"), pk=job.pk).exists() == states.is_stuck(job)
+        assert Job.objects.filter(states.having("stuck"), pk=job.pk).exists() == job.is_stuck
 
 
 def test_text_in_a_job_is_text_everywhere(admin_client, make_job):

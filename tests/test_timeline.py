@@ -174,7 +174,7 @@ def test_slots_missed_before_a_run_are_told_beside_it(admin_client, make_job, at
     assert lane.missed[0].x == "0.00%"
 
 
-@pytest.mark.parametrize(("age", "kind"), [(1, "held"), (999, "stuck")])
+@pytest.mark.parametrize(("age", "kind"), [(1, "held"), (999, "silent")])
 def test_the_lock_is_shown_and_a_run_that_began_long_ago(admin_client, make_job, at, age, kind):
     job = make_job()
     log = lock(job, "beta", age=age)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
@@ -10,11 +9,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import clock, conf, functions
+from cronkite import functions
 from cronkite.admin import marks, shown, strips
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job
-from cronkite.models.queries import STUCK_AFTER
+from cronkite.models.queries import is_stuck
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -30,16 +29,6 @@ NAMES: dict[str, _StrOrPromise] = {
 }
 
 
-def silence() -> timedelta:
-    """Return how long a run may show no sign of life until its job counts as stuck."""
-    return conf.get().lock_timeout or STUCK_AFTER
-
-
-def is_stuck(job: Job) -> bool:
-    """Whether a run holds the lock that has shown no sign of life for too long; ``job`` comes with its ``now``."""
-    return job.locked_at is not None and job.now - job.locked_at > silence()
-
-
 def missing(dotted: str) -> str:
     """Say why the function can't be run on the node that shows the page; nothing if it can."""
     try:
@@ -51,15 +40,14 @@ def missing(dotted: str) -> str:
 
 def having(state: str) -> Q:
     """Return the condition that a job is in the state, one of :data:`NAMES`."""
-    stale = Q(locked_at__lt=clock.Now() - silence())
     if state == "missing":
         every = Job.objects.order_by().values_list("function", flat=True).distinct()
         return Q(function__in=[function for function in every if missing(function)])
     return {
         "enabled": Q(enabled=True),
         "disabled": Q(enabled=False),
-        "running": Q(lock__isnull=False) & ~stale,
-        "stuck": Q(lock__isnull=False) & stale,
+        "running": Q(lock__isnull=False) & ~is_stuck(),
+        "stuck": is_stuck(),
     }[state]
 
 
@@ -81,11 +69,13 @@ def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
 
 def _lock(job: Job, strip: strips.Strip | None) -> SafeString:
     assert job.locked_at is not None
-    if is_stuck(job):
-        said = gettext("stuck: no sign of life from %(node)s for %(span)s, since") % {
-            "node": job.locked_by,
-            "span": shown.span(job.now - job.locked_at),
-        }
+    if job.is_stuck or job.is_stale:
+        words = (
+            gettext("stuck: no sign of life from %(node)s for %(span)s, since")
+            if job.is_stuck
+            else gettext("the next run takes the lock over: no sign of life from %(node)s for %(span)s, since")
+        )
+        said = words % {"node": job.locked_by, "span": shown.span(job.now - job.locked_at)}
         return format_html('<span class="cronkite-bad">{} {}</span>', said, shown.instant(job.locked_at))
     run = strip.last_run if strip else None
     if run is not None and run.fence == job.fence and run.started_at is not None:

@@ -23,10 +23,8 @@ from cronkite import functions, locks
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal
 from cronkite.cli.wording import in_words
-from cronkite.conf import get as get_conf
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log
-from cronkite.models.queries import STUCK_AFTER
 
 HEADS = ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
 STYLES = {Log.Status.SUCCEEDED: "SUCCESS", Log.Status.RUNNING: "", Log.Status.INTERRUPTED: "WARNING"}
@@ -77,7 +75,7 @@ def _row(job: Job, last: Log | None) -> list[str | Cell]:
 def _state(job: Job) -> Cell:
     if job.locked_at is not None:
         seen = f"last seen alive {instants.relative(job.locked_at, job.now)}"
-        if get_conf().lock_timeout is None and job.now - job.locked_at > STUCK_AFTER:
+        if job.is_stuck:
             return Cell("stuck", "ERROR", f"locked by {job.locked_by}, {seen}")
         return Cell("running", "", f"on {job.locked_by}, {seen}")
     if problem := _problem(job):

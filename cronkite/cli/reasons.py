@@ -10,11 +10,9 @@ from django.apps import apps
 from cronkite import functions, locks
 from cronkite.accounts import Account, Verdict
 from cronkite.cli.instants import absolute, relative
-from cronkite.conf import get as get_conf
 from cronkite.durations import in_short
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log, Node
-from cronkite.models.queries import STUCK_AFTER
 
 #: How many edits that the admin knows of are told, the newest last.
 EDITS = 3
@@ -65,13 +63,11 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
     """Say what keeps nodes from a slot that has come."""
     yield f"It fell due {relative(slot, job.now)}, and no node has taken it yet."
     if job.locked_at is not None:
-        age = job.now - job.locked_at
-        timeout = get_conf().lock_timeout
-        seen = in_short(age.total_seconds())
+        seen = in_short((job.now - job.locked_at).total_seconds())
         yield f"The job is locked by {job.locked_by}, whose run was last seen alive {seen} ago."
-        if timeout is not None and age > timeout:
+        if job.is_stale:
             yield "The lock is stale: the next tick takes it over."
-        elif timeout is None and age > STUCK_AFTER:
+        elif job.is_stuck:
             yield f"It is stuck. If the run is gone, say `manage.py cron unlock {job.pk}`."
     last = Node.objects.using(locks.database()).order_by("-ticked_at").first()
     if last is None:

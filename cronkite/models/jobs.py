@@ -15,11 +15,11 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import functions, schedules, verbs
+from cronkite import conf, functions, schedules, verbs
 from cronkite.catch_up import CatchUp, Pending
 from cronkite.models import edits, validation
 from cronkite.models.fields import KeptByDatabase
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 
 
 class Job(models.Model):
@@ -196,6 +196,23 @@ class Job(models.Model):
     def is_locked(self) -> bool:
         """Whether a run held the job's lock when this row was read; the lock may be stale."""
         return self.lock is not None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the lock is free for the next claim to take over, as its run shows no life; asks for ``now``."""
+        timeout = conf.get().lock_timeout
+        return timeout is not None and self._is_silent_for(timeout)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether only a person clears the lock, of a run that seems to be gone; asks for ``now``.
+
+        That is so without a lock timeout, after ten signs of life that have not come.
+        """
+        return conf.get().lock_timeout is None and self._is_silent_for(STUCK_AFTER)
+
+    def _is_silent_for(self, time: timedelta) -> bool:
+        return self.locked_at is not None and self.now - self.locked_at > time
 
     @property
     def is_asked(self) -> bool:

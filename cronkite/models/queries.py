@@ -27,6 +27,13 @@ def is_free(lock_timeout: timedelta | None) -> Q:
     return free if lock_timeout is None else free | Q(locked_at__lt=clock.Now() - lock_timeout)
 
 
+def is_stuck() -> Q:
+    """Return the condition of :attr:`Job.is_stuck <cronkite.models.Job.is_stuck>`."""
+    if conf.get().lock_timeout is not None:
+        return Q(pk__in=())
+    return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     """Queries over jobs. Edits in bulk keep what a single ``save()`` keeps."""
 

@@ -137,7 +137,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Lock:
-    """For how long the lock has been held: ``kind`` is "held", or "stuck" without a sign of life."""
+    """For how long the lock has been held: ``kind`` is "held", or "silent" without a sign of life for too long."""
 
     kind: str
     x: str

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
-from cronkite.admin import health, marks, shown, states
+from cronkite.admin import health, marks, shown
 from cronkite.admin.timeline import lanes, windows
 from cronkite.admin.timeline.events import AHEAD, Event, ahead, happened, of_jobs
 from cronkite.admin.timeline.lanes import Lane, Lock
@@ -146,7 +146,7 @@ def _lock(job: Job, events: Sequence[Event], window: Window) -> Lock | None:
     if job.locked_at is None or not window.has_now:
         return None
     begun = next((event.start for event in events if event.status == Log.Status.RUNNING), job.locked_at)
-    status = "stuck" if states.is_stuck(job) else "held"
+    status = "silent" if job.is_stuck or job.is_stale else "held"
     said = gettext("locked by %(node)s, last sign of life %(seen)s") % {
         "node": job.locked_by,
         "seen": shown.away(job.locked_at, job.now),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,9 @@ from cronkite.models import Job, Log
 # A busy machine is slow, not wrong; and the examples are the same in each run, so that a failure is found again.
 hypothesis_settings.register_profile("cronkite", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("cronkite")
+
+# Whatever a shell starts in the background ignores SIGINT, and so would the nodes that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

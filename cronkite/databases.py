@@ -12,6 +12,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 #: PostgreSQL: serialization failure, deadlock, lock not available (its manual, appendix A).
 POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
+#: PostgreSQL: the classes of errors that end a connection, by the network or an operator.
+POSTGRESQL_GONE = ("08", "57P")
 #: MySQL and MariaDB: lock wait timeout, deadlock, and, with MariaDB's innodb_snapshot_isolation, "record has changed".
 MYSQL = frozenset({1205, 1213, 1020})
 #: SQLite: SQLITE_BUSY and SQLITE_LOCKED in words; the numbers come with Python 3.11.
@@ -20,14 +22,21 @@ SQLITE = ("database is locked", "table is locked", "database schema is locked")
 
 def is_conflict(error: DatabaseError) -> bool:
     """Tell whether ``error`` says that this transaction lost to another, was rolled back, and may be tried again."""
-    cause = error.__cause__
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    if state in POSTGRESQL:
+    if _state(error) in POSTGRESQL:
         return True
     code = error.args[0] if error.args else None
     if isinstance(code, int):
         return code in MYSQL
     return isinstance(code, str) and any(words in code for words in SQLITE)
+
+
+def is_refusal(error: DatabaseError) -> bool:
+    """Tell whether ``error`` is the server's answer to a statement, which then did nothing; only PostgreSQL's is known.
+
+    Else it says that the connection died, and with it the answer.
+    """
+    state = _state(error)
+    return state is not None and not state.startswith(POSTGRESQL_GONE)
 
 
 def is_missing_table(error: DatabaseError) -> bool:
@@ -58,11 +67,17 @@ def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
     return True
 
 
-def can_join_updates(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether an UPDATE may stand in the WITH of another one, as PostgreSQL has it."""
+def can_join_writes(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether statements that write may stand in the WITH of another one, as PostgreSQL has it."""
     return connection.vendor == "postgresql"
 
 
 def is_in_memory(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the database lives in this process's memory only, as SQLite's may in tests."""
     return connection.vendor == "sqlite" and bool(connection.is_in_memory_db())  # type: ignore[attr-defined]
+
+
+def _state(error: DatabaseError) -> str | None:
+    """Return the SQLSTATE that PostgreSQL's drivers, in their different ways, tell."""
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)

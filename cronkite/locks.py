@@ -11,7 +11,8 @@ slots (``next_run``, ``last_slot``). The claim, which promise P1 rests on:
 5. COMMIT. Only then is the function called.
 
 A node that has several workers ready takes as many jobs in one transaction, step by step for each. No claim waits for
-its start.
+its start. Where no lock is stale and the database can join them, all steps are one statement, which is its own
+transaction: the INSERT is of what the UPDATE returns.
 
 The UPDATE is the first statement of its transaction: SQLite refuses a write after a read at once if another connection
 wrote in between.
@@ -20,6 +21,7 @@ wrote in between.
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
@@ -37,7 +39,7 @@ from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log
 from cronkite.models.queries import JobQuerySet, is_free
 from cronkite.outcomes import Outcome, ascii_only
-from cronkite.statements import Both, Insert, Update, place, stand_in
+from cronkite.statements import Both, Chains, Insert, Update, place, stand_in
 
 logger = logging.getLogger("cronkite")
 
@@ -71,21 +73,12 @@ class Claim:
         return f"job {self.job_name!r} ({self.function}), {when}"
 
 
-@dataclass(frozen=True)
-class Holder:
-    """Who holds a lock now: the claim's token and number, and the node's name."""
-
-    token: UUID
-    fence: int
-    node: str
-
-
 class Contention(Exception):
     """The database rolled the claim back in favour of another transaction. Nothing is claimed; try again soon."""
 
 
 class OutcomeUnknown(Exception):
-    """The connection died at COMMIT. The ``claims`` are ours only if :func:`settle` finds them."""
+    """The connection died at COMMIT. Of the ``claims``, those are ours that :func:`settle` finds."""
 
     def __init__(self, claims: list[Claim]) -> None:
         named = "; ".join(map(str, claims))
@@ -114,13 +107,11 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises.
     """
     using = database()
-    taken: list[Claim | None] = [None] * len(wanted)
     # In the order of their keys: two nodes that take the same jobs in different orders would wait for each other.
-    in_order = sorted(range(len(wanted)), key=lambda n: wanted[n][0].pk)
+    attempts = sorted((_attempt(job, decision, node) for job, decision in wanted), key=lambda attempt: attempt.job.pk)
+    at_once = databases.can_join_writes(connections[using]) and not any(job.is_locked for job, _ in wanted)
     try:
-        with transaction.atomic(using=using):
-            for n in in_order:
-                taken[n] = _claim(*wanted[n], node, using)
+        taken = _take_at_once(attempts, using) if at_once else _take_in_steps(attempts, using)
     except IntegrityError:
         if len(wanted) > 1:
             return _one_by_one(wanted, node)
@@ -133,9 +124,8 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
         )
         _skip(job, decision, using)
         return [None]
-    except DatabaseError as error:
-        _raise_unclaimed(error, list(filter(None, taken)), using)
-    return taken
+    claims = {claim.job_id: claim for claim in taken}
+    return [claims.get(job.pk) for job, _ in wanted]
 
 
 def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
@@ -156,7 +146,8 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
                 raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
             fresh = rows.get()
             _mark_lost(job.pk, node, using)
-            taken.append(_record(fresh, None, Holder(token, fresh.fence, node), using, reason))
+            claim = _intend(fresh, None, token, fresh.fence, reason)
+            taken.append(_record(_Attempt(fresh, None, claim, node), using))
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
@@ -182,16 +173,18 @@ def claim_asked(job: Job, node: str) -> Claim | None:
                 return None
             if job.lock is not None:
                 _mark_lost(job.pk, node, using)
-            holder = Holder(token, job.fence + 1, node)
-            taken.append(_record(job, None, holder, using, f"asked for by {job.asked_by}"))
+            claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
+            taken.append(_record(_Attempt(job, None, claim, node), using))
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
 
 
-def settle(claim: Claim) -> bool:
-    """Tell whether ``claim``, whose COMMIT was not answered, was committed and is ours still."""
-    return _held(claim).exists()
+def settle(claim: Claim) -> Claim | None:
+    """Return ``claim``, whose COMMIT was not answered, with its log, if it was committed and is ours still."""
+    logs = Log.objects.using(database()).filter(job=claim.job_id, fence=claim.fence, job__lock=claim.token)
+    log_id = logs.values_list("pk", flat=True).first()
+    return None if log_id is None else replace(claim, log_id=log_id)
 
 
 def pass_over(job: Job, decision: Decision, node: str) -> bool:
@@ -291,13 +284,71 @@ def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | N
     return verdicts
 
 
-def _claim(job: Job, decision: Decision, node: str, using: str) -> Claim | None:
-    token = uuid4()
-    if not _TAKE.execute(using, _Taking(job, decision, token, node), get_conf().lock_timeout):
-        return None
-    if job.lock is not None:
-        _mark_lost(job.pk, node, using)
-    return _record(job, decision, Holder(token, job.fence + 1, node), using)
+class _Attempt(NamedTuple):
+    """What a claim is to be: what is asked for, by whom, and as what it is recorded."""
+
+    job: Job
+    decision: Decision | None
+    claim: Claim
+    node: str
+
+    @property
+    def missed(self) -> int:
+        return self.decision.missed if self.decision else 0
+
+
+def _attempt(job: Job, decision: Decision, node: str) -> _Attempt:
+    return _Attempt(job, decision, _intend(job, decision, uuid4(), job.fence + 1), node)
+
+
+def _intend(job: Job, decision: Decision | None, token: UUID, fence: int, reason: str = "") -> Claim:
+    """Return a claim as it will be; its log is not known yet."""
+    return Claim(
+        token=token,
+        fence=fence,
+        job_id=job.pk,
+        job_name=job.name,
+        function=job.function,
+        args=job.args,
+        kwargs=job.kwargs,
+        timeout=job.timeout,
+        slot=decision.slot if decision else None,
+        next_run=decision.next_run if decision else job.next_run,
+        log_id=0,
+        reason=decision.reason if decision else reason,
+    )
+
+
+def _take_in_steps(attempts: list[_Attempt], using: str) -> list[Claim]:
+    """Take what can be had, step by step, in one transaction."""
+    taken: list[Claim] = []
+    try:
+        with transaction.atomic(using=using):
+            for attempt in attempts:
+                if _TAKE.execute(using, attempt, get_conf().lock_timeout):
+                    if attempt.job.is_locked:
+                        _mark_lost(attempt.job.pk, attempt.node, using)
+                    taken.append(_record(attempt, using))
+    except IntegrityError:
+        raise
+    except DatabaseError as error:
+        _raise_unclaimed(error, taken, using)
+    return taken
+
+
+def _take_at_once(attempts: list[_Attempt], using: str) -> list[Claim]:
+    """Take what can be had, in one statement; no lock may be stale."""
+    connection = connections[using]
+    try:
+        # A transaction of the caller's would not outlive an error; else the statement is one of its own.
+        with transaction.atomic(using=using) if connection.in_atomic_block else nullcontext():
+            log_ids = _TAKE_AND_RECORD.execute(using, attempts, get_conf().lock_timeout)
+    except IntegrityError:
+        raise
+    except DatabaseError as error:
+        _raise_unclaimed(error, [] if databases.is_refusal(error) else [each.claim for each in attempts], using)
+    verdicts = zip(attempts, log_ids, strict=True)
+    return [replace(attempt.claim, log_id=log_id) for attempt, log_id in verdicts if log_id is not None]
 
 
 def _as_read(job: Job, using: str) -> JobQuerySet:
@@ -338,23 +389,8 @@ def _held(claim: Claim) -> JobQuerySet:
     return Job.objects.using(database()).filter(pk=claim.job_id, lock=claim.token, fence=claim.fence)
 
 
-def _record(job: Job, decision: Decision | None, holder: Holder, using: str, reason: str = "") -> Claim:
-    taken = Claim(
-        token=holder.token,
-        fence=holder.fence,
-        job_id=job.pk,
-        job_name=job.name,
-        function=job.function,
-        args=job.args,
-        kwargs=job.kwargs,
-        timeout=job.timeout,
-        slot=decision.slot if decision else None,
-        next_run=decision.next_run if decision else job.next_run,
-        log_id=0,
-        reason=decision.reason if decision else reason,
-    )
-    missed = decision.missed if decision else 0
-    return replace(taken, log_id=_RECORD.execute(using, _Recording(taken, holder.node, missed)))
+def _record(attempt: _Attempt, using: str) -> Claim:
+    return replace(attempt.claim, log_id=_RECORD.execute(using, attempt))
 
 
 def _mark_lost(job_id: int, node: str, using: str) -> None:
@@ -401,18 +437,11 @@ def _finish(claim: Claim, outcome: Outcome) -> bool:
 # What is said for each run, put together once. The claim of a slot:
 
 
-class _Taking(NamedTuple):
-    job: Job
-    decision: Decision
-    token: UUID
-    node: str
-
-
 def _take(using: str, lock_timeout: timedelta | None) -> tuple[JobQuerySet, dict[str, Any]]:
     row = stand_in(Job, "job", pk="id", revision="revision", fence="fence", next_run="next_run")
     decision = stand_in(Job, "decision", slot="last_slot", next_run="next_run")
     return _claimable(row, decision, using), {
-        "lock": place(Job, "lock", "token"),
+        "lock": place(Job, "lock", "claim.token"),
         "locked_by": place(Job, "locked_by", "node"),
         "locked_at": Now(),
         "last_slot": decision.slot,
@@ -427,12 +456,6 @@ _TAKE = Update(_take)
 # Its record:
 
 
-class _Recording(NamedTuple):
-    claim: Claim
-    node: str
-    missed: int
-
-
 def _new_log() -> Log:
     claim = {name: name for name in ("job_id", "job_name", "function", "slot", "fence", "reason")}
     row = vars(stand_in(Log, "claim", **claim))
@@ -442,6 +465,7 @@ def _new_log() -> Log:
 
 
 _RECORD = Insert(_new_log)
+_TAKE_AND_RECORD = Chains(_TAKE, _RECORD)
 
 
 # Its end:

@@ -287,10 +287,10 @@ class Node:
                 claim, job = doubt
                 ours = locks.settle(claim)
                 if ours and self._stopping:
-                    locks.finish(claim, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
+                    locks.finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
                 self._doubts.remove(doubt)
                 if ours and not self._stopping:
-                    self._runs.start(job, claim)
+                    self._runs.start(job, ours)
                 else:
                     self._runs.release(job)
                     self._agenda.look_within(0)

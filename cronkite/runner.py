@@ -175,8 +175,8 @@ def claim_by_hand(job: Job, by: str = "") -> Claim:
             time.sleep(CONFLICT_PAUSE)
         except locks.OutcomeUnknown as doubt:
             (claim,) = doubt.claims
-            if locks.settle(claim):
-                return claim
+            if (ours := locks.settle(claim)) is not None:
+                return ours
     raise AssertionError("unreachable")
 
 

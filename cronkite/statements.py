@@ -7,7 +7,8 @@ the values change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import re
+from collections.abc import Callable, Hashable, Sequence
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, cast
@@ -87,7 +88,7 @@ class Both:
     def execute(self, using: str, subject: object, variant: Hashable = None) -> int:
         """Update the rows of both, with the values of ``subject``; return how many those of the second were."""
         connection = connections[using]
-        if not databases.can_join_updates(connection):
+        if not databases.can_join_writes(connection):
             with transaction.atomic(using=using):
                 return [update.execute(using, subject, variant) for update in self._updates][-1]
         sql, params = _made(connection, (self, variant), lambda: self._make(using, variant))
@@ -109,14 +110,15 @@ class Insert:
     def execute(self, using: str, subject: object) -> Any:
         """Insert the row, with the values of ``subject``; return its primary key."""
         connection = connections[using]
-        compiler, key, sql, params = _made(connection, self, lambda: self._make(using))
+        compiler, key, sql, params = _made(connection, self, lambda: self.make(using))
         # How a database tells the key of a new row is the compiler's business; only its statement is known already.
         compiler.as_sql = lambda: [(sql, _filled(params, subject, connection))]
         with transaction.mark_for_rollback_on_error(using):
             ((value,),) = compiler.execute_sql([key])
         return value
 
-    def _make(self, using: str) -> tuple[Any, models.Field[Any, Any], str, tuple[Any, ...]]:
+    def make(self, using: str) -> tuple[Any, models.Field[Any, Any], str, tuple[Any, ...]]:
+        """Return a compiler, the field of the key, the statement and its parameters, as :meth:`Update.make` does."""
         row = self._build()
         query, key = InsertQuery(type(row)), _options(row).pk
         query.insert_values([field for field in _options(row).concrete_fields if field is not key], [row])
@@ -124,6 +126,44 @@ class Insert:
         compiler.returning_fields = [key]
         ((sql, params),) = compiler.as_sql()
         return compiler, key, sql, params
+
+
+class Chains:
+    """UPDATEs of rows, each followed by the INSERT of another if its row was there: for several subjects at a time.
+
+    All in one statement, and so with one answer. For databases that :func:`databases.can_join_writes`.
+    """
+
+    def __init__(self, update: Update, insert: Insert) -> None:
+        self._update, self._insert = update, insert
+
+    def execute(self, using: str, subjects: Sequence[object], variant: Hashable = None) -> list[Any]:
+        """Return the primary key of each subject's new row, or ``None`` where there was nothing to update."""
+        connection, count = connections[using], len(subjects)
+        sql, params = _made(connection, (self, variant, count), lambda: self._make(using, variant, count))
+        filled = [value for subject in subjects for value in _filled(params, subject, connection)]
+        with transaction.mark_for_rollback_on_error(using), connection.cursor() as cursor:
+            cursor.execute(sql, filled)
+            keys = dict(cursor.fetchall())
+        return [keys.get(n) for n in range(count)]
+
+    def _make(self, using: str, variant: Hashable, count: int) -> tuple[str, tuple[Any, ...]]:
+        """Return the statement for so many subjects, and the parameters of each."""
+        update, update_params = self._update.make(using, variant)
+        _, _, insert, insert_params = self._insert.make(using)
+        parts = _VALUES.fullmatch(insert)
+        assert parts is not None, f"Django has another way to say this now: {insert}"
+        into, values, returning = parts.groups()
+        links, found = [], []
+        for n in range(count):
+            links.append(f"updated_{n} AS ({update} RETURNING 1)")
+            links.append(f"inserted_{n} (key) AS ({into} SELECT {values} FROM updated_{n} {returning})")  # noqa: S608
+            found.append(f"SELECT {n}, key FROM inserted_{n}")  # noqa: S608
+        return f"WITH {', '.join(links)} {' UNION ALL '.join(found)}", (*update_params, *insert_params)
+
+
+#: An INSERT of one row: what comes before its values, those, and what comes after.
+_VALUES = re.compile(r"(INSERT INTO .*?\)) VALUES \((.*)\) (RETURNING .*)")
 
 
 class Select(Generic[M]):

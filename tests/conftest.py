@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
-from cronkite import clock
+from cronkite import clock, databases
 from cronkite.models import Job, Log
 
 # A busy machine is slow, not wrong; and the examples are the same in each run, so that a failure is found again.
@@ -89,6 +89,12 @@ class Evidence:
 
     def texts(self):
         return [" ".join(line[4:]) for line in self.lines()]
+
+
+@pytest.fixture
+def in_steps(monkeypatch):
+    """Have a claim and an end go step by step in a transaction, also where the database can join the steps."""
+    monkeypatch.setattr(databases, "can_join_writes", lambda connection: False)
 
 
 @pytest.fixture

@@ -65,13 +65,14 @@ def test_the_second_node_gets_nothing(job):
 
 @pytest.mark.django_db
 def test_a_claim_is_a_constant_number_of_statements(job, django_assert_num_queries):
-    """Two that write, and the savepoint that stands for BEGIN and COMMIT inside the test's transaction."""
+    """Two that write, in one where the database can do that; and the savepoint, as there is a transaction already."""
     read = due(job)
     decision = decide(read)
-    with django_assert_num_queries(4) as statements:
+    writes = ["UPDATE", "INSERT"] if connection.vendor != "postgresql" else ["WITH"]
+    with django_assert_num_queries(2 + len(writes)) as statements:
         locks.claim(read, decision, "node")
     words = [query["sql"].split()[0] for query in statements.captured_queries]
-    assert words == ["SAVEPOINT", "UPDATE", "INSERT", "RELEASE"]
+    assert words == ["SAVEPOINT", *writes, "RELEASE"]
 
 
 @pytest.mark.django_db
@@ -457,7 +458,7 @@ def fail_at(monkeypatch, word, error):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("word", ["UPDATE", "INSERT"])
-def test_a_conflict_means_not_claimed_and_nothing_written(job, monkeypatch, word):
+def test_a_conflict_means_not_claimed_and_nothing_written(job, in_steps, monkeypatch, word):
     read = due(job)
     with fail_at(monkeypatch, word, OperationalError(1213, "Deadlock found")), pytest.raises(locks.Contention):
         locks.claim(read, decide(read), "node")
@@ -467,7 +468,7 @@ def test_a_conflict_means_not_claimed_and_nothing_written(job, monkeypatch, word
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("word", ["UPDATE", "INSERT"])
-def test_a_connection_that_dies_before_the_commit_has_claimed_nothing(job, monkeypatch, word):
+def test_a_connection_that_dies_before_the_commit_has_claimed_nothing(job, in_steps, monkeypatch, word):
     read = due(job)
     with fail_at(monkeypatch, word, OperationalError(2013, "Lost connection")), pytest.raises(OperationalError):
         locks.claim(read, decide(read), "node")
@@ -477,7 +478,7 @@ def test_a_connection_that_dies_before_the_commit_has_claimed_nothing(job, monke
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("committed", [True, False])
-def test_a_connection_that_dies_at_the_commit_leaves_a_doubt_that_can_be_settled(job, monkeypatch, committed):
+def test_a_connection_that_dies_at_the_commit_leaves_a_doubt_that_can_be_settled(job, in_steps, monkeypatch, committed):
     read = due(job)
     commit = connection._commit
 
@@ -492,7 +493,7 @@ def test_a_connection_that_dies_at_the_commit_leaves_a_doubt_that_can_be_settled
     with pytest.raises(locks.OutcomeUnknown) as doubt:
         locks.claim(read, decide(read), "node")
     monkeypatch.undo()
-    assert locks.settle(*doubt.value.claims) is committed
+    assert bool(locks.settle(*doubt.value.claims)) is committed
     assert Log.objects.exists() is committed
     assert "claim of job 'ok'" in str(doubt.value)
 
@@ -509,7 +510,7 @@ def test_passing_over_gives_way_to_a_conflict_and_tells_of_an_outage(job, monkey
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_first_statement_of_a_claim_writes(job):
+def test_the_first_statement_of_a_claim_writes(job, in_steps):
     """SQLite refuses a write after a read at once if another connection wrote in between."""
     read = due(job)
     seen = []
@@ -531,12 +532,107 @@ def test_a_claim_is_committed_before_it_is_returned(job):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_integrity_errors_of_the_schema_roll_the_whole_claim_back(job, monkeypatch):
+def test_integrity_errors_of_the_schema_roll_the_whole_claim_back(job, in_steps, monkeypatch):
     read = due(job)
     with fail_at(monkeypatch, "INSERT", IntegrityError("UNIQUE")), transaction.atomic():
         assert locks.claim(read, decide(read), "node") is None
     job.refresh_from_db()
     assert job.lock is None
+
+
+# In one statement, where the database can do that.
+
+
+joins = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL joins statements that write")
+
+
+@joins
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_is_one_statement_that_is_its_own_transaction(job, django_assert_num_queries):
+    read = due(job)
+    decision = decide(read)
+    with django_assert_num_queries(1):
+        locks.claim(read, decision, "node")
+
+
+@joins
+@pytest.mark.django_db(transaction=True)
+def test_several_claims_are_one_statement_and_each_is_taken_for_itself(make_job, django_assert_num_queries):
+    reads = [due(make_job(name=name, due=0)) for name in ("first", "second", "third")]
+    wanted = [(read, decide(read)) for read in reversed(reads)]
+    assert claim(Job.objects.get(name="second"), "another") is not None
+    with django_assert_num_queries(1):
+        third, second, first = locks.claim_all(wanted, "node")
+    assert (first.job_name, second, third.job_name) == ("first", None, "third")
+    for taken in (first, third):
+        log = Log.objects.get(pk=taken.log_id)
+        assert (log.job_id, log.slot, log.fence, log.node) == (taken.job_id, taken.slot, taken.fence, "node")
+
+
+@joins
+@pytest.mark.django_db(transaction=True)
+def test_a_takeover_goes_step_by_step(make_job, lock_timeout, django_assert_num_queries):
+    """As the run that held the lock is to be marked, and no other."""
+    job = make_job(due=0, schedule="* * * * *")
+    lock_timeout(60)
+    first = claim(job, "dead")
+    make_stale(job)
+    Job.objects.filter(pk=job.pk).write(next_run=first.slot, last_slot=None)
+    Log.objects.update(slot=None)
+    read = due(job)
+    decision = decide(read)
+    with django_assert_num_queries(5) as statements:
+        assert locks.claim(read, decision, "node") is not None
+    words = [query["sql"].split()[0] for query in statements.captured_queries]
+    assert words == ["BEGIN", "UPDATE", "UPDATE", "INSERT", "COMMIT"]
+
+
+def answered(state):
+    """Return the error that a driver makes of the server's answer."""
+    error = OperationalError("what the server says")
+    error.__cause__ = type("DriverError", (Exception,), {"pgcode": state})()
+    return error
+
+
+@joins
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("state", "expected"), [("40P01", locks.Contention), ("25006", OperationalError)])
+def test_what_the_server_answers_instead_leaves_no_doubt(job, monkeypatch, state, expected):
+    read = due(job)
+    with fail_at(monkeypatch, "WITH", answered(state)), pytest.raises(expected):
+        locks.claim(read, decide(read), "node")
+    assert claim(job) is not None
+
+
+@joins
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError("server closed the connection"), answered("57P01")])
+@pytest.mark.parametrize("done", [True, False])
+def test_a_connection_that_dies_at_the_one_statement_leaves_a_doubt_that_can_be_settled(job, error, done):
+    read = due(job)
+
+    def dying(execute, sql, params, many, context):
+        if done:
+            execute(sql, params, many, context)
+        raise error
+
+    with connection.execute_wrapper(dying), pytest.raises(locks.OutcomeUnknown) as doubt:
+        locks.claim(read, decide(read), "node")
+    settled = locks.settle(*doubt.value.claims)
+    assert bool(settled) is done
+    if settled:
+        assert locks.finish(settled, Outcome(Status.SUCCEEDED))
+        assert Log.objects.get(pk=settled.log_id).status == Status.SUCCEEDED
+
+
+@joins
+@pytest.mark.django_db
+def test_a_slot_that_has_a_log_costs_the_callers_transaction_nothing(job, caplog):
+    read = due(job)
+    Log.objects.create(job=job, slot=read.next_run, fence=99, created=clock.Now())
+    assert locks.claim(read, decide(read), "node") is None
+    assert "has a log already" in caplog.text
+    assert Job.objects.get().last_slot == read.next_run
 
 
 # Several at a time.
@@ -574,4 +670,4 @@ def test_what_was_claimed_of_several_jobs_before_an_error_is_in_doubt_and_not_gi
         locks.claim_all(three, "node")
     (first,) = doubt.value.claims
     assert first.job_name == "first"
-    assert locks.settle(first)
+    assert locks.settle(first) == first

@@ -83,7 +83,7 @@ def test_with_the_fence_ignored_at_the_end_a_newer_holder_loses_its_lock(violati
     assert said(violations(meetings.end_against_takeover), "a run without its lock")
 
 
-def test_with_the_run_begun_before_the_commit_a_death_lets_it_begin_twice(violations, world, monkeypatch):
+def test_with_the_run_begun_before_the_commit_a_death_lets_it_begin_twice(violations, world, in_steps, monkeypatch):
     start, record = world.start, locks._record
 
     def record_and_start(*args):
@@ -97,7 +97,7 @@ def test_with_the_run_begun_before_the_commit_a_death_lets_it_begin_twice(violat
     assert said(violations(meetings.claim_against_claim, kills=1), "a slot was started twice", "KILLED")
 
 
-def test_without_a_transaction_a_death_leaves_a_slot_that_is_in_no_log(violations, monkeypatch):
+def test_without_a_transaction_a_death_leaves_a_slot_that_is_in_no_log(violations, in_steps, monkeypatch):
     monkeypatch.setattr(locks, "transaction", SimpleNamespace(atomic=lambda using: nullcontext()))
     found = violations(meetings.claim_against_claim, kills=1)
     assert said(found, "a lock without its run", "a:KILLED")

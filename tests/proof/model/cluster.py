@@ -186,7 +186,7 @@ class Cluster(RuleBasedStateMachine):
 
     def end(self, started, status):
         ours = self.world.jobs[started.run.job].holder is started.run
-        assert locks.settle(started.claim) is ours, "P1: a claim is taken for another's, or another's for its own"
+        assert bool(locks.settle(started.claim)) is ours, "P1: a claim is taken for another's, or another's for its own"
         kept = locks.finish(started.claim, Outcome(status))
         assert kept is self.world.finish(started.run, status), f"P3: the end of {started.run} counts: {kept}"
         self.live.remove(started)

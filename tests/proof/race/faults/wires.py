@@ -32,7 +32,7 @@ class Wire:
         return said
 
     def is_commit(self, message: bytes) -> bool:
-        """Tell whether the client asks for a COMMIT."""
+        """Tell whether the client asks for a COMMIT, or for something that is committed with it."""
         raise NotImplementedError
 
     def _header(self) -> int:
@@ -66,7 +66,9 @@ class PostgreSQL(Wire):
         return b"N" if is_request else None
 
     def is_commit(self, message: bytes) -> bool:
-        return message[:1] == b"Q" and message[5:].strip(b" ;\0").upper() == b"COMMIT"
+        words = message[5:].strip(b" ;\0").upper()
+        # Claims and ends of runs are one statement, which is its own transaction.
+        return message[:1] == b"Q" and (words == b"COMMIT" or words.startswith(b"WITH "))
 
     def _header(self) -> int:
         return 5

@@ -1,7 +1,8 @@
-"""How does one node take a job, keep it, and give it back?
+"""How does one node take a job that is due, and no other node?
 
-The only writer of the lock's columns (``lock``, ``locked_by``, ``locked_at``, ``fence``) and, while a job runs, of its
-slots (``next_run``, ``last_slot``). The claim, which promise P1 rests on:
+With :mod:`cronkite.holding`, which keeps what was taken and gives it back, the only writer of the lock's columns
+(``lock``, ``locked_by``, ``locked_at``, ``fence``) and, while a job runs, of its slots (``next_run``, ``last_slot``).
+The claim, which promise P1 rests on:
 
 1. ``Job.objects.queue()`` read the row, and :mod:`cronkite.catch_up` decided on the slot.
 2. One conditional UPDATE takes the slot and the lock, if the row is still what was read, the lock is free or stale,
@@ -27,7 +28,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, IntegrityError, connections, models, router, transaction
+from django.db import DatabaseError, IntegrityError, connections, router, transaction
 from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual
 
@@ -38,8 +39,7 @@ from cronkite.conf import get as get_conf
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log
 from cronkite.models.queries import JobQuerySet, is_free
-from cronkite.outcomes import Outcome, ascii_only
-from cronkite.statements import Both, Chains, Insert, Update, place, stand_in
+from cronkite.statements import Chains, Insert, Update, place, stand_in
 
 logger = logging.getLogger("cronkite")
 
@@ -223,53 +223,6 @@ def why_missed(job: Job) -> str:
     return "no node ticked in time"
 
 
-def renew(claims: list[Claim]) -> list[Claim]:
-    """Show that the runs of ``claims`` are alive; return those whose lock is gone.
-
-    A job that was deleted has no lock to lose, and its run goes on.
-    """
-    using = database()
-    jobs = Job.objects.using(using).filter(pk__in=[claim.job_id for claim in claims])
-    if jobs.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
-        return []
-    holders = dict(jobs.values_list("pk", "lock"))
-    return [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
-
-
-def finish(claim: Claim, outcome: Outcome) -> bool:
-    """Write how the run ended and free the lock; return ``False`` if the lock was lost before.
-
-    The late result of a run that lost its lock is kept in its log, marked so, and the newer holder is not touched.
-    Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage.
-    """
-    try:
-        return _finish(claim, outcome)
-    except DatabaseError as error:
-        # Text that the column's character set can't hold must not keep the lock: MySQL's utf8mb3, for one.
-        connection = connections[database()]
-        if databases.is_conflict(error) or connection.connection is None or not connection.is_usable():
-            raise
-        plain = outcome.with_texts(ascii_only)
-        if plain == outcome:
-            raise
-        return _finish(claim, plain)
-
-
-def unlock(job: Job, by: str) -> bool:
-    """Clear the lock of ``job`` because a person, ``by``, says that its run is gone; ``False`` if it was not locked.
-
-    The lock that is cleared is the one that ``job`` was read with, no newer one. Its log is marked ``lost``.
-    """
-    using = database()
-    with transaction.atomic(using=using):
-        rows = Job.objects.using(using).filter(pk=job.pk, lock=job.lock, lock__isnull=False)
-        if not rows.write(lock=None, locked_by="", locked_at=None):
-            return False
-        running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
-        running.update(status=Log.Status.LOST, finished_at=Now(), reason=f"unlocked by {by}")
-    return True
-
-
 def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
     """Claim each for itself, because one of them stumbles. What is claimed before an error is not given up for it."""
     verdicts: list[Claim | None] = []
@@ -385,10 +338,6 @@ def _is_due(slot: datetime) -> GreaterThanOrEqual:
     return GreaterThanOrEqual(Now(), slot)
 
 
-def _held(claim: Claim) -> JobQuerySet:
-    return Job.objects.using(database()).filter(pk=claim.job_id, lock=claim.token, fence=claim.fence)
-
-
 def _record(attempt: _Attempt, using: str) -> Claim:
     return replace(attempt.claim, log_id=_RECORD.execute(using, attempt))
 
@@ -414,24 +363,6 @@ def _skip(job: Job, decision: Decision, using: str) -> None:
     """Move a job past slots that have their log, or it would stumble over them for ever."""
     newest = decision.slot or decision.last_missed
     _as_read(job, using).write(next_run=decision.next_run, last_slot=newest)
-
-
-def _finish(claim: Claim, outcome: Outcome) -> bool:
-    using = database()
-    # Running still, and yet the lock gone: the job was deleted. This run's end is its own all the same.
-    reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
-    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason))):
-        return True
-    # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
-    # arrive. A process that died is lost, too, and for a reason of its own.
-    late = Log.objects.using(using).filter(pk=claim.log_id, status=Log.Status.LOST).exclude(reason=reason)
-    return not late.update(
-        finished_at=Now(),
-        result=outcome.result,
-        output=outcome.output,
-        exc_info=outcome.exc_info,
-        reason=f"its lock was lost while it ran; it ended late, as {outcome.status}",
-    )
 
 
 # What is said for each run, put together once. The claim of a slot:
@@ -466,24 +397,3 @@ def _new_log() -> Log:
 
 _RECORD = Insert(_new_log)
 _TAKE_AND_RECORD = Chains(_TAKE, _RECORD)
-
-
-# Its end:
-
-
-class _Ending(NamedTuple):
-    claim: Claim
-    outcome: Outcome
-
-
-def _free(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
-    return _held(stand_in(Job, "claim", **HELD)), {"lock": None, "locked_by": "", "locked_at": None}
-
-
-def _close(using: str, variant: None) -> tuple[models.QuerySet[Log], dict[str, Any]]:
-    running = Log.objects.using(using).filter(pk=place(Log, "id", "claim.log_id"), status=Log.Status.RUNNING)
-    outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
-    return running, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
-
-
-_END = Both(Update(_free), Update(_close))

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from django.db import DatabaseError, connections
 
-from cronkite import catch_up, conf, databases, heartbeat, locks
+from cronkite import catch_up, conf, databases, heartbeat, holding, locks
 from cronkite.agenda import Agenda
 from cronkite.catch_up import CatchUp, Decision
 from cronkite.exceptions import DatabaseAway, ScheduleError
@@ -287,7 +287,7 @@ class Node:
                 claim, job = doubt
                 ours = locks.settle(claim)
                 if ours and self._stopping:
-                    locks.finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
+                    holding.finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
                 self._doubts.remove(doubt)
                 if ours and not self._stopping:
                     self._runs.start(job, ours)
@@ -299,7 +299,7 @@ class Node:
         """Write the ends of runs whose processes could not do it."""
         for claim, outcome in list(self._unrecorded):
             with self._database():
-                locks.finish(claim, outcome)
+                holding.finish(claim, outcome)
                 self._unrecorded.remove((claim, outcome))
 
     def _renew(self) -> None:
@@ -308,7 +308,7 @@ class Node:
         claims = self._runs.claims()
         if claims:
             with self._database():
-                for claim in locks.renew(claims):
+                for claim in holding.renew(claims):
                     logger.warning("%s: its lock is lost, so it is ended.", claim)
                     self._runs.end(claim, Log.Status.LOST, "its lock was lost")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 
-from cronkite import calls, conf, current, databases, functions, locks
+from cronkite import calls, conf, current, databases, functions, holding, locks
 from cronkite.capture import Tee
 from cronkite.current import CurrentRun
 from cronkite.exceptions import RunEnded
@@ -118,7 +118,7 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
     deadline = time.monotonic() + RECORD_PATIENCE
     while True:
         try:
-            kept = locks.finish(claim, outcome)
+            kept = holding.finish(claim, outcome)
         except DatabaseError as error:
             connection = connections[locks.database()]
             if connection.in_atomic_block:
@@ -215,7 +215,7 @@ def _renewed(claim: Claim) -> Iterator[None]:
 def _renew_until(claim: Claim, ended: threading.Event) -> None:
     while not ended.wait(conf.get().renewal_interval.total_seconds()):
         try:
-            gone = locks.renew([claim])
+            gone = holding.renew([claim])
         except DatabaseError as error:
             logger.warning("%s: the lock can't be renewed; trying again. %s", claim, error)
         else:

@@ -26,7 +26,7 @@ from uuid import UUID
 from django.db import DatabaseError, connections
 from django.utils import timezone, translation
 
-from cronkite import capture, conf, functions, locks, runner
+from cronkite import capture, conf, functions, holding, runner
 from cronkite.exceptions import FunctionError, RunEnded
 from cronkite.locks import Claim
 from cronkite.models import Log
@@ -229,7 +229,7 @@ class _Clerk(threading.Thread):
     def _renew(self) -> None:
         assert self._claim is not None
         try:
-            gone = locks.renew([self._claim])
+            gone = holding.renew([self._claim])
         except DatabaseError as error:
             logger.warning("%s: the lock can't be renewed; trying again. %s", self._claim, error)
             connections.close_all()

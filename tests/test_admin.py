@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.html import escape
 
-from cronkite import clock, discovery, locks
+from cronkite import clock, discovery, holding
 from cronkite.models import Job, Log
 
 pytestmark = pytest.mark.django_db
@@ -330,7 +330,7 @@ def test_a_job_that_was_unlocked_can_run_again(admin_client, make_job):
 def test_a_lock_that_is_gone_meanwhile_is_not_unlocked_twice(admin_client, make_job, monkeypatch):
     job = make_job()
     lock(job)
-    monkeypatch.setattr(locks, "unlock", lambda job, by: False)
+    monkeypatch.setattr(holding, "unlock", lambda job, by: False)
     assert said(act(admin_client, "unlock", job)) == ["1 job was not locked."]
     assert not LogEntry.objects.exists()
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, OperationalError, connection, connections, 
 from nodes import until
 
 import cronkite
-from cronkite import capture, clock, locks, runner
+from cronkite import capture, clock, holding, locks, runner
 from cronkite.exceptions import FunctionNotAllowed, JobIsLocked, RunEnded
 from cronkite.models import Job, Log
 from cronkite.outcomes import OUTPUT_LIMIT
@@ -153,7 +153,7 @@ def test_a_lock_that_is_lost_meanwhile_is_told_and_left_alone(make_job, tmp_path
 def test_a_renewal_that_fails_is_tried_again(make_job, tmp_path, lock_timeout, caplog, monkeypatch):
     lock_timeout(1)
     job = make_job("app.jobs.wait_for", args=[str(tmp_path / "go")])
-    renew, errors = locks.renew, [OperationalError(2013, "Lost connection")]
+    renew, errors = holding.renew, [OperationalError(2013, "Lost connection")]
 
     def renewing(claims):
         if errors:
@@ -161,7 +161,7 @@ def test_a_renewal_that_fails_is_tried_again(make_job, tmp_path, lock_timeout, c
         (tmp_path / "go").touch()
         return renew(claims)
 
-    monkeypatch.setattr(locks, "renew", renewing)
+    monkeypatch.setattr(holding, "renew", renewing)
     job.run()
     assert "can't be renewed; trying again" in caplog.text
 
@@ -208,7 +208,7 @@ def test_a_claim_in_doubt_is_settled_first(make_job, monkeypatch, committed):
 @pytest.mark.django_db(transaction=True)
 def test_an_error_at_the_end_within_a_callers_transaction_is_the_callers(make_job, monkeypatch):
     job = make_job()
-    monkeypatch.setattr(locks, "finish", lambda *_: (_ for _ in ()).throw(OperationalError("gone")))
+    monkeypatch.setattr(holding, "finish", lambda *_: (_ for _ in ()).throw(OperationalError("gone")))
     with pytest.raises(OperationalError, match="gone"), transaction.atomic():
         job.run()
 

@@ -16,7 +16,7 @@ from nodes import cron as run_cron
 from nodes import manage, nodes, until
 from terminals import Terminal, cron
 
-from cronkite import clock, discovery, locks, pruning, requests, ticks
+from cronkite import clock, discovery, holding, locks, pruning, requests, ticks
 from cronkite.cli import prune
 from cronkite.discovery import auto_discover
 from cronkite.models import Job, Log, Node
@@ -45,7 +45,7 @@ def test_list_shows_what_comes_next_and_how_it_ended_last(make_job):
     job = make_job(name="nightly", schedule="0 3 * * *", timezone="Europe/Berlin")
     job.run()
     make_job("app.jobs.fail", name="failing")
-    locks.finish(locks.claim_by_hand(Job.objects.get(name="failing"), "x"), Outcome(Status.TIMED_OUT))
+    holding.finish(locks.claim_by_hand(Job.objects.get(name="failing"), "x"), Outcome(Status.TIMED_OUT))
     said = cron("list")
     heads, failing, nightly = said.lines
     assert heads.split() == ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
@@ -503,7 +503,7 @@ def test_health_is_one_line_first_and_an_exit_code(make_job):
 def test_health_takes_limits(make_job):
     ticks.tick(workers=0)
     job = make_job("app.jobs.fail", name="a | b")
-    locks.finish(locks.claim_by_hand(job, "x"), Outcome(Status.FAILED))
+    holding.finish(locks.claim_by_hand(job, "x"), Outcome(Status.FAILED))
     said = cron("health")
     assert (said.code, said.lines[1]) == (1, "WARNING: Job a / b has failed at its last run.")
     assert said.lines[0].count("|") == 1
@@ -646,7 +646,7 @@ def test_unlock_without_a_question(make_job):
 @pytest.mark.django_db
 def test_unlock_spares_a_lock_that_is_newer(make_job, monkeypatch):
     hold(make_job(), 1000)
-    monkeypatch.setattr(locks, "unlock", lambda job, by: False)
+    monkeypatch.setattr(holding, "unlock", lambda job, by: False)
     said = cron("unlock", "ok", "--yes")
     assert said.code == 1
     assert "Another run has got the lock meanwhile" in said.err

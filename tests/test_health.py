@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from cronkite import clock, health, locks, requests, ticks
+from cronkite import clock, health, holding, locks, requests, ticks
 from cronkite.health import Level, Limit, Limits
 from cronkite.models import Job, Log, Node
 from cronkite.outcomes import Outcome
@@ -28,7 +28,7 @@ def see(name="web-1", ago=0, ahead=0.0, **columns):
 def end(job, *statuses):
     """Have the job run by hand, and end so, once for each of the statuses."""
     for status in statuses:
-        locks.finish(locks.claim_by_hand(job, "web-1"), Outcome(status))
+        holding.finish(locks.claim_by_hand(job, "web-1"), Outcome(status))
 
 
 def test_all_is_well(make_job):

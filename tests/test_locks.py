@@ -9,7 +9,7 @@ import pytest
 from conftest import due, make_due
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections, transaction
 
-from cronkite import catch_up, clock, databases, locks
+from cronkite import catch_up, clock, databases, holding, locks
 from cronkite.catch_up import CatchUp, Decision
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log
@@ -81,7 +81,7 @@ def test_finishing_is_a_constant_number_of_statements(job, django_assert_num_que
     taken = claim(job)
     expected = ["SAVEPOINT", "UPDATE", "UPDATE", "RELEASE"] if connection.vendor != "postgresql" else ["WITH"]
     with django_assert_num_queries(len(expected)) as statements:
-        locks.finish(taken, Outcome(Status.SUCCEEDED))
+        holding.finish(taken, Outcome(Status.SUCCEEDED))
     assert [query["sql"].split()[0] for query in statements.captured_queries] == expected
 
 
@@ -202,7 +202,7 @@ def test_a_missed_slot_that_has_a_log_already_is_an_error_and_the_job_goes_on(jo
 @pytest.mark.django_db
 def test_slots_missed_while_a_run_went_on_say_so(job):
     taken = claim(job)
-    locks.finish(taken, Outcome(Status.SUCCEEDED))
+    holding.finish(taken, Outcome(Status.SUCCEEDED))
     Job.objects.filter(pk=job.pk).write(next_run=taken.slot)
     assert "was going on until" in locks.why_missed(Job.objects.get(pk=job.pk))
 
@@ -219,7 +219,7 @@ def test_slots_missed_while_no_node_was_up_say_so(job):
 def test_finishing_frees_the_lock_and_writes_the_log(job):
     taken = claim(job)
     end = Outcome(Status.FAILED, result=[1], output="out", exc_info="trace", reason="why")
-    assert locks.finish(taken, end)
+    assert holding.finish(taken, end)
     job.refresh_from_db()
     assert (job.lock, job.locked_by, job.locked_at, job.fence) == (None, "", None, 1)
     log = Log.objects.get()
@@ -230,8 +230,8 @@ def test_finishing_frees_the_lock_and_writes_the_log(job):
 @pytest.mark.django_db
 def test_finishing_twice_because_the_answer_was_lost_changes_nothing(job):
     taken = claim(job)
-    assert locks.finish(taken, Outcome(Status.SUCCEEDED, result=1))
-    assert locks.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, result=1))
     assert Log.objects.get().status == Status.SUCCEEDED
 
 
@@ -239,7 +239,7 @@ def test_finishing_twice_because_the_answer_was_lost_changes_nothing(job):
 def test_a_dead_process_recorded_twice_is_not_said_to_have_ended_late(job):
     taken = claim(job)
     for _ in range(2):
-        assert locks.finish(taken, Outcome(Status.LOST, reason="its process was killed by SIGKILL", output="so far"))
+        assert holding.finish(taken, Outcome(Status.LOST, reason="its process was killed by SIGKILL", output="so far"))
     log = Log.objects.get()
     assert (log.status, log.reason, log.output) == (Status.LOST, "its process was killed by SIGKILL", "so far")
 
@@ -248,14 +248,14 @@ def test_a_dead_process_recorded_twice_is_not_said_to_have_ended_late(job):
 def test_the_reason_for_missed_slots_is_kept_beside_that_of_the_run(make_job):
     job = make_job(due=3600, schedule="* * * * *")
     taken = claim(job)
-    locks.finish(taken, Outcome(Status.TIMED_OUT, reason="too long"))
+    holding.finish(taken, Outcome(Status.TIMED_OUT, reason="too long"))
     assert "only the newest is run; too long" in Log.objects.get().reason
 
 
 @pytest.mark.django_db
 def test_text_that_the_database_refuses_is_kept_in_ascii(job, monkeypatch):
     taken = claim(job)
-    finish, calls = locks._finish, []
+    finish, calls = holding._finish, []
 
     def refusing(claim, outcome):
         calls.append(outcome.output)
@@ -263,12 +263,12 @@ def test_text_that_the_database_refuses_is_kept_in_ascii(job, monkeypatch):
             raise DatabaseError("Incorrect string value")
         return finish(claim, outcome)
 
-    monkeypatch.setattr(locks, "_finish", refusing)
-    assert locks.finish(taken, Outcome(Status.SUCCEEDED, output="smile \U0001f600"))
+    monkeypatch.setattr(holding, "_finish", refusing)
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, output="smile \U0001f600"))
     assert Log.objects.get().output.isascii()
-    monkeypatch.setattr(locks, "_finish", lambda *_: (_ for _ in ()).throw(DatabaseError("no")))
+    monkeypatch.setattr(holding, "_finish", lambda *_: (_ for _ in ()).throw(DatabaseError("no")))
     with pytest.raises(DatabaseError):
-        locks.finish(taken, Outcome(Status.SUCCEEDED, output="plain"))
+        holding.finish(taken, Outcome(Status.SUCCEEDED, output="plain"))
 
 
 # Stale locks.
@@ -287,7 +287,7 @@ def test_a_stale_lock_is_taken_over_and_its_run_is_lost(job, lock_timeout):
     assert (lost.status, lost.finished_at is not None) == (Status.LOST, True)
     assert "live node took it over" in lost.reason
     # The old run comes back from the dead: its result is kept, marked as late, and the newer holder is not touched.
-    assert not locks.finish(old, Outcome(Status.SUCCEEDED, result="late"))
+    assert not holding.finish(old, Outcome(Status.SUCCEEDED, result="late"))
     job.refresh_from_db()
     assert job.lock == new.token
     lost.refresh_from_db()
@@ -303,7 +303,7 @@ def test_a_lock_that_shows_life_is_not_taken(job, lock_timeout):
     assert due(job) is None
     make_stale(job)
     read = due(job)
-    assert locks.renew([taken]) == []
+    assert holding.renew([taken]) == []
     assert locks.claim(read, decide(read), "thief") is None
 
 
@@ -344,7 +344,7 @@ def test_renewing_is_one_statement_for_all_runs(make_job, django_assert_num_quer
     claims = [claim(make_job(name=str(n), due=0)) for n in range(5)]
     make_stale(Job.objects.get(name="3"))
     with django_assert_num_queries(1):
-        assert locks.renew(claims) == []
+        assert holding.renew(claims) == []
     assert Job.objects.filter(locked_at__gt=clock.Now() - timedelta(seconds=60)).count() == 5
 
 
@@ -353,7 +353,7 @@ def test_renewing_tells_which_lock_is_gone(make_job):
     kept, lost, deleted = (claim(make_job(name=name, due=0)) for name in "abc")
     Job.objects.filter(pk=lost.job_id).write(lock=uuid4())
     Job.objects.filter(pk=deleted.job_id).delete()
-    assert locks.renew([kept, lost, deleted]) == [lost]
+    assert holding.renew([kept, lost, deleted]) == [lost]
     assert Job.objects.get(pk=lost.job_id).lock != lost.token
 
 
@@ -361,7 +361,7 @@ def test_renewing_tells_which_lock_is_gone(make_job):
 def test_the_run_of_a_deleted_job_keeps_its_record(job):
     taken = claim(job)
     job.delete()
-    assert locks.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, result=1))
     log = Log.objects.get(pk=taken.log_id)
     assert (log.status, log.result, log.job) == (Status.SUCCEEDED, 1, None)
 
@@ -392,11 +392,11 @@ def test_a_claim_by_hand_takes_over_a_stale_lock(job, lock_timeout):
 def test_a_person_can_unlock_a_job(job):
     taken = claim(job)
     job.refresh_from_db()
-    assert locks.unlock(job, by="ada")
-    assert not locks.unlock(job, by="ada")
+    assert holding.unlock(job, by="ada")
+    assert not holding.unlock(job, by="ada")
     log = Log.objects.get(pk=taken.log_id)
     assert (log.status, log.reason) == (Status.LOST, "unlocked by ada")
-    assert locks.renew([taken]) == [taken]
+    assert holding.renew([taken]) == [taken]
 
 
 @pytest.mark.django_db
@@ -404,7 +404,7 @@ def test_unlocking_does_not_touch_a_newer_lock(job):
     claim(job)
     seen = Job.objects.get(pk=job.pk)
     Job.objects.filter(pk=job.pk).write(lock=uuid4())
-    assert not locks.unlock(seen, by="ada")
+    assert not holding.unlock(seen, by="ada")
     assert Job.objects.get(pk=job.pk).is_locked
 
 
@@ -621,7 +621,7 @@ def test_a_connection_that_dies_at_the_one_statement_leaves_a_doubt_that_can_be_
     settled = locks.settle(*doubt.value.claims)
     assert bool(settled) is done
     if settled:
-        assert locks.finish(settled, Outcome(Status.SUCCEEDED))
+        assert holding.finish(settled, Outcome(Status.SUCCEEDED))
         assert Log.objects.get(pk=settled.log_id).status == Status.SUCCEEDED
 
 

@@ -16,7 +16,7 @@ from django.db import OperationalError, ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, nodes, until
 
-from cronkite import agenda, clock, locks, node, pool, ticks
+from cronkite import agenda, clock, holding, locks, node, pool, ticks
 from cronkite.catch_up import ALL_CAP, Decision
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Job, Log
@@ -472,14 +472,14 @@ def test_a_tick_that_gives_up_says_what_it_leaves_in_doubt(make_job, hasty, monk
 def test_the_end_of_a_run_is_written_when_the_database_is_back(make_job, monkeypatch, caplog):
     monkeypatch.setattr("cronkite.runner.RECORD_PAUSE", 0.01)
     make_job(due=0)
-    finish, errors = locks.finish, [OperationalError(*LOST)] * 3
+    finish, errors = holding.finish, [OperationalError(*LOST)] * 3
 
     def failing_finish(*arguments):
         if errors:
             raise errors.pop()
         return finish(*arguments)
 
-    monkeypatch.setattr(locks, "finish", failing_finish)
+    monkeypatch.setattr(holding, "finish", failing_finish)
     ticks.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 1}
     assert "can't be written yet" in caplog.text
@@ -488,14 +488,14 @@ def test_the_end_of_a_run_is_written_when_the_database_is_back(make_job, monkeyp
 @pytest.mark.django_db(transaction=True)
 def test_a_conflict_at_the_end_of_a_run_is_tried_again_without_a_word(make_job, monkeypatch, caplog):
     make_job(due=0)
-    finish, errors = locks.finish, [OperationalError(1213, "Deadlock found")]
+    finish, errors = holding.finish, [OperationalError(1213, "Deadlock found")]
 
     def conflicting(*arguments):
         if errors:
             raise errors.pop()
         return finish(*arguments)
 
-    monkeypatch.setattr(locks, "finish", conflicting)
+    monkeypatch.setattr(holding, "finish", conflicting)
     ticks.tick(workers=0)
     assert statuses() == {Status.SUCCEEDED: 1}
     assert not caplog.records
@@ -507,7 +507,7 @@ def test_the_end_of_a_run_that_can_never_be_written_is_left_to_the_logger(make_j
     monkeypatch.setattr("cronkite.runner.RECORD_PAUSE", 0.01)
     monkeypatch.setattr("cronkite.runner.RECORD_PATIENCE", 0.02)
     job = make_job(due=0)
-    monkeypatch.setattr(locks, "finish", lambda *_: (_ for _ in ()).throw(OperationalError("disk is full")))
+    monkeypatch.setattr(holding, "finish", lambda *_: (_ for _ in ()).throw(OperationalError("disk is full")))
     ticks.tick(workers=0)
     assert "could not be written" in caplog.text
     job.refresh_from_db()

@@ -11,7 +11,7 @@ from django.db import connection, connections
 from django.test import override_settings
 from nodes import nodes, until
 
-from cronkite import catch_up, clock, crontab, declarations, functions, locks, pruning
+from cronkite import catch_up, clock, crontab, declarations, functions, holding, locks, pruning
 from cronkite.catch_up import CatchUp
 from cronkite.models import Job, Log
 
@@ -124,7 +124,7 @@ def test_a_slot_does_not_run_again_when_its_log_is_gone(make_job):
     claim = locks.claim(read, decision, "node")
     Log.objects.update(status=Log.Status.SUCCEEDED)
     assert sum(pruning.prune(keep=0)) == 1
-    assert locks.unlock(Job.objects.get(), "test")
+    assert holding.unlock(Job.objects.get(), "test")
     assert claim is not None
     Job.objects.filter(pk=job.pk).write(next_run=slot)
     again = due(job)

@@ -11,8 +11,9 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, nodes, until
 
-from cronkite import clock, locks, requests, ticks
+from cronkite import clock, holding, locks, requests, ticks
 from cronkite.models import Job, Log, Node
+from cronkite.outcomes import Outcome
 
 Status = Log.Status
 
@@ -88,7 +89,7 @@ def test_a_request_waits_while_the_job_is_locked(make_job):
     requests.ask(job, "anna")
     ticks.tick(workers=0)
     assert Job.objects.get().is_asked
-    locks.finish(held, locks.Outcome(Status.SUCCEEDED))
+    holding.finish(held, Outcome(Status.SUCCEEDED))
     ticks.tick(workers=0)
     assert Log.objects.filter(reason="asked for by anna").count() == 1
 
@@ -120,7 +121,7 @@ def test_a_request_that_another_node_took_is_taken_no_second_time(make_job):
     job = make_job()
     requests.ask(job, "anna")
     read = seen(job)
-    locks.finish(locks.claim_asked(read, "web-1"), locks.Outcome(Status.SUCCEEDED))
+    holding.finish(locks.claim_asked(read, "web-1"), Outcome(Status.SUCCEEDED))
     assert locks.claim_asked(read, "web-2") is None
     requests.ask(job, "otto")
     # What was read is old, whatever was asked for since.
@@ -196,7 +197,7 @@ def claims_of_a_race(make_job, claim=locks.claim_asked):
             if got is not None:
                 with held:
                     taken.append(got)
-                locks.finish(got, locks.Outcome(Status.SUCCEEDED))
+                holding.finish(got, Outcome(Status.SUCCEEDED))
         finally:
             connections.close_all()
 

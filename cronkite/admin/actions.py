@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import locks, requests
+from cronkite import holding, requests
 from cronkite.admin import declared, shown
 from cronkite.exceptions import CronkiteError
 from cronkite.models import Job
@@ -110,7 +110,7 @@ class JobActions(JobAdminBase):
             )
             return self._confirm(request, jobs, "unlock", gettext("Unlock?"), said)
         user = request.user.get_username()
-        unlocked = [job for job in jobs if job.is_locked and locks.unlock(job, by=user)]
+        unlocked = [job for job in jobs if job.is_locked and holding.unlock(job, by=user)]
         for job in unlocked:
             self.log_change(request, job, gettext("Unlocked. The lock was held by %(node)s.") % {"node": job.locked_by})
         if unlocked:

@@ -26,7 +26,7 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from cronkite import locks
+from cronkite import holding
 from cronkite.cli import jobs, people
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.conf import get as get_conf
@@ -57,7 +57,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         if not _agrees(terminal):
             terminal.note("The lock is kept.")
             return 1
-    if not locks.unlock(job, by=people.name()):
+    if not holding.unlock(job, by=people.name()):
         raise CommandError("Another run has got the lock meanwhile, or has given it back. Look again.")
     _say(options, terminal, f"{held} It is unlocked, and its run recorded as lost.", {**was, "unlocked": True})
     return 0

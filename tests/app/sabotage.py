@@ -35,10 +35,10 @@ def blind_queue():
 
 def blind_finish():
     """Let the end of a run free the job's lock, whoever holds it by now."""
-    from cronkite import locks
+    from cronkite import holding
     from cronkite.models import Job
 
-    locks._held = lambda claim: Job.objects.filter(pk=claim.job_id)
+    holding._held = lambda claim: Job.objects.filter(pk=claim.job_id)
 
 
 def silent_pass_over():
@@ -50,13 +50,13 @@ def silent_pass_over():
 
 def deaf_renewal():
     """Let a renewal never find out that its lock is gone."""
-    from cronkite import locks
+    from cronkite import holding
 
-    renew = locks.renew
-    locks.renew = lambda claims: renew(claims) and []
+    renew = holding.renew
+    holding.renew = lambda claims: renew(claims) and []
 
 
-#: The steps of a claim and of an end, and how to stand between two of them: (module attribute, before or after).
+#: The steps of a claim and of an end, and how to stand between two of them: (function, before or after).
 STEPS = {
     "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
     "before-insert": ("_record", "before"),  # the UPDATE has been answered
@@ -72,14 +72,15 @@ def die(how):
 
     With ``:worker`` behind it, only a worker process: a node may write the end of a run, too.
     """
-    from cronkite import databases, locks
+    from cronkite import databases, holding, locks
 
     step, chance, *who = how.split(":")
     attribute, side = STEPS[step]
     if attribute == "_record":
         # Where the claim would be one statement, nobody could stand within.
         databases.can_join_writes = lambda connection: False
-    function = getattr(locks, attribute)
+    module = locks if hasattr(locks, attribute) else holding
+    function = getattr(module, attribute)
 
     def perhaps():
         if random.random() < float(chance) and (not who or multiprocessing.parent_process() is not None):
@@ -93,7 +94,7 @@ def die(how):
             perhaps()
         return result
 
-    setattr(locks, attribute, deadly)
+    setattr(module, attribute, deadly)
 
 
 SABOTAGES = {

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from app import jobs
-from cronkite import locks
+from cronkite import holding, locks
 from cronkite.discovery import auto_discover
 from cronkite.exceptions import JobIsLocked
 from cronkite.outcomes import Outcome
@@ -53,13 +53,13 @@ def claim_against_run_by_hand(world: World) -> Actions:
 def renewal_against_takeover(world: World) -> Actions:
     """A node that had stalled shows that it lives, while another takes its lock."""
     held = world.reset_held("a")
-    return {"a": lambda: locks.renew([held]), "b": lambda: world.claim("b")}
+    return {"a": lambda: holding.renew([held]), "b": lambda: world.claim("b")}
 
 
 def end_against_takeover(world: World) -> Actions:
     """A run ends whose lock has become stale, while another node takes it."""
     held = world.reset_held("a")
-    return {"a": lambda: locks.finish(held, Outcome(Status.SUCCEEDED)), "b": lambda: world.claim("b")}
+    return {"a": lambda: holding.finish(held, Outcome(Status.SUCCEEDED)), "b": lambda: world.claim("b")}
 
 
 @twins("a", "b")
@@ -138,7 +138,7 @@ def end_against_two_takeovers(world: World) -> Actions:
     """A run ends whose stale lock two other nodes have read."""
     held = world.reset_held("a")
     read = world.read()
-    ends = {"a": lambda: locks.finish(held, Outcome(Status.SUCCEEDED))}
+    ends = {"a": lambda: holding.finish(held, Outcome(Status.SUCCEEDED))}
     return ends | {name: partial(world.claim, name, read) for name in "bc"}
 
 
@@ -147,7 +147,7 @@ def renewal_against_two_takeovers(world: World) -> Actions:
     """A node that had stalled shows that it lives, while two others have read its stale lock."""
     held = world.reset_held("a")
     read = world.read()
-    return {"a": lambda: locks.renew([held])} | {name: partial(world.claim, name, read) for name in "bc"}
+    return {"a": lambda: holding.renew([held])} | {name: partial(world.claim, name, read) for name in "bc"}
 
 
 def by_hand(world: World) -> None:

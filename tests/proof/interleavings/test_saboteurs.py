@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from django.db.models.signals import pre_delete
 
-from cronkite import locks
+from cronkite import holding, locks
 from cronkite.models import Job, edits
 from proof.interleavings import meetings
 from proof.interleavings.explorer import explore
@@ -79,7 +79,7 @@ def test_without_the_constraint_the_database_refuses_nothing_and_the_condition_h
 
 
 def test_with_the_fence_ignored_at_the_end_a_newer_holder_loses_its_lock(violations, monkeypatch):
-    monkeypatch.setattr(locks, "_held", lambda claim: Job.objects.filter(pk=claim.job_id))
+    monkeypatch.setattr(holding, "_held", lambda claim: Job.objects.filter(pk=claim.job_id))
     assert said(violations(meetings.end_against_takeover), "a run without its lock")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.test import override_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from cronkite import catch_up, locks
+from cronkite import catch_up, holding, locks
 from cronkite.catch_up import CatchUp
 from cronkite.models import Job, Log
 from cronkite.outcomes import Outcome
@@ -97,7 +97,7 @@ class Cluster(RuleBasedStateMachine):
         if world.lock_timeout is None:
             for job in Job.objects.all():
                 holder = world.jobs[job.name].holder
-                assert locks.unlock(job, "a person") is (holder is not None)
+                assert holding.unlock(job, "a person") is (holder is not None)
                 if holder is not None:
                     world.unlock(holder)
         enabled = [job for job in world.alive() if job.definition.enabled]
@@ -187,7 +187,7 @@ class Cluster(RuleBasedStateMachine):
     def end(self, started, status):
         ours = self.world.jobs[started.run.job].holder is started.run
         assert bool(locks.settle(started.claim)) is ours, "P1: a claim is taken for another's, or another's for its own"
-        kept = locks.finish(started.claim, Outcome(status))
+        kept = holding.finish(started.claim, Outcome(status))
         assert kept is self.world.finish(started.run, status), f"P3: the end of {started.run} counts: {kept}"
         self.live.remove(started)
         self.ended = [*self.ended, (started, status)][-REMEMBERED:]

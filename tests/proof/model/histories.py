@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from cronkite import locks
+from cronkite import holding, locks
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job
 from cronkite.outcomes import Outcome
@@ -152,7 +152,7 @@ class Histories(Cluster):
     def renew(self, node):
         """Give a sign of life for all runs of a node; it learns of locks that are gone, and of no others."""
         ours = [started for started in self.live if started.run.node == node]
-        gone = locks.renew([started.claim for started in ours])
+        gone = holding.renew([started.claim for started in ours])
         expected = self.world.renew([started.run for started in ours])
         told = [started.run for started in ours if started.claim in gone]
         assert told == expected, f"P3: {told} were told that their lock is gone, not {expected}"
@@ -168,7 +168,7 @@ class Histories(Cluster):
     def finish_again(self, place):
         """The database had written the end, but its answer was lost."""
         started, status = pick(self.ended, place)
-        kept = locks.finish(started.claim, Outcome(status))
+        kept = holding.finish(started.claim, Outcome(status))
         assert kept is self.world.finish(started.run, status), f"P3: the end of {started.run} counts: {kept}"
 
     @precondition(lambda self: self.live)
@@ -236,7 +236,7 @@ class Histories(Cluster):
         """Press "unlock" on a page that may be old: a newer run's lock stays."""
         page = pick(list(self.pages.values()), place)
         expected = page.known.holder is not None and self.world.unlock(page.known.holder)
-        assert locks.unlock(page.row, "a person") is expected, "P3: not the lock that the person saw"
+        assert holding.unlock(page.row, "a person") is expected, "P3: not the lock that the person saw"
 
     @precondition(lambda self: len(self.world.alive()) > 1)
     @rule(place=places)

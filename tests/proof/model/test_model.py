@@ -17,7 +17,7 @@ from django.db.models import Q
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from cronkite import catch_up, locks
+from cronkite import catch_up, holding, locks
 from cronkite.catch_up import Decision
 from cronkite.conf import get as get_conf
 from cronkite.models import Job, Log, edits
@@ -101,13 +101,13 @@ def test_with_locks_that_are_always_free_a_live_run_is_overtaken(monkeypatch, ta
 
 
 def test_with_an_end_that_ignores_the_fence_the_newer_holder_loses_its_lock(monkeypatch, tally):
-    honest = locks._finish
+    honest = holding._finish
 
     def finish(claim, outcome):
         Job.objects.filter(pk=claim.job_id).write(lock=None, locked_by="", locked_at=None)
         return honest(claim, outcome)
 
-    monkeypatch.setattr(locks, "_finish", finish)
+    monkeypatch.setattr(holding, "_finish", finish)
     assert "P3: the lock was taken from its holder" in find(SABOTAGED)
     tally.add(saboteurs=1)
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from nodes import cron
 
-from cronkite import clock, locks
+from cronkite import clock, holding
 from cronkite.models import Job, Log
 from proof.race import ledger
 from proof.race.fleet import Fleet, fleet
@@ -156,7 +156,7 @@ class Storm:
     def unlock_dead(self) -> None:
         """Do what a person may do about runs that are known to be gone, instead of waiting for the jobs' next slots."""
         for job in Job.objects.filter(lock__isnull=False):
-            assert locks.unlock(job, "the storm")
+            assert holding.unlock(job, "the storm")
 
     def verdict(self, until: datetime | None = None) -> ledger.Verdict:
         """Hold what has happened up to now, or ``until``, against the promises."""

@@ -1,0 +1,113 @@
+"""How does a node keep a job that it has claimed, and give it back?
+
+Whoever holds the lock by its token and its number, the fencing token, may renew it and free it, and nobody else. A lock
+that is gone belongs to a newer run, or to nobody since a person has cleared it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from django.db import DatabaseError, connections, models, transaction
+
+from cronkite import databases
+from cronkite.clock import Now
+from cronkite.locks import Claim, database
+from cronkite.models import Job, Log
+from cronkite.models.queries import JobQuerySet
+from cronkite.outcomes import Outcome, ascii_only
+from cronkite.statements import Both, Update, place, stand_in
+
+#: The columns of a job that a claim knows under these names.
+HELD = {"job_id": "id", "token": "lock", "fence": "fence"}
+
+
+def renew(claims: list[Claim]) -> list[Claim]:
+    """Show that the runs of ``claims`` are alive; return those whose lock is gone.
+
+    A job that was deleted has no lock to lose, and its run goes on.
+    """
+    using = database()
+    jobs = Job.objects.using(using).filter(pk__in=[claim.job_id for claim in claims])
+    if jobs.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
+        return []
+    holders = dict(jobs.values_list("pk", "lock"))
+    return [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
+
+
+def finish(claim: Claim, outcome: Outcome) -> bool:
+    """Write how the run ended and free the lock; return ``False`` if the lock was lost before.
+
+    The late result of a run that lost its lock is kept in its log, marked so, and the newer holder is not touched.
+    Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage.
+    """
+    try:
+        return _finish(claim, outcome)
+    except DatabaseError as error:
+        # Text that the column's character set can't hold must not keep the lock: MySQL's utf8mb3, for one.
+        connection = connections[database()]
+        if databases.is_conflict(error) or connection.connection is None or not connection.is_usable():
+            raise
+        plain = outcome.with_texts(ascii_only)
+        if plain == outcome:
+            raise
+        return _finish(claim, plain)
+
+
+def unlock(job: Job, by: str) -> bool:
+    """Clear the lock of ``job`` because a person, ``by``, says that its run is gone; ``False`` if it was not locked.
+
+    The lock that is cleared is the one that ``job`` was read with, no newer one. Its log is marked ``lost``.
+    """
+    using = database()
+    with transaction.atomic(using=using):
+        rows = Job.objects.using(using).filter(pk=job.pk, lock=job.lock, lock__isnull=False)
+        if not rows.write(lock=None, locked_by="", locked_at=None):
+            return False
+        running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
+        running.update(status=Log.Status.LOST, finished_at=Now(), reason=f"unlocked by {by}")
+    return True
+
+
+def _held(claim: Claim) -> JobQuerySet:
+    return Job.objects.using(database()).filter(pk=claim.job_id, lock=claim.token, fence=claim.fence)
+
+
+def _finish(claim: Claim, outcome: Outcome) -> bool:
+    using = database()
+    # Running still, and yet the lock gone: the job was deleted. This run's end is its own all the same.
+    reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
+    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason))):
+        return True
+    # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
+    # arrive. A process that died is lost, too, and for a reason of its own.
+    late = Log.objects.using(using).filter(pk=claim.log_id, status=Log.Status.LOST).exclude(reason=reason)
+    return not late.update(
+        finished_at=Now(),
+        result=outcome.result,
+        output=outcome.output,
+        exc_info=outcome.exc_info,
+        reason=f"its lock was lost while it ran; it ended late, as {outcome.status}",
+    )
+
+
+# What is said at the end of each run, put together once.
+
+
+class _Ending(NamedTuple):
+    claim: Claim
+    outcome: Outcome
+
+
+def _free(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
+    return _held(stand_in(Job, "claim", **HELD)), {"lock": None, "locked_by": "", "locked_at": None}
+
+
+def _close(using: str, variant: None) -> tuple[models.QuerySet[Log], dict[str, Any]]:
+    running = Log.objects.using(using).filter(pk=place(Log, "id", "claim.log_id"), status=Log.Status.RUNNING)
+    outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
+    return running, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
+
+
+_END = Both(Update(_free), Update(_close))

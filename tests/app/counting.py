@@ -1,8 +1,9 @@
 """What does a node say to the database? It writes that into a file, if the environment names one.
 
 ``CRONKITE_TEST_STATEMENTS`` names a file that gets a byte for each statement, of whatever process of the node: ``q``;
-or, for the UPDATE of a claim (it raises the fencing token), ``c`` where it got its row and ``l`` where it came too late
-or was sent away by the database. BEGIN and COMMIT are not counted.
+or, for each UPDATE of a claim (it raises the fencing token), ``c`` where it got its row and ``l`` where it came too
+late or was sent away by the database. BEGIN and COMMIT are not counted. PostgreSQL is told several claims in one
+statement.
 """
 
 import os
@@ -11,7 +12,7 @@ import re
 from django.db.backends.signals import connection_created
 
 #: Claims are the only statements that raise the fencing token.
-CLAIM = re.compile(r"""^UPDATE .*["`]fence["`] \+ """, re.DOTALL)
+CLAIM = re.compile(r"""\bUPDATE [^;]*?["`]fence["`] = \([^)]*["`]fence["`] \+ """)
 
 
 def install():
@@ -33,13 +34,13 @@ class _Counter:
     def count(self, execute, sql, params, many, context):
         if sql.startswith(("BEGIN", "COMMIT")):
             return execute(sql, params, many, context)
-        kind = b"q"
+        claims = len(CLAIM.findall(sql))
+        kinds = b"l" * claims or b"q"
         try:
-            if CLAIM.match(sql):
-                kind = b"l"
-                result = execute(sql, params, many, context)
-                kind = b"c" if context["cursor"].rowcount else b"l"
-                return result
-            return execute(sql, params, many, context)
+            result = execute(sql, params, many, context)
+            if claims:
+                taken = context["cursor"].rowcount
+                kinds = b"c" * taken + b"l" * (claims - taken)
+            return result
         finally:
-            os.write(self._descriptor, kind)
+            os.write(self._descriptor, kinds)

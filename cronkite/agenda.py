@@ -74,6 +74,9 @@ class Agenda:
         if jobs:
             self._reading = Reading(jobs[0].now)
             self._until = self._until or jobs[0].now + self._ahead
+            if self.stays and not jobs[0].is_asked and _slot(jobs[0]) > jobs[0].now:
+                # There is time, and to be on the slot it takes a better reading than one that is as old as a page.
+                self._reading = Reading(clock.now(locks.database()))
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_stuck(job)]
         self._asked = deque(job for job in jobs if job.is_asked)
         self._jobs = deque(job for job in jobs if not job.is_asked)

@@ -42,6 +42,7 @@ OUTAGE_PATIENCE = 30.0
 COURTESY = 1.0
 #: How long (seconds) a node waits for events when nothing is planned.
 IDLE = 60.0
+MILLISECOND = 0.001
 
 
 class Node:
@@ -152,7 +153,12 @@ class Node:
 
     def _wait(self, wake: Wake) -> None:
         """Wait for whatever comes first, and handle it."""
-        events = list(self._runs.wait(self._pause(), wake.fileno()))
+        pause = self._pause()
+        until = time.monotonic() + pause
+        # Whoever waits for descriptors counts in milliseconds, and rounds up. To be on the slot, the rest is slept.
+        events = list(self._runs.wait(pause - pause % MILLISECOND, wake.fileno()))
+        if not events and 0 < (rest := until - time.monotonic()) <= MILLISECOND:
+            time.sleep(rest)
         wake.clear()
         for event in events:
             self._handle(event)

@@ -6,7 +6,10 @@ import random
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from cronkite import clock
 from cronkite.agenda import Agenda
 from cronkite.models import Job
 
@@ -24,6 +27,19 @@ def agenda(make_job):
     found.look(set())
     assert found.waiting() == 3
     return found
+
+
+@pytest.mark.parametrize(("due", "readings"), [(0, 0), (-5, 1)])
+def test_a_loop_reads_the_clock_once_more_if_the_next_slot_is_still_to_come(make_job, due, readings):
+    """To be on it; what has come already needs no clock."""
+    job = make_job(due=0)
+    Job.objects.filter(pk=job.pk).write(next_run=clock.Now() - timedelta(seconds=due))
+    found = Agenda(stays=True)
+    found.look(set())
+    with CaptureQueriesContext(connection) as queries:
+        found.look(set())
+    assert len(queries) == 1 + readings
+    assert found.now() <= clock.now("default")
 
 
 def names(agenda):

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
@@ -20,6 +21,7 @@ from cronkite import agenda, clock, holding, locks, node, pool, ticks
 from cronkite.catch_up import ALL_CAP, Decision
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Job, Log
+from cronkite.signals import stopped_by_signals
 
 Status = Log.Status
 TICK = ("cron", "--workers", "1")
@@ -65,6 +67,19 @@ def test_a_run_costs_a_constant_number_of_queries(make_job):
             ticks.tick(workers=0)
         counts.append(len(queries))
     assert counts == [cost] * 3
+
+
+def test_a_node_waits_for_a_slot_to_the_fraction_of_a_millisecond(monkeypatch):
+    """Whoever waits for descriptors counts in milliseconds: asked for 2.5, it would wait for 3."""
+    one, asked = node.Node("one", 0, agenda.Agenda()), []
+    wait = one._runs.wait
+    monkeypatch.setattr(one._runs, "wait", lambda seconds, wake: asked.append(seconds) or wait(seconds, wake))
+    monkeypatch.setattr(one, "_pause", lambda: 0.0025)
+    with stopped_by_signals(one.stop) as wake:
+        began = time.monotonic()
+        one._wait(wake)
+        assert time.monotonic() - began >= 0.0025
+    assert asked == [pytest.approx(0.002)]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -196,7 +196,7 @@ class Agenda:
 
     def _is_stuck(self, job: Job) -> bool:
         """Warn of a job that nobody will run until a person unlocks it."""
-        if job.lock is None or conf.get().lock_timeout is not None:
+        if not job.is_stuck:
             return False
         logger.warning(
             "Job %r is stuck: locked by %s, last seen alive at %s. If its run is gone, unlock the job in the admin.",

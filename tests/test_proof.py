@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from proof import results, table
-from proof.__main__ import SUMMARY, main
+from proof.__main__ import SUMMARY, main, rounds_of
 from proof.tally import Tally
 
 
@@ -19,7 +19,7 @@ def report(tmp_path, monkeypatch):
     Tally("").is_on("SQLite 3.45.1")
     Tally("first").add(slots=1200, kills=3)
     Tally("second").add(slots=34, duplicates=0)
-    result = results.read("sqlite", path, 61.2, failed=False)
+    result = results.read("sqlite", [path], 61.2, failed=False)
     return results.Report(datetime(2026, 1, 2, tzinfo=timezone.utc), "tox -e proof", 61.2, [result])
 
 
@@ -57,3 +57,19 @@ def test_a_database_that_nobody_knows_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--databases", "oracle"])
     assert "oracle: the databases are sqlite, pg, mysql, mariadb" in capsys.readouterr().err
+
+
+def test_lanes_share_all_rounds():
+    assert rounds_of(50, 3) == [17, 17, 16]
+    assert rounds_of(2, 1) == [2]
+
+
+def test_what_lanes_counted_is_added_up(report, tmp_path):
+    tallies = [tmp_path / "tally", tmp_path / "tally"]
+    assert results.read("sqlite", tallies, 1.0, failed=False).counts["slots"] == 2 * 1234
+
+
+def test_more_lanes_than_rounds_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--repeat", "2", "--lanes", "3"])
+    assert "--lanes parts the rounds of --repeat" in capsys.readouterr().err

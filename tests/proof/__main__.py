@@ -4,11 +4,12 @@
     tox -e proof -- --databases sqlite,pg        some of them
     tox -e proof -- --slots 1000000              go on until so many slots have been raced, on each
     tox -e proof -- --repeat 50                  all storms fifty times in a row, on each
+    tox -e proof -- --repeat 50 --lanes 3        the same in three rows at a time, as storms wait more than they work
     tox -e proof -- --databases pg -k frozen     what follows is for pytest
 
-Each database is a durable server of its own, made for the purpose, because it is going to be killed. At the end there
-is a table, and the same as JSON in ``proof.json`` (``--json FILE`` names another). The exit code is 0 if none
-failed.
+Each database, and each lane of it, is a durable server of its own, made for the purpose, because it is going to be
+killed. At the end there is a table, and the same as JSON in ``proof.json`` (``--json FILE`` names another). The exit
+code is 0 if none failed.
 """
 
 from __future__ import annotations
@@ -30,29 +31,35 @@ from proof import results, table
 from proof.results import Result
 
 HERE = Path(__file__).parent
-USAGE = "proof [--databases A,B] [--slots N] [--repeat N] [--json FILE] [PYTEST…]"
+USAGE = "proof [--databases A,B] [--slots N] [--repeat N [--lanes N]] [--json FILE] [PYTEST…]"
+#: The part that is repeated.
+STORMS = HERE / "race"
 #: pytest's last line.
 SUMMARY = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$")
 
 
 class Run(threading.Thread):
-    """The proof on one database, in processes of its own; each of their lines is shown with the database's name."""
+    """The proof on one database, or a lane of it, in processes of its own; each of their lines is shown with its name.
 
-    def __init__(self, name: str, more: dict[str, int], arguments: list[str], folder: Path) -> None:
-        super().__init__(name=name)
-        self.tally = folder / f"{name}.jsonl"
+    The first lane has all parts of the proof, the others have the storms alone.
+    """
+
+    def __init__(self, database: str, lane: int, more: dict[str, int], arguments: list[str], folder: Path) -> None:
+        super().__init__(name=database if lane == 1 else f"{database}-{lane}")
+        self.database = database
+        self.tally = folder / f"{self.name}.jsonl"
         self.tally.touch()
         self.seconds = 0.0
         self.code: int | None = None
         self.outcomes: Counter[str] = Counter()
-        server = [sys.executable, "-m", "databases", name, "--durable", "--own", "--restart", "--clock"]
+        server = [sys.executable, "-m", "databases", database, "--durable", "--own", "--restart", "--clock"]
         # A storm of a million slots does not hang. What does is found by the storms' own deadlines.
         limit = ["-o", "faulthandler_timeout=0"] if "slots" in more else ["-o", "faulthandler_timeout=1200"]
         pytest = [
             sys.executable,
             "-m",
             "pytest",
-            str(HERE),
+            str(HERE if lane == 1 else STORMS),
             "-p",
             "no:cacheprovider",
             "--durations=5",
@@ -75,11 +82,19 @@ class Run(threading.Thread):
                 number, word = count.split()
                 self.outcomes[{"error": "failed", "errors": "failed"}.get(word, word)] += int(number)
         if line:
-            print(f"{self.name:<8}{seconds:>6.0f} s  {line}", flush=True)
+            print(f"{self.name:<10}{seconds:>6.0f} s  {line}", flush=True)
 
-    def result(self) -> Result:
-        """Return what came of it."""
-        return results.read(self.name, self.tally, self.seconds, failed=bool(self.code))
+
+def result(database: str, lanes: list[Run]) -> Result:
+    """Return what came of all lanes of a database."""
+    tallies = [run.tally for run in lanes]
+    seconds = max(run.seconds for run in lanes)
+    return results.read(database, tallies, seconds, failed=any(run.code for run in lanes))
+
+
+def rounds_of(repeat: int, lanes: int) -> list[int]:
+    """Return how many rounds each lane has."""
+    return [repeat // lanes + (lane < repeat % lanes) for lane in range(lanes)]
 
 
 def main(arguments: list[str]) -> int:
@@ -88,20 +103,28 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--databases", default=",".join(SCHEMES))
     parser.add_argument("--slots", type=int)
     parser.add_argument("--repeat", type=int)
+    parser.add_argument("--lanes", type=int, default=1)
     parser.add_argument("--json", type=Path, default=Path("proof.json"))
     options, rest = parser.parse_known_args(arguments)
     names = options.databases.split(",")
     if unknown := set(names) - SCHEMES.keys():
         parser.error(f"{', '.join(sorted(unknown))}: the databases are {', '.join(SCHEMES)}")
-    more = {name: number for name in ("slots", "repeat") if (number := getattr(options, name)) is not None}
+    if not 1 <= options.lanes <= (options.repeat or 1):
+        parser.error("--lanes parts the rounds of --repeat: give at least as many of these")
+    slots = {} if options.slots is None else {"slots": options.slots}
+    repeats = [{}] if options.repeat is None else [{"repeat": n} for n in rounds_of(options.repeat, options.lanes)]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cronkite-proof-") as folder:
-        runs = [Run(name, more, rest, Path(folder)) for name in names]
+        runs = [
+            Run(name, lane, slots | repeat, rest, Path(folder))
+            for name in names
+            for lane, repeat in enumerate(repeats, start=1)
+        ]
         for run in runs:
             run.start()
         for run in runs:
             run.join()
-        found = [run.result() for run in runs]
+        found = [result(name, [run for run in runs if run.database == name]) for name in names]
     words = " ".join(["tox -e proof", *(["--", *arguments] if arguments else [])])
     report = results.Report(datetime.now(timezone.utc), words, time.monotonic() - began, found)
     options.json.write_text(report.as_json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,10 +39,10 @@ class Report:
         return json.dumps({**about, **system, "results": [asdict(result) for result in self.results]}, indent=2) + "\n"
 
 
-def read(database: str, tally: Path, seconds: float, *, failed: bool) -> Result:
-    """Return the result that a tally tells of."""
-    sums = total(tally)
-    return Result(database, version(tally), {count: sums[count] for count in COUNTS}, round(seconds, 1), failed)
+def read(database: str, tallies: list[Path], seconds: float, *, failed: bool) -> Result:
+    """Return the result that the tallies of a database tell of."""
+    sums = sum(map(total, tallies), Counter())
+    return Result(database, version(tallies[0]), {count: sums[count] for count in COUNTS}, round(seconds, 1), failed)
 
 
 def load(path: Path) -> Report:

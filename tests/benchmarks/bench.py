@@ -69,9 +69,9 @@ class Bench:
             command, self.environment(**(environment or {})), self.file("manage.log"), folder=TESTS, **options
         )
 
-    def run(self, *arguments: str) -> Process:
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Process:
         """Start ``manage.py`` as a crontab does; what it takes is to be measured by whoever waits for it."""
-        return self.manage(*arguments, guarded=False)
+        return self.manage(*arguments, environment=environment, guarded=False)
 
 
 def marks(path: Path) -> list[tuple[float, float]]:

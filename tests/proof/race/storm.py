@@ -68,9 +68,11 @@ class Storm:
         begin = len(self.jobs)
         columns = {"function": "app.storm.run", "args": [str(self.evidence), seconds], "timezone": "UTC", **columns}
         names = [f"job {n}" for n in range(begin, begin + number)]
-        # By their names: MySQL does not say which keys it gave.
-        Job.objects.bulk_create([Job(name=name, **columns) for name in names])
-        added = list(Job.objects.filter(name__in=names))
+        # Read before any node can see them, and so as they were made. By their names: MySQL does not say which keys it
+        # gave.
+        with transaction.atomic():
+            Job.objects.bulk_create([Job(name=name, **columns) for name in names])
+            added = list(Job.objects.filter(name__in=names))
         self.jobs += added
         return added
 

@@ -25,13 +25,11 @@ class Beside:
     def used(self) -> Iterator[None]:
         """Have this process use it during the block."""
         before = connection.settings_dict["NAME"]
-        connection.close()
-        connection.settings_dict["NAME"] = self.name
+        _use(self.name)
         try:
             yield
         finally:
-            connection.close()
-            connection.settings_dict["NAME"] = before
+            _use(before)
 
 
 @contextmanager

@@ -26,14 +26,18 @@ HELD = {"job_id": "id", "token": "lock", "fence": "fence"}
 def renew(claims: list[Claim]) -> list[Claim]:
     """Show that the runs of ``claims`` are alive; return those whose lock is gone.
 
-    A job that was deleted has no lock to lose, and its run goes on.
+    A job that was deleted has no lock to lose, and its run goes on. Nor has a run lost it that has ended, and freed it
+    itself, since whoever asks heard of it last.
     """
     using = database()
     jobs = Job.objects.using(using).filter(pk__in=[claim.job_id for claim in claims])
     if jobs.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
         return []
     holders = dict(jobs.values_list("pk", "lock"))
-    return [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
+    gone = [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
+    logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in gone])
+    ended = set(logs.exclude(status__in=[Log.Status.RUNNING, Log.Status.LOST]).values_list("pk", flat=True))
+    return [claim for claim in gone if claim.log_id not in ended]
 
 
 def finish(claim: Claim, outcome: Outcome) -> bool:

@@ -358,6 +358,16 @@ def test_renewing_tells_which_lock_is_gone(make_job):
 
 
 @pytest.mark.django_db
+def test_a_run_that_ended_a_moment_ago_has_not_lost_its_lock(make_job):
+    ended, followed, lost = (claim(make_job(name=name, due=0)) for name in "abc")
+    for over in (ended, followed):
+        assert holding.finish(over, Outcome(Status.SUCCEEDED))
+    locks.claim_by_hand(Job.objects.get(pk=followed.job_id), "node")
+    assert holding.unlock(Job.objects.get(pk=lost.job_id), by="ada")
+    assert holding.renew([ended, followed, lost]) == [lost]
+
+
+@pytest.mark.django_db
 def test_the_run_of_a_deleted_job_keeps_its_record(job):
     taken = claim(job)
     job.delete()

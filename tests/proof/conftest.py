@@ -7,8 +7,8 @@ import copy
 import pytest
 from django.db import connection
 
-from cronkite import locks
-from cronkite.statements import Both, Insert, Update
+from cronkite import agenda, holding, locks
+from cronkite.statements import Both, Chains, Insert, Select, Update
 from proof.tally import Tally
 
 
@@ -32,9 +32,10 @@ def name_and_version():
 @pytest.fixture(autouse=True)
 def statements_anew(monkeypatch):
     """Have each test's statements put together anew: the saboteurs change what they are made of."""
-    for name, statement in list(vars(locks).items()):
-        if isinstance(statement, (Both, Insert, Update)):
-            monkeypatch.setattr(locks, name, copy.copy(statement))
+    for module in (agenda, holding, locks):
+        for name, statement in list(vars(module).items()):
+            if isinstance(statement, (Both, Chains, Insert, Select, Update)):
+                monkeypatch.setattr(module, name, copy.copy(statement))
 
 
 @pytest.fixture

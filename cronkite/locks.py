@@ -22,6 +22,7 @@ wrote in between.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -147,7 +148,7 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
             fresh = rows.get()
             _mark_lost(job.pk, node, using)
             claim = _intend(fresh, None, token, fresh.fence, reason)
-            taken.append(_record(_Attempt(fresh, None, claim, node), using))
+            taken.append(_record(claim, _RECORD.ready(using, _Attempt(fresh, None, claim, node))))
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
@@ -174,7 +175,7 @@ def claim_asked(job: Job, node: str) -> Claim | None:
             if job.lock is not None:
                 _mark_lost(job.pk, node, using)
             claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
-            taken.append(_record(_Attempt(job, None, claim, node), using))
+            taken.append(_record(claim, _RECORD.ready(using, _Attempt(job, None, claim, node))))
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
@@ -275,13 +276,16 @@ def _intend(job: Job, decision: Decision | None, token: UUID, fence: int, reason
 def _take_in_steps(attempts: list[_Attempt], using: str) -> list[Claim]:
     """Take what can be had, step by step, in one transaction."""
     taken: list[Claim] = []
+    timeout = get_conf().lock_timeout
+    takes = [_TAKE.ready(using, attempt, timeout) for attempt in attempts]
+    records = [_RECORD.ready(using, attempt) for attempt in attempts]
     try:
         with transaction.atomic(using=using):
-            for attempt in attempts:
-                if _TAKE.execute(using, attempt, get_conf().lock_timeout):
+            for attempt, take, record in zip(attempts, takes, records, strict=True):
+                if take():
                     if attempt.job.is_locked:
                         _mark_lost(attempt.job.pk, attempt.node, using)
-                    taken.append(_record(attempt, using))
+                    taken.append(_record(attempt.claim, record))
     except IntegrityError:
         raise
     except DatabaseError as error:
@@ -338,8 +342,8 @@ def _is_due(slot: datetime) -> GreaterThanOrEqual:
     return GreaterThanOrEqual(Now(), slot)
 
 
-def _record(attempt: _Attempt, using: str) -> Claim:
-    return replace(attempt.claim, log_id=_RECORD.execute(using, attempt))
+def _record(claim: Claim, insert: Callable[[], int]) -> Claim:
+    return replace(claim, log_id=insert())
 
 
 def _mark_lost(job_id: int, node: str, using: str) -> None:

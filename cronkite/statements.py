@@ -3,12 +3,16 @@
 To put a statement together takes Django several times as long as the database takes to do it, and a node says the same
 few for each run. So the ORM puts each together once per connection, with a :class:`Place` for each value, and then only
 the values change.
+
+Those that write can be made ``ready`` before their transaction: while it is open, whoever wants the same rows waits, on
+SQLite whoever wants to write at all.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, cast
@@ -63,9 +67,13 @@ class Update:
 
     def execute(self, using: str, subject: object, variant: Hashable = None) -> int:
         """Update the rows, with the values of ``subject``; return how many they were."""
+        return self.ready(using, subject, variant)()
+
+    def ready(self, using: str, subject: object, variant: Hashable = None) -> Callable[[], int]:
+        """Return what executes the statement, with the values as they are now."""
         connection = connections[using]
         sql, params = _made(connection, (self, variant), lambda: self.make(using, variant))
-        return _updated(connection, sql, _filled(params, subject, connection))
+        return partial(_updated, connection, sql, _filled(params, subject, connection))
 
     def make(self, using: str, variant: Hashable) -> tuple[str, tuple[Any, ...]]:
         """Return the statement, and what its parameters are, with a :class:`Place` for each value."""
@@ -89,8 +97,9 @@ class Both:
         """Update the rows of both, with the values of ``subject``; return how many those of the second were."""
         connection = connections[using]
         if not databases.can_join_writes(connection):
+            updates = [update.ready(using, subject, variant) for update in self._updates]
             with transaction.atomic(using=using):
-                return [update.execute(using, subject, variant) for update in self._updates][-1]
+                return [update() for update in updates][-1]
         sql, params = _made(connection, (self, variant), lambda: self._make(using, variant))
         return _updated(connection, sql, _filled(params, subject, connection))
 
@@ -109,13 +118,22 @@ class Insert:
 
     def execute(self, using: str, subject: object) -> Any:
         """Insert the row, with the values of ``subject``; return its primary key."""
+        return self.ready(using, subject)()
+
+    def ready(self, using: str, subject: object) -> Callable[[], Any]:
+        """Return what executes the statement, with the values as they are now."""
         connection = connections[using]
         compiler, key, sql, params = _made(connection, self, lambda: self.make(using))
-        # How a database tells the key of a new row is the compiler's business; only its statement is known already.
-        compiler.as_sql = lambda: [(sql, _filled(params, subject, connection))]
-        with transaction.mark_for_rollback_on_error(using):
-            ((value,),) = compiler.execute_sql([key])
-        return value
+        filled = _filled(params, subject, connection)
+
+        def insert() -> Any:
+            # How a database tells the key of a new row is the compiler's business; only its statement is known already.
+            compiler.as_sql = lambda: [(sql, filled)]
+            with transaction.mark_for_rollback_on_error(using):
+                ((value,),) = compiler.execute_sql([key])
+            return value
+
+        return insert
 
     def make(self, using: str) -> tuple[Any, models.Field[Any, Any], str, tuple[Any, ...]]:
         """Return a compiler, the field of the key, the statement and its parameters, as :meth:`Update.make` does."""

@@ -44,8 +44,6 @@ from cronkite.statements import Chains, Insert, Update, place, stand_in
 
 logger = logging.getLogger("cronkite")
 
-#: The columns of a job that a claim knows under these names.
-HELD = {"job_id": "id", "token": "lock", "fence": "fence"}
 TAKEN_OVER = "the lock was stale and {node} took it over"
 
 

@@ -2,9 +2,9 @@
 
 ``manage.py cron loop`` is watched for a minute: processor time of its processes, statements (each is noted by the node
 itself, see :mod:`app.counting`), and resident memory against ``manage.py bare --stay``, a Django process of the same
-project that has opened the connection and read one row. Then a tenth of the runs of a burst warms it up, and its memory
-is read again after the rest: the node's own, and that of the node with its workers (PSS, where shared memory counts
-once).
+project that has opened the connection and read one row. Then a burst warms it up, and its memory is read again after
+another one: the node's own, and that of the node with its workers (PSS, where shared memory counts once). The first is
+as long as the second, for a worker shares ever less with its node until another takes its place.
 """
 
 from __future__ import annotations
@@ -58,12 +58,11 @@ def _watch(bench: Bench, node: Process, statements) -> Iterator[Reading]:
 
 def _exercise(bench: Bench, node: Process) -> Iterator[Reading]:
     runs = bench.sizes.runs
-    warm = max(1, runs // 10)
-    for key, number, title in (("warm", warm, f"{warm:,} runs"), ("after", runs, f"{runs:,} more runs")):
-        done = project.finished() + number
-        project.add_due_jobs(number)
-        patience = PATIENCE + number / SLOWEST
-        until(lambda done=done: project.finished() >= done, patience, f"{number} jobs had run", node, pause=0.1)
+    for key, title in (("warm", f"{runs:,} runs"), ("after", f"{runs:,} more runs")):
+        done = project.finished() + runs
+        project.add_due_jobs(runs)
+        patience = PATIENCE + runs / SLOWEST
+        until(lambda done=done: project.finished() >= done, patience, f"{runs} jobs had run", node, pause=0.1)
         time.sleep(min(CALM, bench.sizes.idle))
         yield Reading(f"rss.{key}", f"loop after {title}, resident memory", footprint.resident(node.pid), "MB")
         family = footprint.family(node.pid)

@@ -3,12 +3,14 @@
 It is started in turn with ``manage.py bare``, a command of the same project that opens the connection and reads one
 row, and whose system checks are Django's default too. A round's value is the median of the starts: seconds on the wall
 from the start of the process to its end, and seconds of the processors, user and system (``wait4``). This at a few, at
-many and at very many jobs that are not due, each in a database of its own, so that all are measured in turn; on tables
-that the database has analysed, as it would have after a minute. The statements are counted in a start of their own.
+many and at very many jobs that are not due, each in a database of its own, so that all are measured in turn; in another
+order each time, as what was started before leaves the machine and the server some work. The database has analysed its
+tables, as it would have after a minute. The statements are counted in a start of their own.
 """
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -45,13 +47,14 @@ def measure(bench: Bench) -> Iterator[Reading]:
 
 def _usages(bench: Bench, beside: dict[str, Beside]) -> dict[tuple[str, str], list[Usage]]:
     usages = defaultdict(list)
+    turns = [(tier, command) for tier in beside for command in COMMANDS]
     # The first start of each is left out.
-    for turn in range(bench.sizes.starts + 1):
-        for tier, database in beside.items():
-            for command in COMMANDS:
-                used = bench.run(command, environment=database.environment).wait(PATIENCE)
-                if turn:
-                    usages[tier, command].append(used)
+    for number in range(bench.sizes.starts + 1):
+        random.shuffle(turns)
+        for tier, command in turns:
+            used = bench.run(command, environment=beside[tier].environment).wait(PATIENCE)
+            if number:
+                usages[tier, command].append(used)
     return usages
 
 

@@ -282,3 +282,8 @@ def test_contributors_are_told_of_every_module():
     modules = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     listed = re.findall(r"^   \* - (``.*)$", text, re.MULTILINE)
     assert set(re.findall(r"``(\w+)``", " ".join(listed))) == modules - {"__init__", "migrations"}
+
+
+@pytest.mark.parametrize("path", re.findall(r"^\.\. image:: (.*)$", TEXT, re.MULTILINE))
+def test_a_picture_is_there(path):
+    assert (ROOT / path).is_file()

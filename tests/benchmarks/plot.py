@@ -16,10 +16,10 @@ from benchmarks import report
 from benchmarks.report import Report
 from benchmarks.table import number
 
-WIDTH, LABELS, VALUES = 800, 310, 90
+WIDTH, LABELS, VALUES = 840, 350, 90
 ROW, GAP, HEAD = 22, 26, 30
 #: The longest label, in characters.
-LONGEST = 46
+LONGEST = 52
 STYLE = """
   .page { fill: #ffffff } .ink { fill: #1f2328 } .quiet { fill: #59636e }
   .ours { fill: #0a7d5a } .other { fill: #8c959f } .axis { stroke: #d1d9e0 }

@@ -58,7 +58,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--databases", default="pg", metavar="A,B", help=f"of {', '.join(SCHEMES)} (default: pg)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="(default: 3)")
-    parser.add_argument("--peer-rounds", type=int, default=1, metavar="N", help="of four minutes a peer (default: 1)")
+    parser.add_argument("--peer-rounds", type=int, default=1, metavar="N", help="of six minutes a peer (default: 1)")
     parser.add_argument("--only", default="", metavar="A,B", help=f"of {', '.join([*MEASURES, *PEERS])}")
     parser.add_argument("--without-peers", action="store_true", help="django-cronkite and the raw driver only")
     parser.add_argument("--size", choices=SIZES, default="full", help="(default: full)")

@@ -16,8 +16,8 @@ PEER_KEYS = ("pace", "p50", "p99", "cpu", "memory", "twice")
 def number(value: float) -> str:
     """Return the number with three digits that count, and no more; what is whole, such as a count, has no others.
 
-    >>> number(0.01234), number(1.5), number(12345.6), number(50.0), number(99.96)
-    ('0.0123', '1.50', '12,346', '50', '100')
+    >>> number(0.01234), number(1.5), number(12345.6), number(0), number(99.96), number(50.0)
+    ('0.0123', '1.50', '12,346', '0', '100', '50')
     """
     if abs(value) >= 99.95 or value == int(value):
         return f"{value:,.0f}"

@@ -4,8 +4,8 @@ To put a statement together takes Django several times as long as the database t
 few for each run. So the ORM puts each together once per connection, with a :class:`Place` for each value, and then only
 the values change.
 
-Those that write can be made ``ready`` before their transaction: while it is open, whoever wants the same rows waits, on
-SQLite whoever wants to write at all.
+What has to share a transaction with others is made ``ready`` before it begins: while it is open, whoever wants the same
+rows waits, and on SQLite whoever wants to write at all.
 """
 
 from __future__ import annotations
@@ -65,12 +65,8 @@ class Update:
     def __init__(self, build: Callable[[str, Any], tuple[models.QuerySet[Any], dict[str, Any]]]) -> None:
         self._build = build
 
-    def execute(self, using: str, subject: object, variant: Hashable = None) -> int:
-        """Update the rows, with the values of ``subject``; return how many they were."""
-        return self.ready(using, subject, variant)()
-
     def ready(self, using: str, subject: object, variant: Hashable = None) -> Callable[[], int]:
-        """Return what executes the statement, with the values as they are now."""
+        """Return what updates the rows, with the values of ``subject`` as they are now; it tells how many they were."""
         connection = connections[using]
         sql, params = _made(connection, (self, variant), lambda: self.make(using, variant))
         return partial(_updated, connection, sql, _filled(params, subject, connection))
@@ -116,12 +112,8 @@ class Insert:
     def __init__(self, build: Callable[[], models.Model]) -> None:
         self._build = build
 
-    def execute(self, using: str, subject: object) -> Any:
-        """Insert the row, with the values of ``subject``; return its primary key."""
-        return self.ready(using, subject)()
-
     def ready(self, using: str, subject: object) -> Callable[[], Any]:
-        """Return what executes the statement, with the values as they are now."""
+        """Return what inserts the row, with the values of ``subject`` as they are now; it tells its primary key."""
         connection = connections[using]
         compiler, key, sql, params = _made(connection, self, lambda: self.make(using))
         filled = _filled(params, subject, connection)

@@ -30,7 +30,7 @@ def test_an_update_takes_the_values_of_each_call(make_job, counted):
     first, second = make_job(), make_job()
     for job in (first, second):
         slot = job.next_run
-        assert update.execute("default", SimpleNamespace(job=job, slot=slot)) == 1
+        assert update.ready("default", SimpleNamespace(job=job, slot=slot))() == 1
         job.refresh_from_db()
         assert job.last_slot == slot
         assert job.next_run != slot
@@ -41,7 +41,7 @@ def test_an_update_says_how_many_rows_it_met(make_job, counted):
     update, _ = counted
     job = make_job()
     job.fence += 1
-    assert update.execute("default", SimpleNamespace(job=job, slot=None)) == 0
+    assert update.ready("default", SimpleNamespace(job=job, slot=None))() == 0
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_each_variant_is_put_together_once(make_job, counted):
     update, made = counted
     subject = SimpleNamespace(job=make_job(), slot=None)
     for variant in (1, 2, 1, 2):
-        update.execute("default", subject, variant)
+        update.ready("default", subject, variant)()
     assert made == [("default", 1), ("default", 2)]
 
 
@@ -99,7 +99,7 @@ def test_a_connection_that_was_lost_is_opened_again(make_job, counted):
     update, made = counted
     subject = SimpleNamespace(job=make_job(), slot=None)
     for _ in range(2):
-        assert update.execute("default", subject) == 1
+        assert update.ready("default", subject)() == 1
         connection.close()
     assert len(made) == 1
 
@@ -118,7 +118,7 @@ def test_an_insert_returns_the_key_of_the_new_row(make_job):
         SimpleNamespace(job_id=None, job_name="", fence=2, slot=None, result=None),
     ]
     for row in rows:
-        log = Log.objects.get(pk=insert.execute("default", row))
+        log = Log.objects.get(pk=insert.ready("default", row)())
         assert {name: getattr(log, name) for name in vars(row)} == vars(row)
         assert (log.status, log.output, log.missed) == (Log.Status.RUNNING, "", 0)
     assert len(made) == 1

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -31,6 +31,8 @@ POLL = 12.0
 LEAD = 0.1
 #: How long (seconds) a loop leaves a job alone whose function could not be run here, or that is stuck.
 REFUSAL = 60.0
+#: The longest time (seconds) for which the jobs of a module are left alone whose import hangs, or ends its process.
+LONGEST_REFUSAL = 1800.0
 
 
 class Agenda:
@@ -53,7 +55,10 @@ class Agenda:
         self._lost = 0
         self._places = 1
         self._closed = False
+        #: Until when (monotonic seconds) jobs, by their keys, and modules, by their names, are left alone.
         self._left_alone: dict[int, float] = {}
+        self._avoided: dict[str, float] = {}
+        self._refusals: Counter[str] = Counter()
         #: When (monotonic seconds) to look again; ``None``: not planned.
         self.look_at: float | None = time.monotonic()
 
@@ -77,7 +82,7 @@ class Agenda:
             if self.stays and not jobs[0].is_asked and _slot(jobs[0]) > jobs[0].now:
                 # There is time, and to be on the slot it takes a better reading than one that is as old as a page.
                 self._reading = Reading(clock.now(locks.database()))
-        jobs = [job for job in jobs if job.pk not in skipped and not self._is_stuck(job)]
+        jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
         self._asked = deque(job for job in jobs if job.is_asked)
         self._jobs = deque(job for job in jobs if not job.is_asked)
         if self._lost or self._places > 1:
@@ -163,9 +168,23 @@ class Agenda:
             return None
         return time.monotonic() + (_slot(self._jobs[0]) - self.now()).total_seconds()
 
-    def leave_alone(self, job: Job) -> None:
-        """Skip the job for the rest of the tick, or in a loop for a while."""
-        self._left_alone[job.pk] = time.monotonic()
+    def leave_alone(self, job: Job, *, longer: bool = False) -> None:
+        """Skip the job for the rest of the tick, or in a loop for a while.
+
+        With ``longer``, the other jobs of its function's module, too, and for longer each time: it is the module that
+        can't be imported, and to find that out took a worker a minute.
+        """
+        until = time.monotonic() + REFUSAL
+        if longer:
+            module = _module(job)
+            until = time.monotonic() + min(REFUSAL * 2 ** self._refusals[module], LONGEST_REFUSAL)
+            self._refusals[module] += 1
+            self._avoided[module] = until
+            for jobs in (self._asked, self._jobs):
+                kept = [each for each in jobs if not self._is_avoided(each)]
+                jobs.clear()
+                jobs.extend(kept)
+        self._left_alone[job.pk] = until
 
     def close(self) -> None:
         """Strike everything off, and never look again."""
@@ -191,8 +210,16 @@ class Agenda:
         self._jobs.extendleft(reversed(come))
 
     def _forget(self) -> None:
-        long_ago = time.monotonic() - REFUSAL
-        self._left_alone = {pk: since for pk, since in self._left_alone.items() if since > long_ago}
+        now = time.monotonic()
+        self._left_alone = {pk: until for pk, until in self._left_alone.items() if until > now}
+        self._avoided = {module: until for module, until in self._avoided.items() if until > now}
+
+    def _is_avoided(self, job: Job) -> bool:
+        until = self._avoided.get(_module(job))
+        if until is None:
+            return False
+        self._left_alone[job.pk] = until
+        return True
 
     def _is_stuck(self, job: Job) -> bool:
         """Warn of a job that nobody will run until a person unlocks it."""
@@ -206,6 +233,10 @@ class Agenda:
         )
         self.leave_alone(job)
         return True
+
+
+def _module(job: Job) -> str:
+    return job.function.rpartition(".")[0]
 
 
 def _slot(job: Job) -> datetime:

@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import TextIOBase
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
-from cronkite.outcomes import OUTPUT_LIMIT, keep_file, keep_text
+from cronkite.outcomes import HALF, OUTPUT_LIMIT, keep_ends, keep_text
 
 #: How many pieces a :class:`Tee` keeps before it joins and cuts them.
 PIECES = 1000
@@ -50,31 +51,81 @@ class Tee(TextIOBase):
         return keep_text("".join(self.kept))
 
 
+@dataclass(frozen=True)
+class Piece:
+    """What was written: its beginning, its end, and how many bytes it was."""
+
+    head: bytes = b""
+    tail: bytes = b""
+    size: int = 0
+
+    def text(self) -> str:
+        """Return it as it is kept, cut to size."""
+        return keep_ends(self.head, self.tail, self.size)
+
+
+class Kept:
+    """The beginning and the end of a stream of bytes, in bounded memory, however long the stream is."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._size = bytearray(), bytearray(), 0
+
+    def add(self, data: bytes) -> None:
+        """Take what comes next."""
+        self._size += len(data)
+        room = max(0, HALF - len(self._head))
+        self._head += data[:room]
+        self._tail += data[room:]
+        if len(self._tail) > 2 * OUTPUT_LIMIT:
+            del self._tail[:-HALF]
+
+    def take(self) -> Piece:
+        """Return what has come, and begin anew."""
+        piece = Piece(bytes(self._head), bytes(self._tail[-HALF:]), self._size)
+        self.__init__()  # type: ignore[misc]
+        return piece
+
+
+#: Copies of the descriptors 1 and 2, as they are outside of a run, while one is going on.
+saved: list[int] = []
+
+
 @contextmanager
-def into_file(file: BinaryIO) -> Iterator[None]:
-    """Send stdout and stderr of this process and its children into ``file``, opened for appending, meanwhile."""
+def into(descriptor: int) -> Iterator[None]:
+    """Send stdout and stderr of this process and its children to ``descriptor`` meanwhile.
+
+    Raises :class:`OSError` at the end if the descriptors were closed that have to be put back; they are ``/dev/null``
+    then.
+    """
     streams = sys.stdout, sys.stderr
-    saved = os.dup(1), os.dup(2)
+    saved[:] = os.dup(1), os.dup(2)
     _flush(*streams)
-    os.ftruncate(file.fileno(), 0)
-    os.dup2(file.fileno(), 1)
-    os.dup2(file.fileno(), 2)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
     # Streams of our own: those of the process may be something else than the descriptors 1 and 2, or closed.
-    out, err = (_stream(descriptor) for descriptor in (1, 2))
+    out, err = (_stream(number) for number in (1, 2))
     sys.stdout, sys.stderr = out, err
     try:
         yield
     finally:
         _flush(*streams, out, err)
         sys.stdout, sys.stderr = streams
-        for descriptor, copy in zip((1, 2), saved, strict=True):
-            os.dup2(copy, descriptor)
+        _put_back()
+
+
+def _put_back() -> None:
+    copies = list(saved)
+    saved.clear()
+    try:
+        for number, copy in zip((1, 2), copies, strict=True):
+            os.dup2(copy, number)
             os.close(copy)
-
-
-def text_of(file: BinaryIO) -> str:
-    """Return what was written into ``file``, cut to size."""
-    return keep_file(file)
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.close(null)
+        raise
 
 
 def _stream(descriptor: int) -> TextIO:

@@ -67,6 +67,15 @@ def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
     return True
 
 
+def leaves_nothing(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether nothing of ``connection`` is left in this process when it is closed: no pool, no thread, no socket.
+
+    That is known of Django's own backends alone, and of these not with a pool.
+    """
+    is_djangos = type(connection).__module__.partition(".")[0] == "django"
+    return is_djangos and not connection.settings_dict["OPTIONS"].get("pool")
+
+
 def can_join_writes(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether statements that write may stand in the WITH of another one, as PostgreSQL has it."""
     return connection.vendor == "postgresql"

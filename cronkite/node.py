@@ -19,15 +19,13 @@ from dataclasses import replace
 
 from django.db import DatabaseError, connections
 
-from cronkite import catch_up, conf, databases, heartbeat, holding, locks
+from cronkite import catch_up, conf, databases, heartbeat, holding, kin, locks
 from cronkite.agenda import Agenda
 from cronkite.catch_up import CatchUp, Decision
 from cronkite.exceptions import DatabaseAway, ScheduleError
-from cronkite.here import Here
 from cronkite.locks import Claim
 from cronkite.models import Job, Log
 from cronkite.outcomes import Outcome
-from cronkite.pool import Pool
 from cronkite.runs import Ended, Event, Ready, Refused, Runs
 from cronkite.signals import Wake, stopped_by_signals
 
@@ -48,15 +46,14 @@ MILLISECOND = 0.001
 class Node:
     """A process that ticks.
 
-    ``name`` is what the logs call it. It runs what is on its ``agenda`` by ``workers`` processes or, with 0, in this
-    one. If the agenda stays, it is a loop, which ends when it is told to stop; otherwise it ends when what was due has
-    been run.
+    ``name`` is what the logs call it. It has what is on its ``agenda`` run by ``runs``. If the agenda stays, it is a
+    loop, which ends when it is told to stop; otherwise it ends when what was due has been run.
     """
 
-    def __init__(self, name: str, workers: int, agenda: Agenda) -> None:
+    def __init__(self, name: str, runs: Runs, agenda: Agenda) -> None:
         settings = conf.get()
         self.name = name
-        self._runs: Runs = Pool(workers) if workers else Here()
+        self._runs = runs
         self._stays = agenda.stays
         self._renewal = settings.renewal_interval.total_seconds()
         self._grace = settings.shutdown_grace.total_seconds()
@@ -160,6 +157,7 @@ class Node:
         if not events and 0 < (rest := until - time.monotonic()) <= MILLISECOND:
             time.sleep(rest)
         wake.clear()
+        kin.reap_orphans()
         for event in events:
             self._handle(event)
         ready = [event.job for event in events if isinstance(event, Ready)]
@@ -191,14 +189,15 @@ class Node:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Refused):
-            self._agenda.leave_alone(event.job)
+            self._agenda.leave_alone(event.job, longer=event.is_costly)
             logger.error("Job %r cannot be run on node %s: %s", event.job.name, self.name, event.problem)
             # Somebody's request waits for a node that can.
             if not event.job.is_asked:
                 self._decide(event.job, event.problem)
         elif isinstance(event, Ended):
             if event.unrecorded is not None:
-                logger.error("%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
+                level = logging.DEBUG if event.is_doubtful else logging.ERROR
+                logger.log(level, "%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
                 self._unrecorded.append((event.claim, event.unrecorded))
             if event.claim.next_run is not None:
                 self._agenda.look_for(event.claim.next_run)

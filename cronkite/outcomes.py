@@ -8,19 +8,19 @@ numbers of 64 bits, no NaN. Everything has a limit, and what was cut says so.
 from __future__ import annotations
 
 import codecs
-import io
 import json
 import math
 import re
 import traceback
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: How much of an output or a traceback is kept, in bytes: half from its beginning, half from its end.
 OUTPUT_LIMIT = 64 * 1024
+HALF = OUTPUT_LIMIT // 2
 #: How long a result may be, in bytes of UTF-8: its JSON, or its repr if JSON can't hold it.
 RESULT_LIMIT = 64 * 1024
 #: How many lists and objects of a result may lie inside each other; MySQL's own limit is 100.
@@ -77,24 +77,20 @@ def keep_text(text: str | bytes) -> str:
 
     Bytes are read as UTF-8. What cannot be kept becomes U+FFFD, so the text may need up to three times as many bytes.
     """
-    if isinstance(text, str):
-        text = _clean(text).encode()
-    return keep_file(io.BytesIO(text))
+    data = _clean(text).encode() if isinstance(text, str) else text
+    if len(data) <= OUTPUT_LIMIT:
+        return keep_ends(data, b"", len(data))
+    return keep_ends(data[:HALF], data[-HALF:], len(data))
 
 
-def keep_file(file: BinaryIO) -> str:
-    """Return what :func:`keep_text` makes of a file's content, reading no more of it than is kept.
+def keep_ends(head: bytes, tail: bytes, size: int) -> str:
+    """Return what :func:`keep_text` makes of ``size`` bytes, of which only these are known.
 
-    The file must be seekable; its position moves. It may still be growing: what comes later is left out.
+    Where ``size`` is within ``OUTPUT_LIMIT``, the two are all of it; else each has ``HALF`` bytes.
     """
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
     if size <= OUTPUT_LIMIT:
-        return _clean(file.read(size).decode(errors="replace"))
-    half = OUTPUT_LIMIT // 2
-    head = _without_broken_end(file.read(half))
-    file.seek(size - half)
-    tail = _without_broken_start(file.read(half))
+        return _clean((head + tail).decode(errors="replace"))
+    head, tail = _without_broken_end(head), _without_broken_start(tail)
     cut = size - len(head) - len(tail)
     first, last = head.decode(errors="replace"), tail.decode(errors="replace")
     return _clean(f"{first}\n[... {cut} bytes cut ...]\n{last}")

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 
-from cronkite import calls, conf, current, databases, functions, holding, locks
+from cronkite import calls, conf, current, databases, forks, functions, holding, locks
 from cronkite.capture import Tee
 from cronkite.current import CurrentRun
 from cronkite.exceptions import RunEnded
@@ -54,7 +54,7 @@ def execute(claim: Claim, guard: AbstractContextManager[None] | None = None) -> 
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)
         with current.entered(run), guard or nullcontext():
-            value = calls.call(function, claim.args, claim.kwargs)
+            value = forks.only_here(calls.call, function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
         ending = Ending(_outcome_of(error), error=error)

@@ -20,18 +20,23 @@ class Ready:
 
 @dataclass(frozen=True)
 class Refused:
-    """The function of ``job`` can't be run here."""
+    """The function of ``job`` can't be run here; ``is_costly`` if it took long, or a process, to find that out."""
 
     job: Job
     problem: str
+    is_costly: bool = False
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A run is over. ``unrecorded`` is how it ended if its process could not write that any more."""
+    """A run is over. ``unrecorded`` is how it ended if its process could not write that any more.
+
+    ``is_doubtful``: it may have done so after all, and could not tell.
+    """
 
     claim: Claim
     unrecorded: Outcome | None = None
+    is_doubtful: bool = False
 
 
 Event = Ready | Refused | Ended
@@ -74,4 +79,4 @@ class Runs(Protocol):
         """Wait for up to ``timeout`` seconds, or until the descriptor ``wake`` is readable; tell what happened."""
 
     def close(self) -> None:
-        """End, and leave no process behind."""
+        """End, and leave no process behind but for those that still run a job."""

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
+
+from cronkite import forks, kin
 
 
 class Wake:
@@ -55,10 +58,14 @@ def _handled(stop: Callable[[], None], wake: Wake) -> Iterator[None]:
     def handle(signum: int, frame: FrameType | None) -> None:
         stop()
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous: dict[int, Any] = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    if kin.is_init():
+        previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
     before = signal.set_wakeup_fd(wake.writer, warn_on_full_buffer=False)
     try:
-        yield
+        # Where there are no workers, functions fork children of this process.
+        with forks.keeping(previous, wake.close):
+            yield
     finally:
         signal.set_wakeup_fd(before)
         for number, handler in previous.items():

@@ -2,10 +2,12 @@
 
 Two threads share it, so that a function may do as it likes with the one it runs in:
 
-- the *main thread* calls functions, one after another, and nothing else;
+- the *main thread* calls functions, one after another, and tells the log how they ended;
 - the *clerk* listens to the node, writes how runs ended over a connection of its own, and ends the run when told to.
 
-When the node dies, the clerk renews the lock in its place until the run has ended and is recorded. Then it exits.
+It leads a session of its own, so that a signal to its group stays within it, and what it starts can be found and ended
+with it. When the node dies, the clerk renews the lock in its place until the run has ended and is recorded. Then it
+exits.
 """
 
 from __future__ import annotations
@@ -15,95 +17,96 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any, BinaryIO
-from uuid import UUID
+from typing import Any
 
 from django.db import DatabaseError, connections
-from django.utils import timezone, translation
 
-from cronkite import capture, conf, functions, holding, runner
+from cronkite import capture, channels, conf, farewell, forks, functions, holding, kin, locks, runner
+from cronkite.channels import Channel, HungUp
 from cronkite.exceptions import FunctionError, RunEnded
 from cronkite.locks import Claim
+from cronkite.messages import KILL_AFTER, End, Recorded, Resolve, Resolved
 from cronkite.models import Log
+from cronkite.nursery import LEAVING, OUTPUT, Birth, unread
 from cronkite.runner import Ending
+from cronkite.surroundings import Surroundings, apart, reseed
 
 logger = logging.getLogger("cronkite")
 
 #: How many runs a worker makes before a new one takes its place: what leaks does not leak for ever.
 RUNS_PER_WORKER = 1000
-#: The main thread and the clerk.
-OWN_THREADS = 2
-#: How long (seconds) a run that was told to end has until its process is killed.
-KILL_AFTER = 5.0
+#: How often (seconds) the clerk looks around while a function runs, which may have closed what would wake it.
+GLANCE = 1.0
+#: How long (seconds) the clerk waits for the nursery to tell what a run has written.
+OUTPUT_PATIENCE = 5.0
+#: How long (seconds) a worker that leaves may take to tell the log how its last run ended.
+LINGER = 30.0
+#: The signals that the node heeds, and a worker by itself does not.
+FOR_THE_NODE = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
-class Resolve:
-    """The node asks: can this function be run here?"""
+class _Done:
+    """The main thread says: the function has ended so, and its worker takes no other if it ``retires``."""
 
-    function: str
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """The worker answers: yes, or no, with the reason."""
-
-    problem: str | None
-
-
-@dataclass(frozen=True)
-class End:
-    """The node says: end the run, and record this status for this reason."""
-
-    status: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """The worker says: the run has ended, and that is in its log. If it ``retires``, it takes no other."""
-
-    token: UUID
+    claim: Claim
+    ending: Ending
     retires: bool
 
 
-def serve(node: Connection, others: list[Connection], output: BinaryIO) -> None:
-    """Run what ``node`` sends until it hangs up. This is the worker process, from its first line to its last.
-
-    ``others`` are ends of other workers' pipes, inherited by the fork. They are closed at once: while anyone holds
-    them, those workers would not notice that their node has died.
-    """
-    for connection in others:
-        connection.close()
-    # Inherited, too: a signal to this process would wake the node.
-    signal.set_wakeup_fd(-1)
-    # The node decides when a run is ended. Ctrl-C reaches the whole process group, and service managers signal it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    clerk = _Clerk(node, output)
+def serve(birth: Birth) -> None:
+    """Run what the node sends until it hangs up. This is the worker process, from its first line to its last."""
+    farewell.begin()
+    reseed()
+    kin.adopt_orphans()
+    clerk = _Clerk(birth)
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in FOR_THE_NODE}
+    # The node decides when a run is ended. Not SIG_IGN, which programs that a function starts would inherit.
+    signal.signal(signal.SIGINT, _do_nothing)
     signal.signal(signal.SIGTERM, clerk.on_sigterm)
     clerk.start()
-    process = _Process()
+    with forks.keeping(before, clerk.let_go):
+        _work(clerk, birth.output)
+    clerk.leave()
+    farewell.leave()
+    os._exit(0)
+
+
+def _work(clerk: _Clerk, output: int) -> None:
+    surroundings = Surroundings()
     runs = 0
     while (task := clerk.tasks.get()) is not None:
         if isinstance(task, Resolve):
             clerk.take(Resolved(_problem(task.function)))
             continue
         runs += 1
-        with capture.into_file(output):
-            ending = runner.execute(task, clerk)
-            runner.close_left_over(everything=True)
-            process.put_back()
-        # A thread that the function left behind may hold anything. The process goes, and the thread with it.
-        retires = runs >= RUNS_PER_WORKER or threading.active_count() > OWN_THREADS
-        clerk.take((task, ending, retires))
-    clerk.join()
-    logging.shutdown()
-    os._exit(0)
+        is_whole = True
+        ending: Ending | None = None
+        try:
+            with capture.into(output):
+                ending = apart(runner.execute, task, clerk)
+                if clerk.was_told_to_end:
+                    kin.end_children()
+        except OSError:
+            # The function has closed what is ours.
+            is_whole = False
+        assert ending is not None
+        runner.close_left_over(everything=True)
+        is_whole = surroundings.put_back() and is_whole
+        # A thread that the function left behind may hold anything. The process goes, and the thread with it. What else
+        # it has started lives on, but is not to be taken for the next run's.
+        retires = runs >= RUNS_PER_WORKER or not is_whole or bool(farewell.strangers()) or kin.have_children()
+        clerk.take(_Done(task, ending, retires))
+        # While the clerk records the end.
+        runner.announce(task, ending)
+        farewell.flush()
+        # A handler of the log's may have opened some.
+        runner.close_left_over(everything=True)
+        clerk.said.set()
 
 
 def _problem(function: str) -> str | None:
@@ -114,31 +117,61 @@ def _problem(function: str) -> str | None:
     return None
 
 
+def _do_nothing(signum: int, frame: FrameType | None) -> None:
+    """Leave it to the node."""
+
+
 class _Clerk(threading.Thread):
     """The second thread. As a context manager, it marks the time in which the function may be interrupted."""
 
-    def __init__(self, node: Connection, output: BinaryIO) -> None:
+    def __init__(self, birth: Birth) -> None:
         super().__init__(name="cronkite clerk", daemon=True)
         self.tasks: SimpleQueue[Claim | Resolve | None] = SimpleQueue()
-        self._node = node
-        self._output = output
-        self._taken: SimpleQueue[Resolved | tuple[Claim, Ending, bool]] = SimpleQueue()
-        self._wake_reader, self._wake_writer = os.pipe()
+        #: Set when the main thread has told the log how the run ended.
+        self.said = threading.Event()
+        self.said.set()
+        self._birth = birth
+        self._node = Channel(birth.node)
+        self._nursery = Channel(birth.nursery)
+        self._wake, self._waker = map(Channel, channels.pair())
+        self._taken: SimpleQueue[Resolved | _Done] = SimpleQueue()
         self._claim: Claim | None = None
         self._end: End | None = None
         self._interruptible = False
         self._orphaned = False
         self._closing = False
+        # Kept, so that a child that the function forks does not collect it, and with it closes the server's side.
+        self._connection: Any = None
         # Instants (monotonic) that matter once the node is gone, which sees to them else.
         self._overdue_at: float | None = None
         self._renew_at = 0.0
 
     # Called in the main thread.
 
-    def take(self, done: Resolved | tuple[Claim, Ending, bool]) -> None:
+    def take(self, done: Resolved | _Done) -> None:
         """Take what the main thread has done, to pass it on."""
         self._taken.put(done)
-        os.write(self._wake_writer, b".")
+        # Where the function has closed this, the clerk looks around by itself.
+        with suppress(HungUp):
+            self._waker.send(None)
+
+    @property
+    def was_told_to_end(self) -> bool:
+        """Whether the run was not left to end by itself."""
+        return self._end is not None
+
+    def let_go(self) -> None:
+        """Close all that is ours, in a process that the function has forked."""
+        for channel in (self._node, self._nursery, self._wake, self._waker):
+            channel.close()
+        for descriptor in (self._birth.output, *capture.saved):
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def leave(self) -> None:
+        """Tell the nursery that this process leaves as it should: what it has left behind is to live."""
+        with suppress(HungUp):
+            self._nursery.send(LEAVING)
 
     def __enter__(self) -> None:
         self._interruptible = True
@@ -161,67 +194,116 @@ class _Clerk(threading.Thread):
     def run(self) -> None:
         """Attend to both sides until there is nothing left to do."""
         while not self._closing:
-            listening: list[Connection | int] = [self._wake_reader]
-            if not self._orphaned:
-                listening.append(self._node)
-            ready = wait(listening, timeout=self._pause() if self._orphaned else None)
-            if self._wake_reader in ready:
-                os.read(self._wake_reader, 1)
-                self._pass_on(self._taken.get())
-            if self._node in ready and not self._closing:
+            ready = channels.wait(self._listening(), self._pause())
+            if self._wake.fileno() in ready:
+                self._hear()
+            with suppress(Empty):
+                while True:
+                    self._pass_on(self._taken.get_nowait())
+            if self._node.fileno() in ready:
                 self._receive()
             if self._orphaned and not self._closing:
                 self._stand_in()
         self.tasks.put(None)
         connections.close_all()
+        # The main thread ends the process, unless it is held up by somebody's handler, thread or lock.
+        self.said.wait(LINGER)
+        time.sleep(farewell.PATIENCE)
+        with suppress(HungUp):
+            self._nursery.send(LEAVING)
+        os._exit(0)
+
+    def _listening(self) -> list[Channel | int]:
+        return [self._wake] if self._orphaned else [self._wake, self._node]
+
+    def _pause(self) -> float | None:
+        """Return for how long (seconds) to wait."""
+        if self._claim is None:
+            return None
+        if not self._orphaned:
+            return GLANCE
+        at = self._renew_at if self._overdue_at is None else min(self._renew_at, self._overdue_at)
+        return min(GLANCE, max(0.0, at - time.monotonic()))
+
+    def _hear(self) -> None:
+        try:
+            self._wake.receive()
+        except HungUp:
+            # The function has closed it, and nothing can be heard there any more.
+            self._wake.close()
 
     def _receive(self) -> None:
+        if self._closing or self._orphaned:
+            return
         try:
-            message = self._node.recv()
-        except (EOFError, OSError):
-            self._orphaned = True
-            self._closing = self._claim is None
-            if not self._closing:
-                logger.warning("The node is gone. %s goes on, and then its worker ends.", self._claim)
+            if self._node.has_unsent:
+                self._node.flush()
+            messages = self._node.receive()
+        except HungUp:
+            self._lose_node()
             return
-        if isinstance(message, End):
-            self._end_run(message)
-            return
-        if isinstance(message, Claim):
-            self._claim, self._end = message, None
-            self._overdue_at = time.monotonic() + message.timeout if message.timeout else None
-        self.tasks.put(message)
+        for message in messages:
+            if isinstance(message, End):
+                self._end_run(message)
+                continue
+            if isinstance(message, Claim):
+                self._claim, self._end = message, None
+                self.said.clear()
+                self._overdue_at = time.monotonic() + message.timeout if message.timeout else None
+                self._begin_output()
+            self.tasks.put(message)
 
-    def _pass_on(self, done: Resolved | tuple[Claim, Ending, bool]) -> None:
+    def _lose_node(self) -> None:
+        self._orphaned = True
+        self._closing = self._claim is None
+        if not self._closing:
+            logger.warning("The node is out of reach. %s goes on, and then its worker ends.", self._claim)
+
+    def _pass_on(self, done: Resolved | _Done) -> None:
         if isinstance(done, Resolved):
             self._send(done)
             return
-        claim, ending, retires = done
         # The order matters. Once the node is told, the next run may begin, and stderr be its output.
-        runner.record(claim, replace(ending.outcome, output=capture.text_of(self._output)))
-        runner.announce(claim, ending)
+        runner.record(done.claim, replace(done.ending.outcome, output=self._output()))
+        self._connection = connections[locks.database()]
+        self._connection.queries_log.clear()
+        is_said = self.said.wait(farewell.PATIENCE)
+        retires = done.retires or not is_said
         self._claim = None
         self._closing = retires or self._orphaned
-        self._send(Recorded(claim.token, retires))
+        self._send(Recorded(done.claim.token, retires))
 
     def _send(self, message: Resolved | Recorded) -> None:
         try:
             self._node.send(message)
-        except OSError:
+        except HungUp:
             self._orphaned = True
             self._closing = self._claim is None
 
-    # What the node did for the run while it was there.
+    def _begin_output(self) -> None:
+        """Drop what was written since the last run."""
+        self._output()
 
-    def _pause(self) -> float:
-        at = self._renew_at if self._overdue_at is None else min(self._renew_at, self._overdue_at)
-        return max(0.0, at - time.monotonic())
+    def _output(self) -> str:
+        """Return what the run has written; asks the nursery, but where nothing was."""
+        try:
+            # In this order: what the nursery has read, it has noted before.
+            if not unread(self._birth.output) and not self._birth.written[0]:
+                return ""
+            piece = self._nursery.ask(OUTPUT, OUTPUT_PATIENCE)
+        except (HungUp, OSError):
+            piece = None
+        return piece.text() if isinstance(piece, capture.Piece) else "[its output is lost]"
+
+    # What the node did for the run while it was there.
 
     def _stand_in(self) -> None:
         now = time.monotonic()
         if self._overdue_at is not None and now >= self._overdue_at:
             self._overdue_at = now + KILL_AFTER
-            self._end_run(End(Log.Status.TIMED_OUT, "its time was up, and its node gone"))
+            assert self._claim is not None
+            reason = f"it took longer than its timeout of {self._claim.timeout} s"
+            self._end_run(End(Log.Status.TIMED_OUT, reason))
         if now >= self._renew_at:
             self._renew_at = now + conf.get().renewal_interval.total_seconds()
             self._renew()
@@ -242,38 +324,10 @@ class _Clerk(threading.Thread):
         if self._end is not None:
             # It was told before and has not heeded. Nobody is left to write its end: its lock will be found stale.
             logger.error("%s: does not end, so its process is killed.", self._claim)
+            for pid in kin.descendants(os.getpid()):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
         self._end = end
         # To interrupt the main thread, wherever it may be: only a signal does that.
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-class _Process:
-    """What a function may change of its process, as it was at first, for the next one to find it so."""
-
-    def __init__(self) -> None:
-        self._directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-        self._umask = os.umask(0o077)
-        os.umask(self._umask)
-        # Compared in bytes, which is cheaper, after each run.
-        self._environment, self._environment_in_bytes = dict(os.environ), dict(os.environb)
-        self._handlers = {number: _handler(number) for number in map(int, signal.valid_signals())}
-
-    def put_back(self) -> None:
-        os.fchdir(self._directory)
-        os.umask(self._umask)
-        if dict(os.environb) != self._environment_in_bytes:
-            os.environ.clear()
-            os.environ.update(self._environment)
-        # Also where the environment is the same: a function may have called it with another TZ, and put that back.
-        time.tzset()
-        timezone.deactivate()
-        translation.deactivate()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._handlers.items():
-            if handler is not None and _handler(number) is not handler:
-                signal.signal(number, handler)
-
-
-#: ``signal.getsignal()`` without its wrapper, which makes two enums of each number: 60 are asked for after each run.
-_handler: Callable[[int], Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from django.conf import settings
@@ -46,6 +47,16 @@ def make_job(db):
         return job
 
     return make
+
+
+@pytest.fixture
+def nursery():
+    """Where a pool of this process has its workers from."""
+    from cronkite.nursery import Nursery
+
+    one = Nursery(lambda: import_module("cronkite.worker").serve)
+    yield one
+    one.close()
 
 
 def make_due(job, seconds=0):

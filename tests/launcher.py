@@ -43,9 +43,9 @@ PRELOADED = (
     "cronkite.discovery",
     "cronkite.management.commands.cron",
     "cronkite.node",
+    "cronkite.pool",
     "cronkite.worker",
     "django.core.management.commands.check",
-    "multiprocessing.popen_fork",
     "psycopg2.extras",
     "MySQLdb.cursors",
 )

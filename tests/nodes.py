@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
 from django.db import connection
 
+import families
 from databases.processes import die_with_parent
 from launcher import Launcher
 
@@ -111,9 +112,8 @@ class Node:
         return self.process.returncode
 
     def end(self):
-        """End the process and its group, whatever state they are in."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """End the process and its family, whatever state they are in."""
+        families.end(self.process.pid)
         out, _ = self.process.communicate(timeout=PATIENCE)
         self._keep(out)
 

@@ -67,7 +67,7 @@ def test_a_dry_run_with_nothing_due_says_so():
 def test_the_number_of_workers_is_the_settings_unless_given(monkeypatch, settings):
     seen = []
     monkeypatch.setattr(ticks, "tick", seen.append)
-    monkeypatch.setattr(ticks, "loop", seen.append)
+    monkeypatch.setattr(ticks, "loop", lambda workers, prepare: seen.append(workers))
     settings.CRONKITE_WORKERS = 7
     call_command("cron")
     call_command("cron", "loop")

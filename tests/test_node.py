@@ -20,6 +20,7 @@ from nodes import cron, nodes, until
 from cronkite import agenda, clock, holding, locks, node, pool, ticks
 from cronkite.catch_up import ALL_CAP, Decision
 from cronkite.exceptions import DatabaseAway
+from cronkite.here import Here
 from cronkite.models import Job, Log
 from cronkite.signals import stopped_by_signals
 
@@ -48,8 +49,8 @@ def test_an_idle_tick_is_one_query_however_many_jobs_there_are(make_job, jobs):
 
 
 @pytest.mark.django_db
-def test_an_idle_tick_starts_no_process(make_job, monkeypatch):
-    monkeypatch.setattr("cronkite.pool.Pool._fork", lambda self: pytest.fail("a worker was started"))
+def test_an_idle_tick_starts_no_worker(make_job, monkeypatch):
+    monkeypatch.setattr("cronkite.nursery.Nursery.fork", lambda self: pytest.fail("a worker was started"))
     make_job()
     ticks.tick(workers=4)
 
@@ -71,7 +72,7 @@ def test_a_run_costs_a_constant_number_of_queries(make_job):
 
 def test_a_node_waits_for_a_slot_to_the_fraction_of_a_millisecond(monkeypatch):
     """Whoever waits for descriptors counts in milliseconds: asked for 2.5, it would wait for 3."""
-    one, asked = node.Node("one", 0, agenda.Agenda()), []
+    one, asked = node.Node("one", Here(), agenda.Agenda()), []
     wait = one._runs.wait
     monkeypatch.setattr(one._runs, "wait", lambda seconds, wake: asked.append(seconds) or wait(seconds, wake))
     monkeypatch.setattr(one, "_pause", lambda: 0.0025)
@@ -354,21 +355,41 @@ def test_runs_that_take_long_make_room_for_others(make_job, tmp_path, evidence, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_import_that_hangs_delays_no_other_job(make_job, evidence):
-    """Promise P4: the function is resolved in a worker, and not in the node."""
+def test_an_import_that_hangs_delays_no_other_job(make_job, evidence, tmp_path):
+    """Promise P4: the function is resolved in a worker, and not in the node; and not in its only one for long."""
     make_job("app.hanging.anything", due=3600)
     make_job("app.jobs.note", due=0, args=[str(evidence)])
-    with nodes(("cron", "--workers", "1"), script="impatient.py") as (each,):
+    log = tmp_path / "log"
+    words = "app.hanging.anything cannot be imported here: its import took longer than 5 s"
+    with nodes(("cron", "--workers", "1"), script="impatient.py", log=log) as (each,):
         until(evidence.starts)
+        assert words not in log.read_text()
+        until(lambda: words in log.read_text())
         each.signal(signal.SIGTERM)
         assert each.wait() == 0
-    assert "app.hanging.anything cannot be imported here: its process was killed by SIGKILL" in each.output
     assert not Log.objects.exclude(status=Status.SUCCEEDED).exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_claim_whose_worker_has_died_meanwhile_is_lost_at_once(make_job):
-    workers = pool.Pool(1)
+def test_many_imports_that_hang_starve_nobody(make_job, evidence, tmp_path):
+    """Promise P4: more of them than workers, each in a module of its own, and tried again and again."""
+    for number in range(5):
+        make_job(f"app.hung.h{number}.anything", name=f"hung {number}", due=3600)
+    for number in range(3):
+        make_job("app.jobs.note", name=f"good {number}", due=0, args=[str(evidence), str(number)])
+    log = tmp_path / "log"
+    with nodes(("cron", "--workers", "1"), script="impatient.py", log=log) as (each,):
+        until(lambda: sorted(evidence.texts()) == list("012"))
+        until(lambda: "s, and 2 others take as long" in log.read_text())
+        for number in range(5):
+            until(lambda number=number: f"app.hung.h{number}.anything cannot be imported here" in log.read_text())
+        each.signal(signal.SIGTERM)
+        assert each.wait() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_whose_worker_has_died_meanwhile_is_lost_at_once(make_job, nursery):
+    workers = pool.Pool(1, nursery)
     job = make_job(due=0)
     read = Job.objects.queue().get()
     claim = locks.claim(read, Decision(read.next_run, 0, None, read.next_run + timedelta(days=1)), "node")

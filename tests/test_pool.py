@@ -1,12 +1,11 @@
 """The worker processes, as their node sees them."""
 
 import os
-import signal
 import time
-from multiprocessing.connection import wait
 
 import pytest
 
+from cronkite import channels
 from cronkite.pool import Pool
 from cronkite.runs import Ready
 
@@ -14,8 +13,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def pool():
-    one = Pool(1)
+def pool(nursery):
+    one = Pool(1, nursery)
     yield one
     one.close()
 
@@ -53,8 +52,8 @@ def test_a_worker_that_dies_while_it_is_reserved_is_replaced(make_job, pool, wak
     assert events(pool, wake) == [Ready(job)]
     pool.release(job)
     (dead,) = pool.workers
-    os.kill(dead.process.pid, signal.SIGKILL)
-    assert wait([dead.process.sentinel], 60)
+    pool.nursery.kill(dead.number)
+    assert channels.wait([pool.nursery.fileno()], 60)
     pool.offer(job)
     assert pool.offered() == {job.pk}
     assert events(pool, wake) == [Ready(job)]

@@ -3,7 +3,6 @@
 ``CRONKITE_TEST_SABOTAGE`` is a list, with spaces between: the name of a function below, and after a ``=`` its argument.
 """
 
-import multiprocessing
 import os
 import random
 import signal
@@ -80,10 +79,10 @@ def die(how):
         # Where the claim would be one statement, nobody could stand within.
         databases.can_join_writes = lambda connection: False
     module = locks if hasattr(locks, attribute) else holding
-    function = getattr(module, attribute)
+    function, node = getattr(module, attribute), os.getpid()
 
     def perhaps():
-        if random.random() < float(chance) and (not who or multiprocessing.parent_process() is not None):
+        if random.random() < float(chance) and (not who or os.getpid() != node):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def deadly(*args, **kwargs):

@@ -71,8 +71,7 @@ class Command(BaseCommand):
             for line in preview.lines():
                 self.stdout.write(line)
         elif subcommand == "loop":
-            discovery.discover_apps()
-            ticks.loop(workers)
+            ticks.loop(workers, discovery.discover_apps)
         else:
             ticks.tick(workers)
         return 0

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from nodes import PATIENCE, Node
 
+import families
+
 #: How a node may end in a storm: by itself, killed by whoever is at it, and told to stop before it could hear of it.
 WELL, KILLED, UNBORN = 0, -signal.SIGKILL, -signal.SIGTERM
 #: Seconds for 32 interpreters to start on a busy machine.
@@ -131,15 +133,13 @@ class Fleet:
     def kill_node_and_workers(self, dice: random.Random) -> None:
         """Kill some node with its workers: to the others it is as if its machine were gone."""
         node = self._some(dice)
-        workers = len(children(node.pid))
-        with suppress(ProcessLookupError):
-            os.killpg(node.pid, signal.SIGKILL)
-            self.killed_workers += workers
+        self.killed_workers += len(families.workers(node.pid))
+        families.end(node.pid)
         node.process.wait(PATIENCE)
 
     def kill_worker(self, dice: random.Random) -> None:
         """Kill a worker of some node, if there is one at this moment."""
-        workers = [pid for node in self.nodes.values() for pid in children(node.pid)]
+        workers = [pid for node in self.nodes.values() for pid in families.workers(node.pid)]
         if workers:
             with suppress(ProcessLookupError):
                 os.kill(dice.choice(workers), signal.SIGKILL)
@@ -171,14 +171,6 @@ def fleet(*args, **kwargs) -> Iterator[Fleet]:
         yield nodes
     finally:
         nodes.end()
-
-
-def children(pid: int) -> list[int]:
-    """Return the ids of the processes that ``pid`` has started."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def group_lives(leader: int) -> bool:

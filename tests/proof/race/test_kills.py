@@ -5,7 +5,6 @@ Nothing may run twice, nothing may vanish, and no job may be left behind.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
@@ -15,6 +14,7 @@ import pytest
 from django.db import connection
 from nodes import Node, until
 
+import families
 from app.sabotage import STEPS
 from cronkite.models import Job
 from cronkite.models.logs import Status
@@ -132,13 +132,13 @@ def frozen(node: Node):
     try:
         yield
     finally:
-        os.killpg(node.pid, signal.SIGCONT)
+        families.signal_all(families.family(node.pid), signal.SIGCONT)
 
 
 def freeze_between_writes(node: Node) -> bool:
     """Freeze a node with its workers, after a moment's going on if it was frozen before; ``False`` if amid a write."""
-    os.killpg(node.pid, signal.SIGCONT)
-    os.killpg(node.pid, signal.SIGSTOP)
+    for number in (signal.SIGCONT, signal.SIGSTOP):
+        families.signal_all(families.family(node.pid), number)
     return can_write()
 
 

@@ -1,0 +1,234 @@
+"""Functions that do to their process what a process can bear, and some more."""
+
+import atexit
+import contextvars
+import decimal
+import logging
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from app import jobs
+
+#: A context variable of a project's.
+tenant = contextvars.ContextVar("tenant", default="nobody")
+
+
+def close_everything(begun, seconds=600):
+    """Close all descriptors, as a daemon does when it begins, and take its time."""
+    Path(begun).touch()
+    os.closerange(3, 1024)
+    time.sleep(seconds)
+    return "closed"
+
+
+def leave_child(note):
+    """Leave a child behind that was forked, and holds all descriptors."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+        os._exit(0)
+    Path(note).write_text(str(pid))
+
+
+def start_child(note, command="sleep 600"):
+    """Start a program in the background, and write its id."""
+    child = subprocess.Popen(["sh", "-c", f"exec {command}"])
+    Path(note).write_text(str(child.pid))
+    return child
+
+
+def start_daemon(note):
+    """Start a process that leaves the session, and whose parent ends."""
+    script = f"import os,time; os.setsid(); open({str(note)!r},'w').write(str(os.getpid())); time.sleep(600)"
+    subprocess.run(["sh", "-c", f'{sys.executable} -c "{script}" &'], check=True)
+    jobs.wait_for(note)
+
+
+def start_child_and_hang(note):
+    start_child(note)
+    time.sleep(600)
+
+
+def start_daemon_and_hang(note):
+    start_daemon(note)
+    time.sleep(600)
+
+
+def start_stubborn_child_and_hang_stubbornly(note):
+    start_child(note, "sh -c 'trap \"\" TERM; while true; do sleep 1; done'")
+    jobs.hang_stubbornly()
+
+
+def die_with_child(note, how):
+    """Die while a child of the function's lives that holds all descriptors."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+        os._exit(0)
+    Path(note).write_text(str(pid))
+    if how == "exit":
+        os._exit(3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang_in_a_pool_of_processes(note):
+    """Wait for the task of another process, which never ends."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as executor:
+        executor.submit(_hang_noted, note).result()
+
+
+def _hang_noted(note):
+    Path(note).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def come_back(how):
+    """Fork, and have the child come back from the function, too."""
+    if os.fork() == 0:
+        if how == "raise":
+            raise ValueError("the child")
+        if how == "exit":
+            sys.exit(7)
+        return "the child"
+    _, status = os.wait()
+    return os.waitstatus_to_exitcode(status)
+
+
+def use_multiprocessing_pool():
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map(abs, [-1, -2, -3])
+
+
+def handlers_of_children():
+    """Return what a program, and what a forked child, does about signals."""
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, "
+    code += "signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    program = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        ours = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        os.write(writer, b"1" if ours else b"0")
+        os._exit(0)
+    os.wait()
+    return [*program, os.read(reader, 1).decode()]
+
+
+def signal_group():
+    """Do what ``kill 0`` does in a shell's trap."""
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    os.kill(0, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+    subprocess.run(["sh", "-c", "trap '' TERM; kill 0"], check=True)
+    return "survived"
+
+
+def leave_thread_with_handlers_lock():
+    """Leave a thread behind that holds the lock of a handler of the log."""
+    handler = logging.StreamHandler()
+    logging.getLogger("cronkite").addHandler(handler)
+    held = threading.Event()
+
+    def hold():
+        handler.acquire()
+        held.set()
+        time.sleep(600)
+
+    threading.Thread(target=hold).start()
+    held.wait(60)
+
+
+def describe():
+    """Return what of this process a run before could have changed."""
+    return {
+        "pid": os.getpid(),
+        "cpu": resource.getrlimit(resource.RLIMIT_CPU),
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))),
+        "uid": os.geteuid(),
+        "tenant": tenant.get(),
+        "precision": decimal.getcontext().prec,
+        "timeout": socket.getdefaulttimeout(),
+        "recursion": sys.getrecursionlimit(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "timer": signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 0,
+    }
+
+
+CHANGES = {
+    "cpu": lambda: resource.setrlimit(resource.RLIMIT_CPU, (3600, resource.getrlimit(resource.RLIMIT_CPU)[1])),
+    "files": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)),
+    "blocked": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]),
+    "uid": lambda: os.seteuid(65534),
+    "tenant": lambda: tenant.set("somebody"),
+    "precision": lambda: setattr(decimal.getcontext(), "prec", 5),
+    "timeout": lambda: socket.setdefaulttimeout(1.5),
+    "recursion": lambda: sys.setrecursionlimit(500),
+    "nice": lambda: os.nice(5),
+    "timer": lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 3600),
+}
+
+
+def change(what):
+    CHANGES[what]()
+    return describe()
+
+
+def draw():
+    """Return random numbers, after the seed that any run may set."""
+    drawn = random.random()
+    random.seed(42)
+    return drawn
+
+
+def print_megabytes(megabytes, wait_for=None):
+    """Print so much, as one text and from a child."""
+    print("the beginning")
+    sys.stdout.write("x" * (megabytes * 1024 * 1024 // 2))
+    subprocess.run(["sh", "-c", f"head -c {megabytes * 1024 * 1024 // 2} /dev/zero | tr '\\0' y"], check=True)
+    print("the end")
+
+
+def leave_writer(note):
+    """Leave a program behind that writes on and on."""
+    child = subprocess.Popen(["sh", "-c", "while echo on; do sleep 0.01; done"])
+    Path(note).write_text(str(child.pid))
+    print("left it")
+
+
+def buffer_record(path, how="return"):
+    """Log through a handler that keeps what it gets until it is flushed."""
+    target = logging.FileHandler(path)
+    handler = logging.handlers.MemoryHandler(1000, flushLevel=logging.CRITICAL, target=target)
+    logging.getLogger("app.edges").addHandler(handler)
+    logging.getLogger("app.edges").warning("told by a run")
+    if how == "hang":
+        time.sleep(600)
+
+
+def register_at_exit(path):
+    atexit.register(Path(path).write_text, "said goodbye")
+
+
+def leave_service_thread():
+    """Have a thread as a connection pool has it."""
+    thread = threading.Thread(target=_serve, daemon=True)
+    thread.start()
+    return os.getpid()
+
+
+def _serve():
+    time.sleep(600)
+
+
+# As if it stood in the package of a pool.
+_serve.__module__ = "psycopg_pool.pool"

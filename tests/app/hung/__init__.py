@@ -1,0 +1,1 @@
+"""Modules whose import never ends, as of those that wait for a server."""

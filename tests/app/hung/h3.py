@@ -1,0 +1,3 @@
+"""See the package."""
+
+import app.hanging  # noqa: F401

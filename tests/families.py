@@ -1,0 +1,73 @@
+"""Which processes belong to a node: itself, its nursery, its workers, and what they have started? Linux only.
+
+A node and its nursery are a group; each worker leads a session of its own below the nursery.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that ``pid`` has started."""
+    found = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the ids of what ``pid`` has started, and what that has, and so on."""
+    return [each for child in children(pid) for each in (child, *descendants(child))]
+
+
+def group(leader: int) -> list[int]:
+    """Return the ids of the living processes of a group."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError, ProcessLookupError):
+                state, _, number = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(number) == leader and state != "Z":
+                    found.append(int(folder.name))
+    return found
+
+
+def family(leader: int) -> list[int]:
+    """Return the ids of the processes of a node's group, and of all that they have started."""
+    found = group(leader)
+    return list(dict.fromkeys([*found, *(each for pid in found for each in descendants(pid))]))
+
+
+def workers(node: int) -> list[int]:
+    """Return the ids of a node's worker processes, whether or not it still lives itself."""
+    return [worker for pid in group(node) if pid != node for worker in children(pid)]
+
+
+def signal_all(pids: list[int], number: int) -> None:
+    """Send a signal to those that still live."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def end(leader: int) -> None:
+    """Kill a node's family; stopped first, so that nobody starts anything meanwhile."""
+    while found := family(leader):
+        signal_all(found, signal.SIGSTOP)
+        found += [pid for pid in family(leader) if pid not in found]
+        signal_all(found, signal.SIGKILL)
+        if all(not _lives(pid) for pid in found):
+            return
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

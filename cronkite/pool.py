@@ -250,7 +250,7 @@ class Pool:
             claim = worker.claim
             worker.busy()
             # The pool may have grown beyond its size while this run was a long one.
-            if message.retires or self._counting() > self.size:
+            if message.retires or worker.nursery.is_gone or self._counting() > self.size:
                 self._discard(worker)
             yield Ended(claim)
 
@@ -263,7 +263,7 @@ class Pool:
                 if worker.number == died.number and worker.nursery is self.nursery:
                     yield from self._part(worker, died)
         if self._has_lost_nursery():
-            # Nobody tells any more how they end. Those that are busy end by themselves; that is heard.
+            # Nobody tells any more how they end. Of those that are busy, the channels do.
             for worker in [worker for worker in self.workers if worker.claim is None]:
                 self._discard(worker)
             self.leaving.clear()
@@ -308,8 +308,10 @@ class Pool:
     def _discard(self, worker: Worker) -> None:
         """Have a worker go."""
         self.workers.remove(worker)
-        self.leaving.append(worker)
         worker.channel.close()
+        if worker.nursery.is_gone:
+            return
+        self.leaving.append(worker)
         worker.deadline = None if worker.claim is not None else time.monotonic() + LEAVE_PATIENCE
 
     def _overdue(self, worker: Worker) -> None:

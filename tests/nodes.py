@@ -56,6 +56,7 @@ class Node:
         stdin=None,
         log=None,
         pass_fds=(),
+        wrapper=(),
         **environment,
     ):
         environment = {
@@ -73,14 +74,14 @@ class Node:
             with log.open("ab") as output:
                 self.process = launcher().start(command, environment, output.fileno(), pass_fds)
         else:
-            self.process = self._interpret(command, environment, stdin, pass_fds)
+            self.process = self._interpret([*wrapper, sys.executable, *command], environment, stdin, pass_fds)
         self.output = ""
 
     def _interpret(self, command, environment, stdin, pass_fds):
         """Have an interpreter of its own run the command."""
         with ExitStack() as stack:
             return subprocess.Popen(
-                [sys.executable, *command],
+                command,
                 cwd=HERE,
                 env=environment,
                 stdin=stdin,

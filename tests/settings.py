@@ -61,6 +61,11 @@ if "CRONKITE_TEST_LOG_MAX_DAYS" in os.environ:
 if "CRONKITE_TEST_SHUTDOWN_GRACE" in os.environ:
     CRONKITE_SHUTDOWN_GRACE = float(os.environ["CRONKITE_TEST_SHUTDOWN_GRACE"])
 
+if "CRONKITE_TEST_SENTRY" in os.environ:
+    import sentry_sdk
+
+    sentry_sdk.init(os.environ["CRONKITE_TEST_SENTRY"])
+
 if os.environ.get("CRONKITE_TEST_LOG") == "1":
     LOGGING = {
         "version": 1,

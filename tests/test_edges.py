@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
+import subprocess
+import threading
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nodes import cron, nodes, until
@@ -29,6 +34,31 @@ def note(tmp_path):
     if path.exists() and path.read_text():
         with suppress(ProcessLookupError):
             os.kill(int(path.read_text()), signal.SIGKILL)
+
+
+@pytest.fixture
+def sentry():
+    """What plays Sentry's part: a server that keeps what it is sent."""
+    bodies = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            bodies.append(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield SimpleNamespace(
+            dsn=f"http://key@127.0.0.1:{server.server_port}/1", received=lambda: b"".join(bodies).decode()
+        )
+        server.shutdown()
+        thread.join()
 
 
 def pid_in(note):
@@ -255,6 +285,18 @@ def test_buffered_records_are_out_before_a_run_counts_as_ended(make_job, tmp_pat
     assert path.read_text() == "told by a run\n"
 
 
+@pytest.mark.parametrize("mode", [(), ("loop",)])
+def test_the_errors_of_runs_have_reached_sentry_before_they_count_as_ended(make_job, sentry, mode):
+    for number in range(3):
+        make_job("app.jobs.fail", name=str(number), due=0, args=[f"failure {number}"])
+    with nodes(("cron", *mode, "--workers", "2"), CRONKITE_TEST_SENTRY=sentry.dsn) as (node,):
+        until(lambda: Log.objects.filter(status=Status.FAILED).count() == 3)
+        if mode:
+            node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+    assert all(f"failure {number}" in sentry.received() for number in range(3))
+
+
 def test_what_a_run_registers_for_the_end_of_its_process_is_done(make_job, tmp_path):
     path = tmp_path / "goodbye"
     run(make_job, "register_at_exit", str(path))
@@ -266,6 +308,28 @@ def test_the_threads_of_a_pool_do_not_make_a_worker_go(make_job):
         make_job("app.edges.leave_service_thread", name=str(number), due=0)
     cron("--workers", "1")
     assert len({log.result for log in Log.objects.all()}) == 1
+
+
+def test_threads_that_are_alive_when_workers_are_prepared_are_told_of(make_job):
+    make_job(due=0)
+    printed = cron("--workers", "1", CRONKITE_TEST_THREAD="reporter")
+    assert "Threads are alive while workers are prepared: reporter." in printed
+    assert "Threads are alive" not in cron("--workers", "1")
+
+
+def test_the_first_process_of_a_container_reaps_what_is_left_to_it(make_job, tmp_path):
+    """What is left to it has ended, and is no zombie, while it still ticks."""
+    unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("only who may make namespaces can be the first process of one")
+    seen = tmp_path / "seen"
+    make_job("app.edges.leave_orphans", schedule="* * * * * *", args=[str(seen)])
+    with nodes(("cron", "loop", "--workers", "1"), wrapper=unshare) as (node,):
+        until(lambda: seen.exists() and len(seen.read_text().splitlines()) >= 5)
+        (init,) = families.children(node.pid)
+        os.kill(init, signal.SIGTERM)
+        assert node.wait() == 0
+    assert max(map(int, seen.read_text().splitlines())) <= 2, "the dead stay in the table"
 
 
 def test_a_node_needs_no_temporary_directory(make_job):

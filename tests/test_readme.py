@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand
 from django.db.models import NOT_PROVIDED
 
 import cronkite
-from cronkite import agenda, catch_up, checks, conf, expressions, node, outcomes, pool, runner
+from cronkite import agenda, catch_up, checks, conf, expressions, farewell, kin, node, outcomes, pool, runner, worker
 from cronkite.cli import COMMANDS
 from cronkite.management.commands import cron
 from cronkite.models import Job, Log
@@ -232,6 +232,8 @@ def test_the_calls_exist():
         f"a tick gives up after {node.OUTAGE_PATIENCE:.0f} seconds",
         f"has not ended {pool.KILL_AFTER:.0f} seconds later",
         f"than the grace and {pool.KILL_AFTER:.0f} seconds",
+        f"have sent what they had, within {farewell.PATIENCE:.0f} seconds",
+        f"after {worker.RUNS_PER_WORKER:,} runs of a loop",
         f"the default of {conf._SETTINGS['CRONKITE_SHUTDOWN_GRACE'][0]}",
         f"at least every {conf.LONGEST_RENEWAL_INTERVAL.total_seconds():.0f} seconds",
         f"without a timeout, every {conf.RENEWAL_INTERVAL_WITHOUT_TIMEOUT.total_seconds():.0f} seconds",
@@ -253,6 +255,10 @@ def test_a_number_is_that_of_the_code(words):
 
 def test_times_that_it_puts_into_words_are_those_of_the_code():
     assert (pool.LONG, "a run that takes longer than a minute no longer counts" in WORDS) == (60, True)
+    assert (pool.SLOW_IMPORT, "An import that takes longer than a second no longer counts" in WORDS) == (1, True)
+    assert (pool.IMPORT_PATIENCE, "one that takes longer than a minute, or ends its process" in WORDS) == (60, True)
+    assert (agenda.LONGEST_REFUSAL, "for half an hour at most" in WORDS) == (1800, True)
+    assert (kin.PATIENCE, "SIGTERM comes first, and a second later SIGKILL" in WORDS) == (1, True)
     assert (runner.RECORD_PATIENCE, "if that is within an hour" in WORDS) == (3600, True)
     assert (conf.RENEWALS_PER_TIMEOUT, "every quarter of the timeout" in WORDS) == (4, True)
 

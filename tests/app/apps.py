@@ -1,6 +1,7 @@
 """The test app, and what a test may have done to a node that is about to start."""
 
 import os
+import threading
 
 from django.apps import AppConfig
 
@@ -17,6 +18,9 @@ class TestApp(AppConfig):
             from cronkite import agenda
 
             agenda.POLL = float(os.environ["CRONKITE_TEST_POLL"])
+        if "CRONKITE_TEST_THREAD" in os.environ:
+            name = os.environ["CRONKITE_TEST_THREAD"]
+            threading.Thread(target=threading.Event().wait, name=name, daemon=True).start()
         counting.install()
         sabotage.install()
         barrier.wait()

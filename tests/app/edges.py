@@ -219,6 +219,14 @@ def register_at_exit(path):
     atexit.register(Path(path).write_text, "said goodbye")
 
 
+def leave_orphans(path):
+    """Leave some processes to the first process of the container, which end at once; write how many dead there are."""
+    for _ in range(5):
+        subprocess.run(["sh", "-c", "(sleep 0.05 &) ; exit 0"], check=True)
+    stats = [stat.read_text().rpartition(")")[2].split()[:2] for stat in Path("/proc").glob("[0-9]*/stat")]
+    jobs.append(path, str(stats.count(["Z", "1"])))
+
+
 def leave_service_thread():
     """Have a thread as a connection pool has it."""
     thread = threading.Thread(target=_serve, daemon=True)

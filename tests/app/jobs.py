@@ -20,13 +20,17 @@ def ok(*args, **kwargs):
 def note(path, text=""):
     """Append a line to a file: evidence of a run that is not in cronkite's tables. One write() is one line."""
     run = cronkite.current_run()
-    line = f"{run.job_id} {run.slot.isoformat() if run.slot else '-'} {run.fence} {os.getpid()} {text}\n"
+    append(path, f"{run.job_id} {run.slot.isoformat() if run.slot else '-'} {run.fence} {os.getpid()} {text}")
+    return text
+
+
+def append(path, line):
+    """Append a line to a file, by one write()."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, line.encode())
+        os.write(descriptor, f"{line}\n".encode())
     finally:
         os.close(descriptor)
-    return text
 
 
 def note_and_wait(path, until, text=""):

@@ -38,6 +38,18 @@ def group(leader: int) -> list[int]:
     return found
 
 
+def of_sessions(leaders: set[int]) -> list[int]:
+    """Return the ids of the living processes in sessions that these processes began."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError, ProcessLookupError):
+                state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) in leaders and state != "Z":
+                    found.append(int(folder.name))
+    return sorted(found)
+
+
 def family(leader: int) -> list[int]:
     """Return the ids of the processes of a node's group, and of all that they have started."""
     found = group(leader)

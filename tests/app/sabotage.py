@@ -55,6 +55,56 @@ def deaf_renewal():
     holding.renew = lambda claims: renew(claims) and []
 
 
+def held_node():
+    """Let a node wait until the process has ended whose channel is closed."""
+    from cronkite import channels, pool
+
+    receive = pool.Pool._receive
+
+    def receive_and_wait(self, worker):
+        yield from receive(self, worker)
+        while worker.is_deaf and worker in self.workers and worker.claim is not None:
+            yield from self._bury(channels.wait([self.nursery.fileno()], None))
+
+    pool.Pool._receive = receive_and_wait
+
+
+def open_forks():
+    """Let a child that a function forks have all that is the worker's, and come back."""
+    from contextlib import nullcontext
+
+    from cronkite import forks
+
+    forks.keeping = lambda before, close: nullcontext()
+    forks.only_here = lambda function, *args, **kwargs: function(*args, **kwargs)
+
+
+def deaf_nursery():
+    """Let a nursery see a worker's death only when nobody has its pipe any more."""
+    from cronkite import kin, nursery
+
+    part, unseen = nursery._Process._part, []
+
+    def part_later(self, child, code):
+        unseen.append((child, code))
+        for each in list(unseen):
+            if each[0].is_read:
+                unseen.remove(each)
+                part(self, *each)
+
+    listening = nursery._Process._listening
+
+    def look_again(self):
+        for each in list(unseen):
+            if each[0].is_read:
+                unseen.remove(each)
+                part(self, *each)
+        return listening(self)
+
+    kin.kill_group = lambda leader: None
+    nursery._Process._part, nursery._Process._listening = part_later, look_again
+
+
 #: The steps of a claim and of an end, and how to stand between two of them: (function, before or after).
 STEPS = {
     "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
@@ -102,5 +152,8 @@ SABOTAGES = {
     "blind-finish": blind_finish,
     "silent-pass-over": silent_pass_over,
     "deaf-renewal": deaf_renewal,
+    "held-node": held_node,
+    "open-forks": open_forks,
+    "deaf-nursery": deaf_nursery,
     "die": die,
 }

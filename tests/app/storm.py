@@ -12,22 +12,18 @@ _files = {}
 
 def run(evidence, seconds=0):
     """Write that a run begins, take so many seconds, and write that it ends. Each line is one write()."""
-    note = "{job} {slot} {fence} {node} {pid} {{}} {{:.6f}}\n".format(**_who())
-    _write(evidence, note.format("begin", time.monotonic()))
+    line = note()
+    _write(evidence, f"{line('begin')}\n")
     if seconds and "CRONKITE_TEST_HURRY" not in os.environ:
         time.sleep(seconds)
-    _write(evidence, note.format("end", time.monotonic()))
+    _write(evidence, f"{line('end')}\n")
 
 
-def _who():
+def note():
+    """Return what makes the line which says that something happens now to this run."""
     run = cronkite.current_run()
-    return {
-        "job": run.job_id,
-        "slot": int(run.slot.timestamp()),
-        "fence": run.fence,
-        "node": settings.CRONKITE_NODE,
-        "pid": os.getpid(),
-    }
+    who = f"{run.job_id} {int(run.slot.timestamp())} {run.fence} {settings.CRONKITE_NODE} {os.getpid()}"
+    return lambda what: f"{who} {what} {time.monotonic():.6f}"
 
 
 def _write(path, line):

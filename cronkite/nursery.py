@@ -255,7 +255,7 @@ class _Process:
     def run(self, release: Callable[[], object]) -> None:
         """Serve the node until it is gone, and then the workers until they are."""
         _abandon_connections()
-        _close_stdin()
+        _tidy_descriptors()
         self._listen_to_signals()
         release()
         while not self._node_is_gone or self._children or self._left:
@@ -355,7 +355,8 @@ class _Process:
             os.setsid()
             signal.set_wakeup_fd(-1)
             for number, handler in self._handlers.items():
-                signal.signal(number, handler)
+                if handler is not None:
+                    signal.signal(number, handler)
             for child in self._children.values():
                 own += [child.output, child.channel.fileno()]
             for descriptor in [*own, *self._left, self._wake, self._waker, self._control.fileno()]:
@@ -433,8 +434,14 @@ def _abandon_connections() -> None:
         del connections[connection.alias]
 
 
-def _close_stdin() -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
+def _tidy_descriptors() -> None:
+    """Have nothing to read for functions, and something to write to for whoever has been started without that."""
+    null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
-    if null:
+    for number in (1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(null, number)
+    if null > 2:  # noqa: PLR2004 - stderr
         os.close(null)

@@ -161,8 +161,8 @@ class Pool:
                 yield from self._receive(worker)
         yield from self._bury(ready)
         for worker in reserved:
-            # Unless it has just died.
-            if worker.job is not None:
+            # Unless it has just died; then its job is offered again.
+            if worker.job is not None and not worker.is_killed:
                 yield Ready(worker.job)
         now = time.monotonic()
         for worker in [*self.workers, *self.leaving]:

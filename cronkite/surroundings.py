@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 import faulthandler
+import fcntl
 import gc
 import locale
 import os
@@ -18,6 +19,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +28,11 @@ from django.db import reset_queries
 from django.utils import timezone, translation
 
 T = TypeVar("T")
+
+#: How many descriptors are kept for recording a run's end: a connection, the log's, certificates, the database's files.
+SPARE = 16
+#: How many may be open at most where there is no limit, or hardly one.
+MOST = 2048
 
 _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -36,6 +43,8 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        #: Descriptors that are kept for what has to be done when a function has left no other.
+        self._spare = [os.dup(self._directory) for _ in range(SPARE)]
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         # Compared in bytes, which is cheaper, after each run.
@@ -68,7 +77,12 @@ class Surroundings:
             os.fchdir(self._directory)
         except OSError:
             return False
-        return _fixed() == self._fixed
+        if _has_descriptors(self._directory):
+            return _fixed() == self._fixed
+        for descriptor in self._spare:
+            with suppress(OSError):
+                os.close(descriptor)
+        return False
 
     def _put_back_environment(self) -> None:
         if dict(os.environb) != self._environment_in_bytes:
@@ -97,6 +111,18 @@ def reseed() -> None:
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()
+
+
+def _has_descriptors(any_one: int) -> bool:
+    """Whether what functions have left open leaves enough for the next: half of those that there may be."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    half = MOST if soft == resource.RLIM_INFINITY else min(soft // 2, MOST)
+    try:
+        lowest = fcntl.fcntl(any_one, fcntl.F_DUPFD_CLOEXEC, half)
+    except OSError:
+        return False
+    os.close(lowest)
+    return lowest == half
 
 
 def _fixed() -> list[Any]:

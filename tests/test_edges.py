@@ -261,6 +261,15 @@ def test_what_a_run_changes_of_its_process_is_gone_for_the_next(make_job, what):
     assert {**third, "pid": 0} == {**first, "pid": 0}
 
 
+def test_a_run_that_leaves_all_descriptors_open_takes_none_from_the_next(make_job):
+    make_job("app.edges.leak_descriptors", name="1", due=3600)
+    make_job("app.jobs.say", name="2", due=0, args=["hello"])
+    cron("--workers", "1")
+    first, second = (Log.objects.get(job_name=name) for name in "12")
+    assert (first.status, second.status, second.output) == (Status.SUCCEEDED, Status.SUCCEEDED, "hello\n")
+    assert first.result != second.result
+
+
 def test_no_run_draws_what_another_has_drawn(make_job):
     for number in range(6):
         make_job("app.edges.draw", name=str(number), due=0)

@@ -12,6 +12,9 @@ from django.db import connection, transaction
 
 import cronkite
 
+#: What keeps files open that a function has left.
+leaked = []
+
 
 def ok(*args, **kwargs):
     return {"args": list(args), "kwargs": kwargs}

@@ -22,8 +22,8 @@ class Now(functions.Now):
     """The database's current instant, in UTC, as an expression for queries and updates.
 
     Django's own ``Now`` differs in two places: on MySQL and MariaDB it is ``CURRENT_TIMESTAMP``, which is local to the
-    server's time zone, while Django stores UTC; on SQLite it has three decimals where stored instants have six, and
-    SQLite compares them as text.
+    server's time zone, while Django stores UTC; on SQLite, which compares instants as text, it has three decimals
+    always, where those that Django writes or calculates have six, and none at a full second.
     """
 
     def as_mysql(
@@ -34,8 +34,9 @@ class Now(functions.Now):
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
     ) -> tuple[str, tuple[Any, ...]]:
-        # Only the text is padded: SQLite's clock has milliseconds.
-        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW')", ()
+        # Only the text is padded: SQLite's clock has milliseconds. At a full second it ends in seven characters that
+        # can't stand anywhere else.
+        return "REPLACE(STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW'), '.000000', '')", ()
 
 
 def now(using: str) -> datetime:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from importlib import import_module
 
@@ -100,6 +102,43 @@ class Evidence:
 
     def texts(self):
         return [" ".join(line[4:]) for line in self.lines()]
+
+
+@pytest.fixture
+def clock_stands(transactional_db):
+    """Have the database's clock stand at an instant, as far as this connection can see: in whole milliseconds.
+
+    What is replaced is the database's own, so that what ``cronkite.clock`` makes of it is tested.
+    """
+
+    def stand(instant):
+        connection.ensure_connection()
+        if connection.vendor == "sqlite":
+            text = f"{instant:%Y-%m-%d %H:%M:%S.%f}"
+
+            def strftime(form, *when):
+                with closing(sqlite3.connect(":memory:")) as real:
+                    return real.execute("SELECT strftime(?, ?)", (form, text)).fetchone()[0]
+
+            connection.connection.create_function("strftime", -1, strftime)
+            return
+        with connection.cursor() as cursor:
+            if connection.vendor == "mysql":
+                cursor.execute("SET timestamp = %s", [instant.timestamp()])
+                return
+            cursor.execute(
+                "CREATE OR REPLACE FUNCTION public.statement_timestamp() RETURNS timestamptz LANGUAGE sql "
+                f"AS $$ SELECT '{instant.isoformat()}'::timestamptz $$"
+            )
+            # What is asked for is looked up in the server's own schema first, unless that is named.
+            cursor.execute("SET search_path = public, pg_catalog")
+
+    yield stand
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION IF EXISTS public.statement_timestamp()")
+    # The next one goes by the right time.
+    connection.close()
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta, timezone
+from itertools import product
+from uuid import uuid4
 
 import pytest
 from conftest import due
@@ -12,9 +14,10 @@ from django.db import connection, connections
 from django.db.utils import ConnectionHandler
 from nodes import cron
 
-from cronkite import clock, locks
+from cronkite import clock, conf, locks, requests
 from cronkite.catch_up import Decision
 from cronkite.models import Job, Log
+from cronkite.models.queries import is_free
 from databases import parse_url
 
 #: This test process runs on the database's machine or one whose clock is right, to within this.
@@ -100,3 +103,59 @@ def test_a_job_runs_whatever_the_time_zone_of_the_process(make_job):
     job = make_job(due=0)
     cron(TZ="Asia/Kathmandu")
     assert Log.objects.get().slot == job.next_run
+
+
+@pytest.mark.parametrize("fraction", [0, 1000, 500_000], ids="{}us".format)
+def test_an_instant_is_the_same_however_it_came_into_the_database(fraction, make_job, clock_stands):
+    """SQLite compares text, and a full second may be written with decimals or without."""
+    instant = datetime(2026, 1, 5, 21, 30, 0, fraction, tzinfo=timezone.utc)
+    lag = timedelta(seconds=5)
+    millisecond = timedelta(milliseconds=1)
+    rows = Job.objects.filter(pk=make_job().pk)
+    clock_stands(instant - lag)
+    rows.write(asked_at=clock.Now() + lag)
+    clock_stands(instant)
+    rows.write(next_run=clock.Now(), last_slot=instant)
+    same = [clock.Now(), clock.Now() + timedelta(0), clock.Now() + lag - lag, instant]
+    for column, now in product(["asked_at", "next_run", "last_slot"], same):
+        for lookup in ["exact", "lte", "gte"]:
+            assert rows.filter(**{f"{column}__{lookup}": now}).exists(), (column, lookup, now)
+        for lookup in ["lt", "gt"]:
+            assert not rows.filter(**{f"{column}__{lookup}": now}).exists(), (column, lookup, now)
+    for column, sooner in product(["asked_at", "next_run", "last_slot"], [clock.Now() - millisecond, instant - lag]):
+        assert rows.filter(**{f"{column}__gt": sooner}).exists(), (column, sooner)
+        assert not rows.filter(**{f"{column}__lte": sooner}).exists(), (column, sooner)
+    assert clock.now("default") == instant
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=12)], ids="{0.seconds}s".format)
+def test_what_falls_due_at_the_full_second_is_seen_then_and_claimed(ahead, make_job, clock_stands):
+    slot = datetime(2026, 1, 5, 21, 30, tzinfo=timezone.utc)
+    planned, asked = make_job(schedule="* * * * *"), make_job()
+    Job.objects.filter(pk=planned.pk).write(next_run=slot + ahead, last_slot=None)
+    clock_stands(slot + ahead)
+    requests.ask(asked, by="anna")
+    clock_stands(slot)
+    assert set(Job.objects.queue(ahead)) == {planned}
+    assert set(Job.objects.agenda(ahead)) == {planned, asked}
+    clock_stands(slot + ahead - timedelta(milliseconds=1))
+    assert not Job.objects.agenda().exists()
+    clock_stands(slot + ahead)
+    assert set(Job.objects.agenda()) == {planned, asked}
+    read = due(planned)
+    assert read.now == slot + ahead
+    assert locks.claim(read, Decision(slot + ahead, 0, None, slot + timedelta(days=9)), "node") is not None
+
+
+def test_a_lock_is_stale_past_its_timeout_and_not_at_it(make_job, clock_stands, lock_timeout):
+    lock_timeout(60)
+    seen_at = datetime(2026, 1, 5, 21, 30, tzinfo=timezone.utc)
+    job = make_job()
+    clock_stands(seen_at)
+    Job.objects.filter(pk=job.pk).write(lock=uuid4(), locked_by="node", locked_at=clock.Now())
+    clock_stands(seen_at + timedelta(seconds=60))
+    assert not Job.objects.filter(is_free(conf.get().lock_timeout)).exists()
+    assert not Job.objects.with_now().get().is_stale
+    clock_stands(seen_at + timedelta(seconds=60, milliseconds=1))
+    assert Job.objects.filter(is_free(conf.get().lock_timeout)).exists()
+    assert Job.objects.with_now().get().is_stale

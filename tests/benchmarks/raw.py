@@ -19,7 +19,7 @@ from django.db import connection
 NOW = {
     "postgresql": "STATEMENT_TIMESTAMP()",
     "mysql": "UTC_TIMESTAMP(6)",
-    "sqlite": "STRFTIME('%Y-%m-%d %H:%M:%f000', 'NOW')",
+    "sqlite": "REPLACE(STRFTIME('%Y-%m-%d %H:%M:%f000', 'NOW'), '.000000', '')",
 }
 TAKE = (
     "UPDATE cronkite_job SET {lock} = ?, locked_by = ?, locked_at = {now}, last_slot = next_run, next_run = ?, "

@@ -22,9 +22,9 @@ def held_clock(read):
     """Have the database's clock say what ``read()`` returns (seconds since 1970) while the block runs."""
 
     def as_sql(self, compiler, connection, **extra_context):
-        text = f"{at(read()):%Y-%m-%d %H:%M:%S.%f}"
+        text = str(at(read()).replace(tzinfo=None))
         if connection.vendor == "sqlite":
-            # Text with six decimals, as cronkite's own has it.
+            # Text as Django writes it, and cronkite's own.
             return "%s", (text,)
         if connection.vendor == "postgresql":
             text += "+00"

@@ -6,6 +6,8 @@ works, but worse than it could.
 
 from __future__ import annotations
 
+import unicodedata
+from collections import defaultdict
 from typing import Any
 
 from django.apps import apps
@@ -14,7 +16,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from cronkite import conf
+from cronkite import conf, discovery
 
 TAG = "cronkite"
 
@@ -98,6 +100,29 @@ def check_sqlite_transactions(**_: Any) -> list[checks.CheckMessage]:
         if connections[alias].vendor == "sqlite"
         and str(connections[alias].settings_dict["OPTIONS"].get("transaction_mode")).upper() not in WRITING_MODES
     ]
+
+
+@checks.register(TAG)
+def check_declared_names(**_: Any) -> list[checks.CheckMessage]:
+    """W003: declared functions whose names many collations of MySQL and MariaDB don't tell apart."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for declaration in discovery.declared_by_apps():
+        alike[_plain(declaration.function)].append(declaration.function)
+    return [
+        checks.Warning(
+            f"These are declared as jobs, and differ by case or accents only: {', '.join(names)}. Databases such as "
+            "MySQL and MariaDB take them for one, and all but the first are refused.",
+            hint="Give the functions names that differ by more than that.",
+            id="cronkite.W003",
+        )
+        for names in alike.values()
+        if len(names) > 1
+    ]
+
+
+def _plain(name: str) -> str:
+    """Return the name without case and accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
 
 
 def _aliases() -> list[str]:

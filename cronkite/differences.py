@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -25,13 +26,15 @@ class Changed:
 class Differences:
     """Jobs that are declared and have no row, rows that were edited since, and rows whose declaration is gone.
 
-    ``broken`` has the modules that can't be imported, with the error; their jobs are left alone.
+    ``broken`` has the modules that can't be imported, with the error; their jobs are left alone. ``refused`` are the
+    declarations that could not be made good.
     """
 
     new: list[Declaration] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
     gone: list[Job] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
+    refused: list[Declaration] = field(default_factory=list)
 
 
 def find() -> Differences:
@@ -62,6 +65,22 @@ def create(found: Differences) -> None:
     """Make rows of what is new, as each node does at its start."""
     for module in {declaration.function.rpartition(".")[0] for declaration in found.new}:
         discovery.auto_discover(module)
+    names = [declaration.function for declaration in found.new]
+    rows = Job.objects.using(locks.database()).filter(declared_as__in=names)
+    made = set(rows.values_list("declared_as", flat=True))
+    found.refused += [declaration for declaration in found.new if declaration.function not in made]
+    found.new = [declaration for declaration in found.new if declaration.function in made]
+
+
+def overwrite(found: Differences) -> None:
+    """Have the rows that were changed say what the code says."""
+    refused = [
+        changed
+        for changed in found.changed
+        if not discovery.write_one(changed.declaration, partial(discovery.overwrite, changed.job, changed.declaration))
+    ]
+    found.refused += [changed.declaration for changed in refused]
+    found.changed = [changed for changed in found.changed if changed not in refused]
 
 
 def _declarations(module: str, found: Differences) -> list[Declaration]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
+from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
@@ -149,19 +150,53 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
     present = [job for job in rows.order_by("id") if module in (_module(job.function), _module(job.declared_as or ""))]
     for declaration in declared:
         kept = _find(declaration, present)
-        try:
-            if kept is None:
-                _create(declaration, using)
-            elif delete_first:
-                present.remove(kept)
-                overwrite(kept, declaration)
-        except (CronkiteError, DataError) as error:
-            logger.error("%s is declared as a job, but can't be one: %s", declaration.function, error)
+        if kept is None:
+            write_one(declaration, partial(_create, declaration, using))
+        elif delete_first:
+            present.remove(kept)
+            write_one(declaration, partial(overwrite, kept, declaration))
     if delete_first:
         for job in present:
             # What another node inserted since we looked is not among these.
             logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
             job.delete()
+
+
+def write_one(declaration: Declaration, write: Callable[[], object]) -> bool:
+    """Write a declaration's row by calling ``write``; tell of it and return ``False`` if there can't be such a row.
+
+    So one that is refused stops no other. What is not about this one is raised: an outage, or another node's write.
+    """
+    try:
+        write()
+    except (CronkiteError, ValueError, DatabaseError) as error:
+        why = _refusal(declaration, error)
+        if why is None:
+            raise
+        logger.error("%s is declared as a job, but can't be one: %s", declaration.function, why)
+        return False
+    return True
+
+
+def _refusal(declaration: Declaration, error: Exception) -> str | None:
+    """Say why this declaration was refused; ``None`` if the error is not about it."""
+    connection = connections[locks.database()]
+    if isinstance(error, IntegrityError):
+        rows = Job.objects.using(connection.alias)
+        if connection.in_atomic_block:
+            # An ordinary read may show what was there before the row that is in the way.
+            rows = rows.select_for_update()
+        named = rows.filter(declared_as=declaration.function).values_list("declared_as", flat=True).first()
+        if named is None:
+            return str(error)
+        # Many collations of MySQL and MariaDB don't tell "Bill" from "bill", nor "menu" from "menü".
+        is_own = named == declaration.function
+        return None if is_own else f"the database takes its name for {named}, which is a job. Rename one of the two."
+    if isinstance(error, DatabaseError) and (
+        _is_rivalry(error) or connection.connection is None or not connection.is_usable()
+    ):
+        return None
+    return str(error)
 
 
 def _find(declaration: Declaration, present: list[Job]) -> Job | None:

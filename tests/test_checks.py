@@ -7,7 +7,8 @@ from django.core import checks as django_checks
 from django.core.checks import registry, run_checks
 from django.db import connections, router
 
-from cronkite import checks
+from cronkite import checks, discovery
+from cronkite.declarations import Declaration
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def test_the_test_project_is_without_fault():
 
 def test_the_checks_are_among_those_that_manage_py_check_runs():
     ours = {check for name, check in vars(checks).items() if name.startswith("check_")}
-    assert len(ours) == 5
+    assert len(ours) == 6
     assert ours <= set(registry.registry.get_checks())
 
 
@@ -122,6 +123,17 @@ def test_the_lines_in_the_hint_make_the_sqlite_warning_go_away(database):
 def test_sqlite_transactions_that_begin_as_writers_are_fine(database, mode):
     database(vendor="sqlite", supports_timezones=False, options={"transaction_mode": mode})
     assert found() == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("bill", "Bill"), ("menu", "menü"), ("strasse", "STRASSE")])
+def test_declared_functions_that_differ_by_case_or_accents_only_are_a_warning(monkeypatch, one, other):
+    declared = [Declaration(f"shop.crontab.{name}", name, "", "@daily") for name in (one, "send", other)]
+    monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
+    (message,) = run_checks(tags=[checks.TAG])
+    assert isinstance(message, django_checks.Warning)
+    assert message.id == "cronkite.W003"
+    assert f"shop.crontab.{one}, shop.crontab.{other}" in message.msg
+    assert message.hint
 
 
 def test_only_the_databases_that_hold_our_tables_are_judged(database, monkeypatch):

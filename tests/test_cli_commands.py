@@ -588,6 +588,16 @@ def test_sync_leaves_the_jobs_of_a_broken_module_alone(declared, make_job):
     assert Job.objects.filter(pk=job.pk).exists()
 
 
+def test_sync_tells_of_what_is_declared_and_cannot_be_a_job(declared, monkeypatch):
+    monkeypatch.setattr(discovery, "crontabs", lambda: ["app.declared_badly"])
+    said = cron("sync")
+    assert said.code == 1
+    assert "+ last (app.declared_badly.last): added, 0 3 * * *" in said.lines
+    assert "! app.declared_badly.unreadable is declared, but can't be a job; the log says why." in said.lines
+    assert cron("sync").lines == [line for line in said.lines if line.startswith("!")]
+    assert [each["name"] for each in cron("sync", "--json").json["refused"]] == ["unreadable", "_private"]
+
+
 def test_sync_knows_modules_that_are_looked_at_by_a_call(declared):
     auto_discover("app.declared_extra")
     cron("sync")

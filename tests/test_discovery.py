@@ -130,6 +130,66 @@ def test_a_declaration_that_cannot_be_a_job_is_told_of_and_stops_no_other(caplog
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("entered", [False, True], ids=["declared", "entered by hand"])
+def test_functions_that_differ_only_by_case_are_two_jobs_or_one_and_stop_no_other(module, entered, caplog):
+    """Some databases take the two names for one: the second is told of there, each time."""
+    made = module("cased", first="@daily", bill="@daily", Bill="@daily", last="@daily")
+    if entered:
+        Job(name="mine", function="app.cased.Bill", schedule="@daily").save()
+    Job.auto_discover(made)
+    Job.auto_discover(made, delete_first=True)
+    Job.auto_discover(made, delete_first=True)
+    takes_them_for_one = Job.objects.filter(declared_as="APP.CASED.LAST").exists()
+    made = set(names())
+    assert made >= {"app.cased.first", "app.cased.last", "app.cased.bill"}
+    assert ("app.cased.Bill" in made) is (entered or not takes_them_for_one)
+    said = "app.cased.Bill is declared as a job, but can't be one: the database takes its name for app.cased.bill"
+    assert (said in caplog.text) is takes_them_for_one
+    assert ("app.cased.bill is declared as a job, but" in caplog.text) is False
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", ["\0", "\ud800", "\U0001f40d"], ids=["NUL", "half a character", "snake"])
+def test_a_text_that_the_database_cannot_hold_stops_no_other(module, text, settings):
+    made = module("worded", first="@daily", second="@daily", last="@daily")
+    made.second.__doc__ = f"Count {text}."
+    Job.auto_discover(made)
+    assert {"app.worded.first", "app.worded.last"} <= set(names())
+    made.first.__doc__ = f"Count {text}."
+    made.last.__doc__ = "Count."
+    Job.auto_discover(made, delete_first=True)
+    assert Job.objects.get(name="last").description == "Count."
+
+
+@pytest.mark.django_db
+def test_whatever_the_database_says_of_one_declaration_stops_no_other(module, monkeypatch, caplog):
+    def refuse(job, **kwargs):
+        if job.name == "second":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM nowhere")
+        save(job, **kwargs)
+
+    save = Job.save
+    monkeypatch.setattr(Job, "save", refuse)
+    Job.auto_discover(module("told", first="@daily", second="@daily", last="@daily"))
+    assert names() == ["app.told.first", "app.told.last"]
+    assert "app.told.second is declared as a job, but can't be one: " in caplog.text
+    assert "nowhere" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_is_no_word_about_the_declaration(module, monkeypatch, caplog):
+    def fall(job, **kwargs):
+        connection.close()
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(Job, "save", fall)
+    with pytest.raises(OperationalError):
+        Job.auto_discover(module("fallen", first="@daily"))
+    assert "can't be one" not in caplog.text
+
+
+@pytest.mark.django_db
 def test_a_module_that_cannot_be_imported_is_the_caller_s_to_know():
     with pytest.raises(LookupError):
         Job.auto_discover("app.broken")

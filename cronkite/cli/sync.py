@@ -13,7 +13,8 @@ examples:
 exit codes:
   0   done; with --check: nothing to do
   1   with --check: there is something to do (what people have edited counts
-      with --overwrite only); or a module is broken
+      with --overwrite only); or a module is broken, or a declaration can't
+      be a job
   2   the command line makes no sense
 """
 
@@ -22,7 +23,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from cronkite import differences, discovery
+from cronkite import differences
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.differences import Changed, Differences
 
@@ -40,8 +41,8 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     found = differences.find()
     if not options["check"]:
         differences.create(found)
-        for changed in found.changed if options["overwrite"] else []:
-            discovery.overwrite(changed.job, changed.declaration)
+        if options["overwrite"]:
+            differences.overwrite(found)
         for job in found.gone if options["prune"] else []:
             # Its id goes with it, and is still to be told.
             pk = job.pk
@@ -52,7 +53,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     else:
         _tell(found, options, terminal)
     to_do = found.new or found.gone or (options["overwrite"] and found.changed)
-    return int(bool(found.broken or (options["check"] and to_do)))
+    return int(bool(found.broken or found.refused or (options["check"] and to_do)))
 
 
 def _tell(found: Differences, options: dict[str, Any], terminal: Terminal) -> None:
@@ -70,7 +71,9 @@ def _tell(found: Differences, options: dict[str, Any], terminal: Terminal) -> No
         terminal.say(f"- {printable(job.name)} ({job.declared_as}): its declaration is gone, {kept}", "ERROR")
     for module, error in found.broken.items():
         terminal.say(f"! {module} can't be imported, so its jobs are left alone. {printable(error)}", "ERROR")
-    if not (found.new or found.changed or found.gone or found.broken):
+    for declaration in found.refused:
+        terminal.say(f"! {declaration.function} is declared, but can't be a job; the log says why.", "ERROR")
+    if not (found.new or found.changed or found.gone or found.broken or found.refused):
         terminal.say("The jobs are what the code declares.")
 
 
@@ -93,4 +96,5 @@ def _for_programs(found: Differences) -> dict[str, Any]:
         ],
         "gone": [{"id": job.pk, "name": job.name, "function": job.declared_as} for job in found.gone],
         "broken": found.broken,
+        "refused": [declaration.columns() for declaration in found.refused],
     }

@@ -227,6 +227,21 @@ def test_a_bulk_update_that_could_not_plan_is_refused():
         Job.objects.bulk_update([job], ["schedule"])
 
 
+def test_a_job_is_updated_or_created():
+    columns = {"function": "app.jobs.ok", "schedule": "0 3 * * *"}
+    made, is_new = Job.objects.update_or_create(name="bill", defaults={"description": "x"}, create_defaults=columns)
+    assert is_new
+    again, is_new = Job.objects.update_or_create(
+        name="bill", defaults={"schedule": lambda: "0 4 * * *", "description": "y"}
+    )
+    assert (again, is_new) == (made, False)
+    again.refresh_from_db()
+    assert (again.schedule, again.description, again.revision) == ("0 4 * * *", "y", 1)
+    assert again.next_run == again.get_schedule().next_after(clock.now("default"))
+    with pytest.raises(ScheduleError):
+        Job.objects.update_or_create(name="bill", defaults={"schedule": "61 * * * *"})
+
+
 def test_other_columns_are_updated_in_bulk_by_one_statement(django_assert_num_queries):
     new_job()
     with django_assert_num_queries(1):

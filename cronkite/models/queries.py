@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import Q
+from django.db.models.utils import resolve_callables
 
 from cronkite import clock, conf
 
@@ -86,6 +87,27 @@ class JobQuerySet(models.QuerySet["Job"]):
                     setattr(job, column, value)
                 job.save(using=self.db, update_fields=list(values))
         return len(jobs)
+
+    def update_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[Job, bool]:
+        """Save the job that ``kwargs`` describe with ``defaults``, or make it; return it, and whether it was made.
+
+        As Django's own, which would save more than what is in ``defaults``.
+        """
+        values = defaults or {}
+        with transaction.atomic(using=self.db):
+            job, is_new = self.select_for_update().get_or_create(
+                values if create_defaults is None else create_defaults, **kwargs
+            )
+            if not is_new:
+                for column, value in resolve_callables(values):
+                    setattr(job, column, value)
+                job.save(using=self.db, update_fields=list(values))
+        return job, is_new
 
     def write(self, **values: Any) -> int:
         """Update columns and nothing else: for the code that keeps jobs' state, which plans for itself."""

@@ -1,6 +1,7 @@
 """The test project: one small app, the admin, and the database that ``DATABASE_URL`` names (SQLite if it is unset).
 
-``CRONKITE_TEST_DATABASE`` overrides the database's name: a node started by a test joins that test's own database.
+``CRONKITE_TEST_DATABASE`` overrides the database's name: a node started by a test joins that test's own database. With
+``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them.
 """
 
 import os
@@ -47,6 +48,11 @@ TEMPLATES = [
 DATABASES = {"default": parse_url(os.environ.get("DATABASE_URL", "sqlite:///"))}
 if "CRONKITE_TEST_DATABASE" in os.environ:
     DATABASES["default"]["NAME"] = os.environ["CRONKITE_TEST_DATABASE"]
+
+if os.environ.get("CRONKITE_TEST_ROUTER") == "splitting":
+    # There is no such database, and so the tests make none.
+    DATABASES["replica"] = {"ENGINE": "refusing", "NAME": "nowhere", "TEST": {"MIRROR": "default"}}
+    DATABASE_ROUTERS = ["splitting.Router"]
 
 CRONKITE_NODE = os.environ.get("CRONKITE_TEST_NODE", "")
 CRONKITE_LOCK_TIMEOUT = (

@@ -142,6 +142,8 @@ class Job(models.Model):
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         ordering = ["name", "id"]
+        # Also for what Django looks up by itself: a log's job, refresh_from_db().
+        base_manager_name = "objects"
         constraints = [
             models.CheckConstraint(
                 condition=Q(enabled=False) | Q(next_run__isnull=False), name="cronkite_job_enabled_is_planned"

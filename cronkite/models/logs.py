@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
 from cronkite.catch_up import Decision
+from cronkite.models.primary import PrimaryQuerySet
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -25,6 +26,10 @@ class Status(models.TextChoices):
     INTERRUPTED = "interrupted", _("interrupted")
     LOST = "lost", _("lost")
     MISSED = "missed", _("missed")
+
+
+class LogQuerySet(PrimaryQuerySet["Log"]):
+    """Queries over logs."""
 
 
 class Log(models.Model):
@@ -58,10 +63,13 @@ class Log(models.Model):
     )
     reason = models.TextField(_("reason"), blank=True)
 
+    objects = LogQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("log")
         verbose_name_plural = _("logs")
         ordering = ["-id"]
+        base_manager_name = "objects"
         constraints = [
             # Promise P1, kept by the database: a bug in our code becomes an error, not a second run.
             models.UniqueConstraint(fields=["job", "slot"], name="cronkite_log_one_per_slot"),

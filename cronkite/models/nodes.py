@@ -5,6 +5,12 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from cronkite.models.primary import PrimaryQuerySet
+
+
+class NodeQuerySet(PrimaryQuerySet["Node"]):
+    """Queries over nodes."""
+
 
 class Node(models.Model):
     """One row per node's name, which the node itself writes; see :mod:`cronkite.heartbeat`.
@@ -24,10 +30,13 @@ class Node(models.Model):
     stays = models.BooleanField(_("stays"), default=False, help_text=_("Whether it is a loop."))
     version = models.CharField(_("version"), max_length=32, blank=True, help_text=_("The version of django-cronkite."))
 
+    objects = NodeQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("node")
         verbose_name_plural = _("nodes")
         ordering = ["name"]
+        base_manager_name = "objects"
 
     def __str__(self) -> str:
         return self.name

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.db.models.utils import resolve_callables
 
 from cronkite import clock, conf
+from cronkite.models.primary import PrimaryQuerySet
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -35,7 +36,7 @@ def is_stuck() -> Q:
     return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
 
 
-class JobQuerySet(models.QuerySet["Job"]):
+class JobQuerySet(PrimaryQuerySet["Job"]):
     """Queries over jobs. Edits in bulk keep what a single ``save()`` keeps."""
 
     def queue(self, ahead: timedelta = timedelta(0)) -> JobQuerySet:

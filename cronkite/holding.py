@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connections, models, transaction
+from django.db.models import Q
 
 from cronkite import databases
 from cronkite.clock import Now
 from cronkite.locks import Claim, database
 from cronkite.models import Job, Log
+from cronkite.models.logs import JOB_DELETED
 from cronkite.models.queries import JobQuerySet
 from cronkite.outcomes import Outcome, ascii_only
 from cronkite.statements import Both, Update, place, stand_in
@@ -80,7 +82,6 @@ def _held(claim: Claim) -> JobQuerySet:
 
 def _finish(claim: Claim, outcome: Outcome) -> bool:
     using = database()
-    # Running still, and yet the lock gone: the job was deleted. This run's end is its own all the same.
     reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
     if _END.execute(using, _Ending(claim, replace(outcome, reason=reason))):
         return True
@@ -109,9 +110,11 @@ def _free(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
 
 
 def _close(using: str, variant: None) -> tuple[models.QuerySet[Log], dict[str, Any]]:
-    running = Log.objects.using(using).filter(pk=place(Log, "id", "claim.log_id"), status=Log.Status.RUNNING)
+    # Lost because its job is gone: this run's end is its own all the same.
+    running = Q(status=Log.Status.RUNNING) | Q(status=Log.Status.LOST, reason=JOB_DELETED)
+    log = Log.objects.using(using).filter(running, pk=place(Log, "id", "claim.log_id"))
     outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
-    return running, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
+    return log, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
 
 
 _END = Both(Update(_free), Update(_close))

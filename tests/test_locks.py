@@ -376,6 +376,40 @@ def test_the_run_of_a_deleted_job_keeps_its_record(job):
     assert (log.status, log.result, log.job) == (Status.SUCCEEDED, 1, None)
 
 
+@pytest.mark.django_db
+def test_the_run_of_a_deleted_job_is_lost_unless_it_ends_after_all(job):
+    """There is no lock any more that could become stale: if its machine dies, nobody comes to end its log."""
+    earlier = claim(job)
+    holding.finish(earlier, Outcome(Status.SUCCEEDED))
+    taken = locks.claim_by_hand(job, "node")
+    job.delete()
+    log = Log.objects.get(pk=taken.log_id)
+    assert (log.status, log.reason) == (Status.LOST, "its job was deleted while it ran")
+    assert log.finished_at is not None
+    assert Log.objects.get(pk=earlier.log_id).status == Status.SUCCEEDED
+    for _ in range(2):
+        assert holding.finish(taken, Outcome(Status.FAILED, exc_info="trace", reason="because"))
+    log.refresh_from_db()
+    assert (log.status, log.exc_info, log.reason) == (Status.FAILED, "trace", "because")
+
+
+@pytest.mark.django_db
+def test_a_run_of_a_deleted_job_whose_process_died_says_so(job):
+    taken = claim(job)
+    Job.objects.all().delete()
+    assert holding.finish(taken, Outcome(Status.LOST, reason="its process was killed by SIGKILL"))
+    assert Log.objects.get().reason == "its process was killed by SIGKILL"
+
+
+@pytest.mark.django_db
+def test_a_run_that_was_lost_before_its_job_was_deleted_stays_lost(job):
+    taken = claim(job)
+    holding.unlock(Job.objects.get(), by="ada")
+    job.delete()
+    assert not holding.finish(taken, Outcome(Status.SUCCEEDED))
+    assert Log.objects.get().status == Status.LOST
+
+
 # By hand.
 
 

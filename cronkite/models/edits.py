@@ -65,7 +65,7 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
 
 
 def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -> None:
-    """Record what a job owes before it is deleted.
+    """Record what a job owes before it is deleted, and that whoever runs it has lost its lock.
 
     A receiver of ``pre_delete``, which Django sends within the transaction of the deletion. The UPDATE also keeps the
     row locked until the deletion commits: no claim can add a log that the deletion does not know of.
@@ -78,6 +78,7 @@ def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -
         decision = _owed(before, before.now, "the job was deleted")
         if _conditional(rows, before).write(revision=F("revision") + 1, enabled=False, next_run=None):
             Log.record_missed(before, decision, node=conf.get().node, using=using)
+            Log.lose_with_job(before, using=using)
             return
     raise DatabaseError(
         f"Job {instance.pk} could not be deleted: it was changed {ATTEMPTS} times meanwhile. Try again."

@@ -28,6 +28,10 @@ class Status(models.TextChoices):
     MISSED = "missed", _("missed")
 
 
+#: Why a run is lost whose job is gone, and its lock with that: it may still go on, and then its end is its record.
+JOB_DELETED = "its job was deleted while it ran"
+
+
 class LogQuerySet(PrimaryQuerySet["Log"]):
     """Queries over logs."""
 
@@ -101,3 +105,12 @@ class Log(models.Model):
                 created=clock.Now(),
                 reason=decision.reason,
             )
+
+    @classmethod
+    def lose_with_job(cls, job: Job, *, using: str) -> None:
+        """Mark the run of ``job``, which is about to be deleted, as lost.
+
+        Now, and not when it has shown no life for too long: without its job there is nowhere to show any.
+        """
+        running = cls.objects.using(using).filter(job=job.pk, status=Status.RUNNING)
+        running.update(status=Status.LOST, finished_at=clock.Now(), reason=JOB_DELETED)

@@ -62,6 +62,12 @@ def end_against_takeover(world: World) -> Actions:
     return {"a": lambda: holding.finish(held, Outcome(Status.SUCCEEDED)), "b": lambda: world.claim("b")}
 
 
+def end_against_deletion(world: World) -> Actions:
+    """A run ends while somebody deletes its job."""
+    held = world.reset_held("a")
+    return {"a": lambda: holding.finish(held, Outcome(Status.SUCCEEDED)), "delete": world.delete}
+
+
 @twins("a", "b")
 def request_against_request(world: World) -> Actions:
     """Two nodes have read the same request."""
@@ -176,6 +182,7 @@ OF_TWO = (
     claim_against_edit,
     claim_against_disabling,
     claim_against_deletion,
+    end_against_deletion,
     claim_against_discovery_that_keeps,
     claim_against_discovery_that_changes,
     claim_against_discovery_that_deletes,

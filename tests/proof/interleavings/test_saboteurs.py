@@ -14,7 +14,7 @@ import pytest
 from django.db.models.signals import pre_delete
 
 from cronkite import holding, locks
-from cronkite.models import Job, edits
+from cronkite.models import Job, Log, edits
 from proof.interleavings import meetings
 from proof.interleavings.explorer import explore
 from proof.interleavings.world import Violation
@@ -121,3 +121,8 @@ def test_with_a_deletion_that_records_nothing_a_slot_vanishes_with_its_job(viola
     finally:
         pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid=uid)
     assert said(found, "accounted for 0 times", "the job is gone")
+
+
+def test_with_a_deletion_that_leaves_the_run_as_it_is_it_goes_on_for_ever(violations, monkeypatch):
+    monkeypatch.setattr(Log, "lose_with_job", lambda job, *, using: None)
+    assert said(violations(meetings.claim_against_deletion), "a run goes on for ever")

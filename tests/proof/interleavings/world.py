@@ -157,6 +157,8 @@ class World:
             for actor in order.actors:
                 if not _may_end_with(actor.error):
                     raise Violation(f"{actor.name} ended with {actor.error!r}", order)
+            if job is None and any(log.status == Status.RUNNING for log in logs):
+                raise Violation("a run goes on for ever, as its job is gone", order)
             if job is not None:
                 self._check_future(job, logs, order)
 

@@ -48,7 +48,10 @@ class Span:
 
 @dataclass(eq=False)
 class Run:
-    """A run that was started, and how it stands: ``running``, ``lost``, or how it ended."""
+    """A run that was started, and how it stands: ``running``, ``lost``, or how it ended.
+
+    It is ``forlorn`` when its job was deleted under it, and it has not ended since.
+    """
 
     job: str
     slot: int | None
@@ -56,6 +59,7 @@ class Run:
     node: str
     seen_at: float
     status: str = "running"
+    forlorn: bool = False
 
 
 @dataclass
@@ -181,13 +185,16 @@ class World:
         return gone
 
     def finish(self, run, status):
-        """End a run; return whether its end counts. A run that lost its lock stays lost, and harms nobody."""
+        """End a run; return whether its end counts. A run that lost its lock stays lost, and harms nobody.
+
+        Unless it was lost with its job: then it harms nobody either, and its end is told.
+        """
         job = self.jobs[run.job]
         if job.holder is run:
             job.holder = None
-        counts = run.status != "lost"
-        if run.status == "running":
-            run.status = status
+        counts = run.forlorn or run.status != "lost"
+        if run.forlorn or run.status == "running":
+            run.status, run.forlorn = status, False
         return counts
 
     # What people do.
@@ -212,7 +219,9 @@ class World:
         job.changes += 1
         self._close(job, job.definition)
         job.is_deleted = True
-        job.holder = None
+        if job.holder is not None:
+            job.holder.status, job.holder.forlorn = "lost", True
+            job.holder = None
 
     def unlock(self, run):
         """Take a run's lock away, as a person who saw it may; return whether it was there still."""

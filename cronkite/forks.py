@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -46,6 +47,17 @@ def keeping(before: Mapping[int, Any], close: Callable[[], object]) -> Iterator[
             _kept.remove(ours)
 
 
+def _hold_signals() -> None:
+    # One that came to the child while it still has our handlers would be swallowed: a pool of processes that ends its
+    # workers as soon as it has made them would wait for them for ever.
+    numbers = [number for ours in _kept for number in ours.handlers]
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+
+
 def _put_aside() -> None:
     while _kept:
         ours = _kept.pop()
@@ -54,9 +66,13 @@ def _put_aside() -> None:
             if signal.getsignal(number) is handler and before is not None:
                 signal.signal(number, before)
         ours.close()
+    _release_signals()
 
 
-os.register_at_fork(after_in_child=_put_aside)
+#: Which signals the thread that forks had blocked before.
+_held = threading.local()
+
+os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_put_aside)
 
 
 def only_here(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -88,7 +88,7 @@ def descendants(pid: int) -> list[int]:
     """Return the ids of what ``pid`` has started, and of what that has, but for what has ended and is not reaped."""
     found = []
     for child in _children(pid):
-        if not _is_zombie(child):
+        if is_alive(child):
             found.append(child)
         found += descendants(child)
     return found
@@ -107,11 +107,12 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _is_zombie(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether the process is there, and has not ended without having been reaped yet."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
-        return True
+        return False
 
 
 def _signal(pid: int, number: int) -> None:

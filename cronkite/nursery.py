@@ -33,7 +33,7 @@ from typing import Any
 
 from django.db import connections
 
-from cronkite import channels, kin
+from cronkite import channels, farewell, kin
 from cronkite.capture import Kept, Piece
 from cronkite.channels import Channel, HungUp
 
@@ -165,7 +165,8 @@ def unread(pipe: int) -> int:
 
 
 def _tell_of_threads() -> None:
-    others = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
+    # Not of those of monitoring services, which know of forks.
+    others = [thread.name for thread in farewell.strangers() if thread is not threading.current_thread()]
     if others:
         logger.warning(
             "Threads are alive while workers are prepared: %s. What they hold at this moment stays locked in each "

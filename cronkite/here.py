@@ -1,7 +1,7 @@
 """How are jobs run without worker processes?
 
 In the node's own process, one after another, so that a debugger can follow them (``--workers 0``). Nothing protects one
-job from another here, and no timeout is enforced.
+job from another here, and no timeout is enforced. A run whose lock is lost is ended, with the node if need be.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 
 from cronkite import functions, runner
 from cronkite.exceptions import FunctionError, RunEnded
+from cronkite.guards import Guard
 from cronkite.locks import Claim
 from cronkite.models import Job, Log
 from cronkite.runs import Ended, Event, Ready, Refused
@@ -21,20 +22,11 @@ logger = logging.getLogger("cronkite")
 
 
 class Here:
-    """Runs each job when it is started; see :class:`cronkite.runs.Runs` for the methods.
-
-    As a context manager, it marks the time in which the function may be interrupted.
-    """
+    """Runs each job when it is started; see :class:`cronkite.runs.Runs` for the methods."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
-        self._interruptible = False
-
-    def __enter__(self) -> None:
-        self._interruptible = True
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._interruptible = False
+        self._guard: Guard | None = None
 
     def prepare(self, wanted: int) -> None:
         """Do nothing: this process is there."""
@@ -54,10 +46,13 @@ class Here:
 
     def start(self, job: Job, claim: Claim) -> None:
         """Run the claim; return when it has ended."""
+        self._guard = Guard()
         try:
-            runner.run_here(claim, guard=self)
+            with self._guard.listening():
+                runner.run_here(claim, self._guard)
         except (Exception, KeyboardInterrupt, SystemExit, RunEnded):
             logger.debug("%s raised.", claim, exc_info=True)
+        self._guard = None
         self._events.append(Ended(claim))
 
     def release(self, job: Job) -> None:
@@ -76,9 +71,8 @@ class Here:
 
     def heed_signal(self) -> None:
         """End the run at once: nobody could end it later, as there is only this thread."""
-        if self._interruptible:
-            self._interruptible = False
-            raise RunEnded(Log.Status.INTERRUPTED, "its node was stopped")
+        if self._guard is not None:
+            self._guard.interrupt(RunEnded(Log.Status.INTERRUPTED, "its node was stopped"))
 
     def next_deadline(self) -> float | None:
         """Return ``None``: there are no timeouts."""

@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, connections
+from django.db import Error as DriverError
 
 from cronkite import calls, conf, current, databases, forks, functions, holding, locks
 from cronkite.capture import Tee
 from cronkite.current import CurrentRun
 from cronkite.exceptions import RunEnded
+from cronkite.guards import Guard
 from cronkite.locks import Claim
 from cronkite.models import Job, Log
 from cronkite.outcomes import Outcome, keep_result, traceback_text
@@ -138,13 +140,14 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             return kept
 
 
-def run_here(claim: Claim, guard: AbstractContextManager[None] | None = None) -> Any:
+def run_here(claim: Claim, guard: Guard | None = None) -> Any:
     """Run ``claim`` in this process, its function within ``guard``; return its result, or raise what it raised.
 
-    The lock is renewed meanwhile. What it writes to stdout and stderr is shown and kept, in the main thread: elsewhere
-    it could not be told from what other threads write. No timeout is enforced.
+    The lock is renewed meanwhile. If that finds it gone, the guard ends the run; without one, only a warning tells of
+    it, since whoever called us has nobody who could end the function. What it writes to stdout and stderr is shown and
+    kept, in the main thread: elsewhere it could not be told from what other threads write. No timeout is enforced.
     """
-    with _renewed(claim), _shown_and_kept() as written:
+    with _shown_and_kept() as written, _renewed(claim, guard, written):
         ending = execute(claim, guard)
     record(claim, replace(ending.outcome, output=written()))
     announce(claim, ending)
@@ -195,31 +198,43 @@ def _shown_and_kept() -> Iterator[Callable[[], str]]:
 
 
 @contextmanager
-def _renewed(claim: Claim) -> Iterator[None]:
+def _renewed(claim: Claim, guard: Guard | None, written: Callable[[], str]) -> Iterator[None]:
     """Renew the lock from a thread while the block runs."""
     connection = connections[locks.database()]
     if connection.in_atomic_block or databases.is_in_memory(connection):
         # No other connection could see the claim, so nobody else can take it either.
         yield
         return
-    ended = threading.Event()
-    thread = threading.Thread(target=_renew_until, args=(claim, ended), name="cronkite renewal", daemon=True)
+    over = threading.Event()
+    arguments = (claim, over, guard, written)
+    thread = threading.Thread(target=_renew_until, args=arguments, name="cronkite renewal", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
+        over.set()
         thread.join()
 
 
-def _renew_until(claim: Claim, ended: threading.Event) -> None:
-    while not ended.wait(conf.get().renewal_interval.total_seconds()):
+def _renew_until(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:
+    while not over.wait(conf.get().renewal_interval.total_seconds()):
         try:
             gone = holding.renew([claim])
-        except DatabaseError as error:
+        except DriverError as error:  # also the errors that are none of the database's: the connection is closed
             logger.warning("%s: the lock can't be renewed; trying again. %s", claim, error)
+            # Or it would stay as it is, when the database is back.
+            connections.close_all()
         else:
             if gone:
-                logger.warning("%s: its lock is lost while it runs. It can't be ended from here.", claim)
+                _lose(claim, over, guard, written)
                 break
     connections.close_all()
+
+
+def _lose(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:
+    # The function may be waiting for whatever this connection holds.
+    connections.close_all()
+    if guard is None:
+        logger.warning("%s: its lock is lost while it runs. It can't be ended from here.", claim)
+    else:
+        guard.lost(claim, over, written)

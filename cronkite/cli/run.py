@@ -4,7 +4,9 @@ it is enabled.
 What it writes is shown as it comes, and kept in its log. It holds the job's
 lock, so that no node runs the job meanwhile; where a run holds it already,
 nothing is run. The job's timeout is not enforced. Ctrl-C, SIGTERM and SIGHUP
-end the run, which is recorded as interrupted.
+end the run, which is recorded as interrupted. So does the loss of its lock,
+when a person unlocks the job: then it is recorded as lost, and if it has not
+ended 5 seconds later, neither it nor what it has started goes on.
 
 With --ask it is not run here, but by the next node that looks: a tick, or
 within 12 seconds a loop.
@@ -18,7 +20,7 @@ examples:
 
 exit codes:
   0   it succeeded; with --ask: somebody's request waits
-  1   it failed, or could not be run
+  1   it failed, lost its lock, or could not be run
   2   the command line makes no sense, or names no job, or several
   3   it is locked: a run is going on
 """
@@ -30,19 +32,19 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from types import FrameType
 from typing import Any
 
 from django.core.management import CommandError
 
-from cronkite import functions, locks, requests, runner
+from cronkite import functions, kin, locks, owner, requests, runner
 from cronkite.cli import jobs, people
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.durations import in_short
 from cronkite.exceptions import FunctionError, JobIsLocked, RunEnded
+from cronkite.guards import FAILED, Guard
 from cronkite.models import Job, Log
 
-FAILED, LOCKED = 1, 3
+LOCKED = 3
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -97,8 +99,12 @@ def _held(job: Job) -> str:
 
 def _run(claim: locks.Claim) -> BaseException | None:
     """Run the claim; return what the function raised."""
-    guard = _Guard()
-    with guard.listening():
+    if owner.is_ours():
+        # What the run starts is to be found, whatever becomes of who started it.
+        kin.adopt_orphans()
+    guard = Guard()
+    # SIGHUP comes when the terminal is closed.
+    with guard.listening(signal.SIGTERM, signal.SIGHUP):
         try:
             runner.run_here(claim, guard)
         except (Exception, KeyboardInterrupt, SystemExit, RunEnded) as error:  # noqa: BLE001 - the job's, not ours
@@ -109,7 +115,11 @@ def _run(claim: locks.Claim) -> BaseException | None:
 def _tell(job: Job, log: Log, error: BaseException | None, terminal: Terminal) -> None:
     took = in_short((log.finished_at - log.started_at).total_seconds()) if log.finished_at and log.started_at else "?"
     status = Log.Status(log.status).value.replace("_", " ")
-    why = f" {type(error).__name__}: {printable(str(error))}" if error is not None and error.args else ""
+    if log.status == Log.Status.LOST:
+        was_ended = isinstance(error, RunEnded) and error.status == Log.Status.LOST
+        why = f" Its lock was lost while it ran{', so it was ended' if was_ended else ''}."
+    else:
+        why = f" {type(error).__name__}: {printable(str(error))}" if error is not None and error.args else ""
     said = f"{printable(job.name)}: {status} after {took} (log {log.pk})."
     if log.status == Log.Status.SUCCEEDED:
         terminal.note(said + (f" It returned {log.result!r}." if log.result is not None else ""))
@@ -120,31 +130,3 @@ def _tell(job: Job, log: Log, error: BaseException | None, terminal: Terminal) -
 @contextmanager
 def _as_it_is() -> Iterator[None]:
     yield
-
-
-class _Guard:
-    """Ends the function when this process is told to end: else it would die, and the job stay locked."""
-
-    def __init__(self) -> None:
-        self._is_within = False
-
-    def __enter__(self) -> None:
-        self._is_within = True
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._is_within = False
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Heed SIGTERM, and SIGHUP, which comes when the terminal is closed."""
-        before = {number: signal.signal(number, self._heed) for number in (signal.SIGTERM, signal.SIGHUP)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _heed(self, signum: int, frame: FrameType | None) -> None:
-        if self._is_within:
-            self._is_within = False
-            raise RunEnded(Log.Status.INTERRUPTED, f"it was told to end, by {signal.Signals(signum).name}")

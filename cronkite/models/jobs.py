@@ -241,7 +241,8 @@ class Job(models.Model):
         """Run the job now, in this process, and return its function's result.
 
         The run has a log without a slot, and holds the job's lock. Raises :class:`cronkite.exceptions.JobIsLocked` if
-        another run holds it, and whatever the function raises.
+        another run holds it, and whatever the function raises. A run that loses its lock meanwhile is not ended, as
+        this process is the caller's: it goes on, and the logger and its log tell.
         """
         return verbs.run(self)
 

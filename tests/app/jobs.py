@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -66,7 +67,7 @@ def hang(begun=None):
 def hang_stubbornly(begun=None):
     """Hang, and heed nobody who asks for an end."""
     if begun:
-        Path(begun).write_text(str(os.getpid()))
+        put(begun, str(os.getpid()))
     while True:
         try:
             time.sleep(3600)
@@ -184,3 +185,60 @@ def say_and_wait(text, until):
     """Write a line, and wait until the file ``until`` is there."""
     print(text)
     wait_for(until)
+
+
+def wait_stubbornly(begun, until):
+    """Wait until the file ``until`` is there, and heed nobody who asks for an end."""
+    Path(begun).touch()
+    while not Path(until).exists():
+        try:
+            time.sleep(0.02)
+        except BaseException:
+            continue
+
+
+def say_and_heed_nobody(begun):
+    print("these were its words")
+    hang_stubbornly(begun)
+
+
+def leave_a_child(begun):
+    """Start a process, and leave it to itself when asked for an end."""
+    child = subprocess.Popen(["sleep", "3600"])
+    put(begun, str(child.pid))
+    time.sleep(3600)
+
+
+def wait_for_a_child(begun):
+    """Wait for a process of a session of its own, and for nothing else."""
+    child = subprocess.Popen(["sleep", "3600"], start_new_session=True)
+    put(begun, str(child.pid))
+    while True:
+        try:
+            child.wait()
+        except BaseException:
+            continue
+
+
+def wait_in_the_system(begun):
+    """Wait where no exception arrives: in the C library, for a shell."""
+    os.system(f"echo $$ > '{begun}.new'; mv '{begun}.new' '{begun}'; sleep 3600; true")
+
+
+def put(path, text):
+    """Write a file that is whole as soon as it is there."""
+    Path(f"{path}.new").write_text(text)
+    Path(f"{path}.new").rename(path)
+
+
+def fork_and_terminate():
+    """Return the exit code of a child that is terminated while it waits."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writer, b".")
+        while True:
+            time.sleep(3600)
+    os.read(reader, 1)
+    os.kill(pid, signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

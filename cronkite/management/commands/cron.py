@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from cronkite import conf, discovery, ticks
+from cronkite import conf, discovery, owner, ticks
 from cronkite.cli import parsers
 from cronkite.cli.loop import add_tick_arguments
 from cronkite.exceptions import DatabaseAway
@@ -37,6 +37,11 @@ class Command(BaseCommand):
     """See ``HELP``, which ``manage.py cron --help`` shows."""
 
     help = HELP
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        # Only where a person or a service starts it: a program that calls the command has a life of its own.
+        owner.take()
+        super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)

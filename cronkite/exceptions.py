@@ -31,6 +31,14 @@ class FunctionNotAllowed(FunctionError):
     """The function may not be run as a job; see ``CRONKITE_ALLOWED_FUNCTIONS``."""
 
 
+class HarmfulModule(CronkiteError, ImportError):
+    """To import a module would end, or hold, the process that does it; ``deed`` says what the module did."""
+
+    def __init__(self, module: str, deed: str) -> None:
+        super().__init__(f"{module} cannot be imported: {deed}", name=module)
+        self.deed = deed
+
+
 class JobIsLocked(CronkiteError):
     """The job is already running: its lock is held by a run that has not ended."""
 

@@ -7,7 +7,6 @@ module also holds what it has imported itself (``app.crontab.system`` after ``fr
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from fnmatch import fnmatchcase
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
-from cronkite import calls, conf
-from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound
+from cronkite import calls, conf, modules
+from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound, HarmfulModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +44,7 @@ def resolve(dotted: str) -> Callable[..., Any]:
     module = _import(dotted, module_path)
     try:
         target = getattr(module, name)
-    except Exception as error:  # a module's own __getattr__ may raise anything
+    except (Exception, SystemExit) as error:  # a module's own __getattr__ may raise anything
         message = f"{dotted!r} was not found: on this node the module {module_path!r} has no {name!r}."
         raise FunctionNotFound(message) from error
     _refuse_wrong_kind(dotted, target)
@@ -105,11 +104,12 @@ def _refuse_foreign_module(dotted: str, module_path: str) -> None:
 def _import(dotted: str, module_path: str) -> ModuleType:
     """Return the module; whatever its import raises means that this node does not have the function."""
     try:
-        return importlib.import_module(module_path)
-    except (Exception, SystemExit) as error:  # SystemExit: a script without a "__main__" guard
+        return modules.load(module_path)
+    except Exception as error:
         if isinstance(error, ModuleNotFoundError):
             _refuse_path_through_a_module(dotted, module_path)
-        raise FunctionNotFound(f"{dotted!r} cannot be imported here: {_said(error)}") from error
+        why = error.deed if isinstance(error, HarmfulModule) else modules.said(error)
+        raise FunctionNotFound(f"{dotted!r} cannot be imported here: {why}") from error
 
 
 def _refuse_path_through_a_module(dotted: str, module_path: str) -> None:
@@ -175,12 +175,3 @@ def _is_in_an_app(module_path: str) -> bool:
 def _matches(dotted: str, patterns: tuple[str, ...]) -> bool:
     """Whether one of the patterns covers the dotted name; case counts, on every system."""
     return dotted == OWN or any(fnmatchcase(dotted, pattern) for pattern in patterns)
-
-
-def _said(error: BaseException) -> str:
-    """Return the error in one short piece; its ``str`` may fail."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001  # code of others
-        text = "(its message cannot be shown)"
-    return f"{type(error).__name__}: {text}"[:500]

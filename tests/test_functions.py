@@ -150,7 +150,7 @@ def test_a_foreign_module_is_not_even_imported(tmp_path, monkeypatch):
         ("app.absent.add", "cannot be imported here: ModuleNotFoundError: No module named 'app.absent'"),
         ("app.absent.deeper.add", "cannot be imported here: ModuleNotFoundError: No module named 'app.absent'"),
         ("app.broken.never", "cannot be imported here: LookupError: the module is broken"),
-        ("app.exiting.never", "cannot be imported here: SystemExit: 3"),
+        ("app.exiting.never", "cannot be imported here: it called sys.exit(3)"),
         (
             "app.needy.never",
             "cannot be imported here: ModuleNotFoundError: No module named 'a_package_that_is_not_installed'",

@@ -6,8 +6,10 @@ works, but worse than it could.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -16,7 +18,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from cronkite import conf, discovery
+from cronkite import conf, discovery, owner, trials
 
 TAG = "cronkite"
 
@@ -105,6 +107,8 @@ def check_sqlite_transactions(**_: Any) -> list[checks.CheckMessage]:
 @checks.register(TAG)
 def check_declared_names(**_: Any) -> list[checks.CheckMessage]:
     """W003: declared functions whose names many collations of MySQL and MariaDB don't tell apart."""
+    if not _is_asked():
+        return []
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for declaration in discovery.declared_by_apps():
         alike[_plain(declaration.function)].append(declaration.function)
@@ -123,6 +127,29 @@ def check_declared_names(**_: Any) -> list[checks.CheckMessage]:
 def _plain(name: str) -> str:
     """Return the name without case and accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+
+
+@checks.register(TAG)
+def check_crontab_modules(**_: Any) -> list[checks.CheckMessage]:
+    """W004: a ``crontab`` module can't be imported, so its jobs are not found, nor run on this node."""
+    if not _is_asked():
+        return []
+    return [
+        checks.Warning(
+            f"{module} cannot be imported: {verdict.harm or verdict.error}.",
+            hint="Its jobs are left as they are, and can't be run on this node. All others can.",
+            id="cronkite.W004",
+        )
+        for module, verdict in trials.try_all(discovery.crontabs(), trials.LONG).items()
+        if verdict.harm or verdict.error
+    ]
+
+
+def _is_asked() -> bool:
+    """Whether somebody wants to know, rather than start a command, each of which is checked first: a tick, for one."""
+    program, *arguments = sys.argv or [""]
+    is_command = Path(program).name in {"manage.py", "django-admin"} or program.endswith("django/__main__.py")
+    return not owner.is_ours() and (not is_command or arguments[:1] == ["check"])
 
 
 def _aliases() -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from cronkite import discovery, locks
+from cronkite import discovery, locks, trials
 from cronkite.declarations import Declaration
+from cronkite.exceptions import HarmfulModule
 from cronkite.models import Job
 
 
@@ -45,7 +45,9 @@ def find() -> Differences:
     by_hand = {job.function for job in rows if job.declared_as is None}
     ours = set(discovery.crontabs())
     known: set[str] = set()
-    for module in sorted(ours | {name.rpartition(".")[0] for name in declared_rows}):
+    modules = sorted(ours | {name.rpartition(".")[0] for name in declared_rows})
+    trials.try_all(modules, trials.LONG)
+    for module in modules:
         for declaration in _declarations(module, found):
             known.add(declaration.function)
             job = declared_rows.get(declaration.function)
@@ -85,7 +87,10 @@ def overwrite(found: Differences) -> None:
 
 def _declarations(module: str, found: Differences) -> list[Declaration]:
     try:
-        return discovery.declarations_in(import_module(module))
+        return discovery.declarations_in(trials.load(module, trials.LONG))
+    except HarmfulModule as error:
+        found.broken[module] = f"{error.deed[:1].upper()}{error.deed[1:]}."
+        return []
     except Exception as error:  # noqa: BLE001 - a module may raise anything
         if not _is_gone(module):
             found.broken[module] = f"{type(error).__name__}: {error}"

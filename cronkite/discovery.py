@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -20,9 +19,9 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
-from cronkite import databases, declarations, locks
+from cronkite import databases, declarations, locks, taster, trials
 from cronkite.declarations import Declaration
-from cronkite.exceptions import CronkiteError
+from cronkite.exceptions import CronkiteError, HarmfulModule
 from cronkite.models import Job
 
 logger = logging.getLogger("cronkite")
@@ -37,13 +36,22 @@ _waiting: list[tuple[str, bool]] = []
 def auto_discover(module: str | ModuleType, delete_first: bool = False) -> None:
     """See :meth:`Job.auto_discover`.
 
-    While apps are still loading, as in an ``admin.py``, a database that is out of reach is only warned of: it must not
-    keep a node from starting, nor ``collectstatic`` from running where there is none.
+    Raises what the module's import raises; :class:`HarmfulModule` if it would end or hold this process.
+
+    While apps are still loading, as in an ``admin.py``, a module that can't be imported is only logged, and a database
+    that is out of reach only warned of: neither must keep a node from starting, nor ``collectstatic`` from running
+    where there is no database.
     """
+    if taster.is_taster():
+        return  # it tries one import after another, and writes nothing
     name = module if isinstance(module, str) else module.__name__
-    declared = declarations_in(import_module(name))
     if apps.ready:
-        _discover(name, declared, delete_first)
+        _discover(name, declarations_in(trials.load(name, trials.LONG)), delete_first)
+        return
+    try:
+        declared = declarations_in(trials.load(name, trials.QUICK))
+    except Exception as error:  # noqa: BLE001 - a module may raise anything
+        _tell(name, error)
         return
     try:
         with _at_start():
@@ -60,20 +68,28 @@ def discover_apps(**kwargs: Any) -> None:
     """
     asked = [(module, False) for module in crontabs()] + _waiting
     _waiting.clear()
+    trials.try_all([module for module, _ in asked], trials.LONG)
     for module, delete_first in asked:
         try:
             auto_discover(module, delete_first)
-        except Exception:
-            logger.exception("The jobs that %s declares could not be looked at.", module)
+        except Exception as error:  # noqa: BLE001
+            _tell(module, error)
+
+
+def _tell(module: str, error: Exception) -> None:
+    # Of what has ended its process, there is no traceback to show.
+    shown = None if isinstance(error, HarmfulModule) else error
+    logger.error("The jobs that %s declares could not be looked at. %s.", module, error, exc_info=shown)
 
 
 def declared_by_apps() -> list[Declaration]:
     """Return what the ``crontab`` modules of installed apps declare; one that can't be imported declares nothing."""
-    found = []
-    for module in crontabs():
+    found, modules = [], crontabs()
+    trials.try_all(modules, trials.BRIEF)
+    for module in modules:
         # Code of others may raise anything, and discover_apps logs it.
         with suppress(Exception):
-            found += declarations_in(import_module(module))
+            found += declarations_in(trials.load(module, trials.BRIEF))
     return found
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import inspect
 import sys
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
-from cronkite import calls, conf, modules
+from cronkite import calls, conf, modules, trials
 from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound, HarmfulModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
 #: The length of the column that holds a dotted name, in characters.
@@ -38,10 +39,36 @@ def resolve(dotted: str) -> Callable[..., Any]:
 
     Raises :class:`FunctionNotAllowed` if it may not be run here nor on any node with these settings,
     :class:`FunctionNotFound` if this node cannot import it now. The message is a sentence or two for people.
+
+    The module is imported here and now, whatever that does to this process: for processes that are there for the run.
     """
+    return _resolve(dotted, modules.load)
+
+
+def look_up(dotted: str) -> Callable[..., Any]:
+    """Do what :func:`resolve` does in a process that has other things to do, such as a web server.
+
+    The module's import is tried apart first, for as long as :data:`cronkite.trials.BRIEF` says. If it ends the
+    process or takes longer, :class:`FunctionNotFound` says so.
+    """
+    return _resolve(dotted, lambda module_path: trials.load(module_path, trials.BRIEF))
+
+
+def try_all(dotted_names: Iterable[str]) -> None:
+    """Try the imports of these functions' modules together, so that :func:`look_up` need not do so one by one."""
+    found = []
+    for dotted in dotted_names:
+        with suppress(FunctionNotAllowed):
+            module_path, _ = _split(dotted)
+            _refuse_foreign_module(dotted, module_path)
+            found.append(module_path)
+    trials.try_all(found, trials.BRIEF)
+
+
+def _resolve(dotted: str, load: Callable[[str], ModuleType]) -> Callable[..., Any]:
     module_path, name = _split(dotted)
     _refuse_foreign_module(dotted, module_path)
-    module = _import(dotted, module_path)
+    module = _import(dotted, module_path, load)
     try:
         target = getattr(module, name)
     except (Exception, SystemExit) as error:  # a module's own __getattr__ may raise anything
@@ -101,10 +128,10 @@ def _refuse_foreign_module(dotted: str, module_path: str) -> None:
         )
 
 
-def _import(dotted: str, module_path: str) -> ModuleType:
+def _import(dotted: str, module_path: str, load: Callable[[str], ModuleType]) -> ModuleType:
     """Return the module; whatever its import raises means that this node does not have the function."""
     try:
-        return modules.load(module_path)
+        return load(module_path)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError):
             _refuse_path_through_a_module(dotted, module_path)

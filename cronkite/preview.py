@@ -27,7 +27,7 @@ def lines() -> Iterator[str]:
 
 def _verdict_on_request(job: Job) -> str:
     try:
-        functions.resolve(job.function)
+        functions.look_up(job.function)
     except FunctionError as error:
         return f"would not run. {error}"
     return f"would run, asked for by {job.asked_by}"
@@ -38,7 +38,7 @@ def _verdict(job: Job) -> str:
     # A slot that the tick would wait for is judged as if it had come.
     now = max(job.now, job.pending.next_run)
     try:
-        functions.resolve(job.function)
+        functions.look_up(job.function)
         decision = catch_up.decide(job.get_schedule(), CatchUp(job.catch_up), job.get_grace(), job.pending, now)
     except (FunctionError, ScheduleError) as error:
         return f"would not run. {error}"

@@ -31,12 +31,17 @@ class Difference:
 
 def declaration_of(job: Job) -> Declaration | None:
     """Return what code declares of the job; ``None`` if it declares nothing, or is not on this node."""
+    return _find(job)[0]
+
+
+def _find(job: Job) -> tuple[Declaration | None, str]:
+    """Return what code declares of the job, and why this node does not find it."""
     if job.declared_as is None:
-        return None
+        return None, ""
     try:
-        return declarations.of(functions.resolve(job.declared_as))
-    except FunctionError:
-        return None
+        return declarations.of(functions.look_up(job.declared_as)), ""
+    except FunctionError as error:
+        return None, str(error)
 
 
 def differences(job: Job) -> list[Difference]:
@@ -61,8 +66,10 @@ def restore(job: Job) -> list[str]:
 
 def show(job: Job) -> SafeString | str:
     """Return a table of what was overridden, or a sentence where nothing was."""
-    if declaration_of(job) is None:
-        return gettext("%(function)s declares it, or did; this node does not find it.") % {"function": job.declared_as}
+    declaration, problem = _find(job)
+    if declaration is None:
+        said = gettext("%(function)s declares it, or did; this node does not find it.") % {"function": job.declared_as}
+        return f"{said} {problem}".strip()
     found = differences(job)
     if not found:
         return gettext("%(function)s declares it, and nothing was overridden.") % {"function": job.declared_as}

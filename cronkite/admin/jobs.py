@@ -41,6 +41,7 @@ class JobChangeList(ChangeList):
         super().get_results(request)
         jobs: list[Any] = list(self.result_list)
         found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
+        functions.try_all(job.function for job in jobs)
         problems = {function: states.missing(function) for function in {job.function for job in jobs}}
         for job in jobs:
             job.strip, job.problem = found.get(job.pk), problems[job.function]
@@ -222,7 +223,7 @@ class JobAdmin(JobActions):
         elif edited := [column for column in form.changed_data if column in Job.DEFINITION]:
             obj.save(update_fields=edited)
         try:
-            functions.resolve(obj.function)
+            functions.look_up(obj.function)
         except FunctionError as error:
             messages.warning(request, str(error))
 

@@ -22,7 +22,7 @@ class Taken:
 def look(dotted: str, args: str | None = None, kwargs: str | None = None) -> Taken:
     """Return what the function takes; with arguments, as JSON texts, also whether they fit."""
     try:
-        function = functions.resolve(dotted)
+        function = functions.look_up(dotted)
     except FunctionError as error:
         return Taken(problem=str(error))
     signature = calls.signature(function)

@@ -32,7 +32,7 @@ NAMES: dict[str, _StrOrPromise] = {
 def missing(dotted: str) -> str:
     """Say why the function can't be run on the node that shows the page; nothing if it can."""
     try:
-        functions.resolve(dotted)
+        functions.look_up(dotted)
     except FunctionError as error:
         return str(error)
     return ""
@@ -42,6 +42,7 @@ def having(state: str) -> Q:
     """Return the condition that a job is in the state, one of :data:`NAMES`."""
     if state == "missing":
         every = Job.objects.order_by().values_list("function", flat=True).distinct()
+        functions.try_all(every)
         return Q(function__in=[function for function in every if missing(function)])
     return {
         "enabled": Q(enabled=True),

@@ -44,6 +44,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     # The newest run is that of the newest claim.
     newest = Log.objects.using(locks.database()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
     last = {log.job_id: log for log in newest.defer("output", "exc_info", "result")}
+    functions.try_all(job.function for job in jobs)
     if options["json"]:
         terminal.json([_for_programs(job, last.get(job.pk)) for job in jobs])
     elif rows := [_row(job, last.get(job.pk)) for job in jobs]:
@@ -87,7 +88,7 @@ def _state(job: Job) -> Cell:
 
 def _problem(job: Job) -> str:
     try:
-        functions.resolve(job.function)
+        functions.look_up(job.function)
     except FunctionError as error:
         return str(error)
     return ""

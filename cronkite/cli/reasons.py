@@ -75,7 +75,7 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
     elif last.ticked_at < slot:
         yield f"No node has ticked since: the last was {last.name}, at {absolute(last.ticked_at, zone)}."
     try:
-        functions.resolve(job.function)
+        functions.look_up(job.function)
     except FunctionError as error:
         yield f"Its function cannot be run here. {error}"
 

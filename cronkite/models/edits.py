@@ -47,7 +47,7 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         if before is None:
             raise DatabaseError(f"Job {job.pk} is gone: it was deleted meanwhile.")
         if "function" in columns and job.function != before.function:
-            functions.resolve(job.function)
+            functions.look_up(job.function)
         after = type(job)(**{c: getattr(job if c in columns else before, c) for c in RHYTHM})
         unchanged = all(getattr(after, column) == getattr(before, column) for column in RHYTHM)
         with transaction.atomic(using=using):

@@ -176,7 +176,7 @@ class Job(models.Model):
         """
         using = using or router.db_for_write(type(self), instance=self)
         if self._state.adding:
-            functions.resolve(self.function)
+            functions.look_up(self.function)
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
             return

@@ -68,7 +68,7 @@ def _wrong_function(job: Job) -> dict[str, str]:
     if not job.function:
         return {}
     try:
-        functions.resolve(job.function)
+        functions.look_up(job.function)
     except FunctionError as error:
         # One that was there before is not judged anew, as save() does not: a job whose code is gone must not resist
         # being disabled, nor being edited on a node that lacks the code.
@@ -80,7 +80,7 @@ def _wrong_function(job: Job) -> dict[str, str]:
 def _misfit(job: Job) -> dict[str, str]:
     """Say whether the arguments are such that the function can be called with them."""
     try:
-        function = functions.resolve(job.function)
+        function = functions.look_up(job.function)
     except FunctionError:
         return {}
     problem = calls.signature_problem(function, job.args, job.kwargs)

@@ -105,6 +105,13 @@ def deaf_nursery():
     nursery._Process._part, nursery._Process._listening = part_later, look_again
 
 
+def untried():
+    """Let whoever imports a module do so without having had it tried apart."""
+    from cronkite import trials
+
+    trials.try_all = lambda names, patience: {}
+
+
 #: The steps of a claim and of an end, and how to stand between two of them: (function, before or after).
 STEPS = {
     "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
@@ -156,4 +163,5 @@ SABOTAGES = {
     "open-forks": open_forks,
     "deaf-nursery": deaf_nursery,
     "die": die,
+    "untried": untried,
 }

@@ -1,0 +1,1 @@
+"""Settings for projects whose ``crontab`` modules do harm; a test writes the apps."""

@@ -1,14 +1,15 @@
 """How does one node take a job that is due, and no other node?
 
 With :mod:`cronkite.holding`, which keeps what was taken and gives it back, the only writer of the lock's columns
-(``lock``, ``locked_by``, ``locked_at``, ``fence``) and, while a job runs, of its slots (``next_run``, ``last_slot``).
-The claim, which promise P1 rests on:
+(``lock``, ``locked_by``, ``locked_at``, ``fence``) and, while a job runs, of its slots (``next_run``, ``last_slot``),
+but for what :mod:`cronkite.models.restores` sees to. The claim, which promise P1 rests on:
 
 1. ``Job.objects.queue()`` read the row, and :mod:`cronkite.catch_up` decided on the slot.
 2. One conditional UPDATE takes the slot and the lock, if the row is still what was read, the lock is free or stale,
    and the slot is newer than all that were taken before. Its row count is the verdict: 0 means another node was first.
 3. If the lock was stale, the run that held it is marked ``lost``.
-4. An INSERT of the log. UNIQUE (job, slot) would turn a second run of the slot into an error.
+4. An INSERT of the log. UNIQUE (job, slot) would turn a second run of the slot into an error, and UNIQUE (job, fence) a
+   second run with the fencing token. Then the row knows less than the logs, and is moved past them.
 5. COMMIT. Only then is the function called.
 
 A node that has several workers ready takes as many jobs in one transaction, step by step for each. No claim waits for
@@ -38,7 +39,7 @@ from cronkite.catch_up import Decision
 from cronkite.clock import Now
 from cronkite.conf import get as get_conf
 from cronkite.exceptions import JobIsLocked
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, restores
 from cronkite.models.queries import JobQuerySet, is_free
 from cronkite.statements import Chains, Insert, Update, place, stand_in
 
@@ -76,6 +77,15 @@ class Contention(Exception):
     """The database rolled the claim back in favour of another transaction. Nothing is claimed; try again soon."""
 
 
+class Refused(Exception):
+    """A constraint of the database refuses to record what was to be done. Nothing was done."""
+
+    def __init__(self, job: Job, error: IntegrityError) -> None:
+        super().__init__(
+            f"Job {job.name!r} is left as it is, because the database refuses to record a run of it. {error}"
+        )
+
+
 class OutcomeUnknown(Exception):
     """The connection died at COMMIT. Of the ``claims``, those are ours that :func:`settle` finds."""
 
@@ -106,22 +116,25 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises.
     """
     using = database()
+    if behind := {job.pk for job, decision in wanted if decision.missed and restores.is_realigned(job, using)}:
+        rest = [(job, decision) for job, decision in wanted if job.pk not in behind]
+        found = iter(claim_all(rest, node) if rest else [])
+        return [None if job.pk in behind else next(found) for job, _ in wanted]
     # In the order of their keys: two nodes that take the same jobs in different orders would wait for each other.
     attempts = sorted((_attempt(job, decision, node) for job, decision in wanted), key=lambda attempt: attempt.job.pk)
     at_once = databases.can_join_writes(connections[using]) and not any(job.is_locked for job, _ in wanted)
     try:
         taken = _take_at_once(attempts, using) if at_once else _take_in_steps(attempts, using)
-    except IntegrityError:
+    except IntegrityError as error:
         if len(wanted) > 1:
             return _one_by_one(wanted, node)
-        ((job, decision),) = wanted
-        logger.exception(
-            "Slot %s of job %r has a log already, and is not run again. Was %s changed by hand?",
-            decision.slot,
-            job.name,
-            "last_slot",
-        )
-        _skip(job, decision, using)
+        ((job, _),) = wanted
+        last_slot = job.last_slot
+        if not restores.realign(job, using):
+            logger.error("%s", Refused(job, error))
+        elif job.last_slot == last_slot:
+            # The decision stands: only the fencing token was given before.
+            return claim_all(wanted, node)
         return [None]
     claims = {claim.job_id: claim for claim in taken}
     return [claims.get(job.pk) for job, _ in wanted]
@@ -147,6 +160,10 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
             _mark_lost(job.pk, node, using)
             claim = _intend(fresh, None, token, fresh.fence, reason)
             taken.append(_record(claim, _RECORD.ready(using, _Attempt(fresh, None, claim, node))))
+    except IntegrityError:
+        if restores.realign(rows.get(), using):
+            return claim_by_hand(job, node, reason)
+        raise
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
@@ -155,7 +172,7 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
 def claim_asked(job: Job, node: str) -> Claim | None:
     """Take the lock of ``job`` to do what somebody asked for, and the request with it; ``None`` if another was first.
 
-    ``job`` comes from :meth:`JobQuerySet.agenda`. Raises what :func:`claim` raises.
+    ``job`` comes from :meth:`JobQuerySet.agenda`. Raises what :func:`claim` raises, and :class:`Refused`.
     """
     using, token = database(), uuid4()
     taken: list[Claim] = []
@@ -174,6 +191,10 @@ def claim_asked(job: Job, node: str) -> Claim | None:
                 _mark_lost(job.pk, node, using)
             claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
             taken.append(_record(claim, _RECORD.ready(using, _Attempt(job, None, claim, node))))
+    except IntegrityError as error:
+        if restores.realign(job, using):
+            return claim_asked(job, node)
+        raise Refused(job, error) from error
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
@@ -193,6 +214,8 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
     away.
     """
     using = database()
+    if restores.is_realigned(job, using):
+        return False
     try:
         with transaction.atomic(using=using):
             rows = _as_read(job, using)
@@ -202,9 +225,9 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
             if not rows.write(next_run=decision.next_run, last_slot=last_slot):
                 return False
             Log.record_missed(job, decision, node=node, using=using)
-    except IntegrityError:
-        logger.exception("A slot of job %r that is to be recorded as missed has a log already.", job.name)
-        _skip(job, decision, using)
+    except IntegrityError as error:
+        if not restores.realign(job, using):
+            logger.error("%s", Refused(job, error))
         return False
     except DatabaseError as error:
         if databases.is_conflict(error):
@@ -359,12 +382,6 @@ def _raise_unclaimed(error: DatabaseError, taken: list[Claim], using: str) -> No
     if taken:
         raise OutcomeUnknown(taken) from error
     raise error
-
-
-def _skip(job: Job, decision: Decision, using: str) -> None:
-    """Move a job past slots that have their log, or it would stumble over them for ever."""
-    newest = decision.slot or decision.last_missed
-    _as_read(job, using).write(next_run=decision.next_run, last_slot=newest)
 
 
 # What is said for each run, put together once. The claim of a slot:

@@ -271,6 +271,10 @@ class Node:
                 yield
         except locks.Contention:
             self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
+        except locks.Refused as refusal:
+            logger.error("%s", refusal)
+            for job in jobs:
+                self._agenda.leave_alone(job)
         except locks.OutcomeUnknown as doubt:
             logger.warning("%s", doubt)
             self._doubts += [(claim, job) for job in jobs for claim in doubt.claims if claim.job_id == job.pk]

@@ -6,20 +6,25 @@ has at least half of the time. What nodes know of a job is in its own row, so no
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from django.db import DatabaseError, models, router
-from django.db.models import Count
+from django.db import DatabaseError, models, router, transaction
+from django.db.models import Count, Exists, F, OuterRef
 
 from cronkite import clock, databases
 from cronkite.models import Job, Log
+
+logger = logging.getLogger("cronkite")
 
 #: How many logs one statement deletes at most, and for how many jobs one counts them.
 BATCH = 500
 #: How often in a row a batch is tried that the database gave up in favour of another transaction.
 ATTEMPTS = 10
+#: What is said of a run that was ended so.
+UNLOCKED = "its log said that it was running, but it held no lock"
 #: The shortest pause (seconds) before it is tried again.
 CONFLICT_PAUSE = 0.1
 
@@ -28,7 +33,8 @@ def prune(older_than: timedelta | None = None, keep: int | None = None) -> Itera
     """Delete the logs that are older than ``older_than``, and of each job all but the newest ``keep``.
 
     Yields how many went, batch by batch; nothing happens until it is iterated over. What runs keeps its log, however
-    old. The logs of jobs that are gone go by their age alone. Raises :class:`ValueError` for a negative number, and
+    old; but logs that say so of runs that hold no lock, as restored ones may, are ended first: those runs are lost. The
+    logs of jobs that are gone go by their age alone. Raises :class:`ValueError` for a negative number, and
     :class:`django.db.DatabaseError`; what went until then stays gone.
     """
     if (older_than is not None and older_than < timedelta(0)) or (keep is not None and keep < 0):
@@ -37,12 +43,37 @@ def prune(older_than: timedelta | None = None, keep: int | None = None) -> Itera
 
 
 def _prune(using: str, older_than: timedelta | None, keep: int | None) -> Iterator[int]:
+    lose_unlocked()
     ended = Log.objects.using(using).exclude(status=Log.Status.RUNNING)
     if older_than is not None:
         yield from _older(ended, clock.now(using) - older_than, using)
     if keep is not None:
         for job in _crowded(using, keep):
             yield from _but_the_newest(ended.filter(job=job), keep, using)
+
+
+def lose_unlocked() -> int:
+    """Mark the runs as lost whose logs say that they go on, but that hold no lock; return how many these were.
+
+    A claim takes the lock together with its log, and an end gives it back so. Only what was written by hand, as by a
+    restore, has the one without the other.
+    """
+    using = router.db_for_write(Log)
+    holders = Job.objects.using(using).filter(pk=OuterRef("job"), fence=OuterRef("fence"), lock__isnull=False)
+    unlocked = Log.objects.using(using).filter(~Exists(holders), status=Log.Status.RUNNING).order_by()
+    lost = 0
+    for key, job in list(unlocked.values_list("pk", "job")):
+        try:
+            with transaction.atomic(using=using):
+                # Whoever claims the job, or ends its run, waits, or is done: nothing that is seen now is to be undone.
+                Job.objects.using(using).filter(pk=job).write(fence=F("fence"))
+                lost += unlocked.filter(pk=key).update(status=Log.Status.LOST, finished_at=clock.Now(), reason=UNLOCKED)
+        except DatabaseError as error:
+            if not databases.is_conflict(error):
+                raise
+    if lost:
+        logger.warning("%d logs said that a run goes on which holds no lock. They are ended now, as lost.", lost)
+    return lost
 
 
 def _older(ended: models.QuerySet[Log], limit: object, using: str) -> Iterator[int]:

@@ -692,6 +692,17 @@ def test_prune_does_what_the_settings_say_unless_it_is_told_otherwise(old_logs, 
 
 
 @pytest.mark.django_db
+@pytest.mark.django_db
+def test_prune_ends_logs_that_say_running_of_runs_that_hold_no_lock(make_job, settings):
+    settings.CRONKITE_LOG_MAX_DAYS = 1
+    for name in ("one", "other"):
+        holding.finish(locks.claim_by_hand(make_job(name=name), "node"), Outcome(Status.SUCCEEDED))
+    Log.objects.filter(job_name="one").update(status=Status.RUNNING)
+    assert cron("prune", "--lost").out == "1 run marked as lost.\n"
+    assert cron("prune", "--lost", "--json").json == {"lost": 0}
+    assert sorted(Log.objects.values_list("status", flat=True)) == [Status.LOST, Status.SUCCEEDED]
+
+
 def test_prune_tells_how_far_it_is(old_logs, monkeypatch):
     monkeypatch.setattr(pruning, "BATCH", 1)
     monkeypatch.setattr(prune, "BATCHES", 2)

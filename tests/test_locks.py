@@ -155,7 +155,7 @@ def test_a_slot_that_has_a_log_already_is_an_error_and_the_job_goes_on(job, capl
     slot = job.next_run
     Log.objects.create(job=job, slot=slot, fence=99, created=slot, status=Status.SUCCEEDED)
     assert claim(job) is None
-    assert "has a log already" in caplog.text
+    assert "tell of more than its row" in caplog.text
     job.refresh_from_db()
     assert (job.lock, job.last_slot) == (None, slot)
     assert job.next_run > slot
@@ -187,13 +187,14 @@ def test_what_is_passed_over_is_recorded_and_takes_no_lock(make_job):
 
 @pytest.mark.django_db
 def test_a_missed_slot_that_has_a_log_already_is_an_error_and_the_job_goes_on(job, caplog):
-    read = due(job)
-    Log.objects.create(job=job, slot=job.next_run, fence=9, created=job.next_run)
+    read, slot = due(job), job.next_run
+    Log.objects.create(job=job, slot=slot, fence=9, created=slot)
     decision = Decision(None, 1, read.next_run, read.next_run + timedelta(minutes=1), "because")
     assert not locks.pass_over(read, decision, "node")
-    assert "has a log already" in caplog.text
+    assert "tell of more than its row" in caplog.text
     job.refresh_from_db()
-    assert job.next_run == decision.next_run
+    assert (job.last_slot, job.next_run) == (slot, job.get_schedule().next_after(slot))
+    assert Log.objects.get().status == Status.LOST
 
 
 # Why slots were missed.
@@ -675,8 +676,8 @@ def test_a_slot_that_has_a_log_costs_the_callers_transaction_nothing(job, caplog
     read = due(job)
     Log.objects.create(job=job, slot=read.next_run, fence=99, created=clock.Now())
     assert locks.claim(read, decide(read), "node") is None
-    assert "has a log already" in caplog.text
-    assert Job.objects.get().last_slot == read.next_run
+    assert "tell of more than its row" in caplog.text
+    assert Job.objects.get().last_slot == job.next_run
 
 
 # Several at a time.
@@ -695,7 +696,7 @@ def three(make_job):
 def test_of_several_jobs_only_the_one_that_stumbles_is_not_claimed(three, caplog):
     first, second, third = locks.claim_all(three, "node")
     assert (first.job_name, second, third.job_name) == ("first", None, "third")
-    assert "has a log already" in caplog.text
+    assert "tell of more than its row" in caplog.text
     assert Job.objects.filter(lock__isnull=False).count() == 2
 
 

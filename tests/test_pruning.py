@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from conftest import due, make_due
@@ -89,9 +90,12 @@ def test_without_a_bound_all_stay(make_job, add_logs):
 
 
 def test_what_runs_keeps_its_log(make_job, add_logs):
-    add_logs(make_job(), 3, youngest=7, status=Log.Status.RUNNING)
-    assert sum(pruning.prune(older_than=DAY, keep=1)) == 0
-    assert Log.objects.count() == 3
+    job = make_job()
+    add_logs(job, 1, youngest=7, status=Log.Status.RUNNING)
+    Log.objects.update(fence=7)
+    Job.objects.filter(pk=job.pk).write(fence=7, lock=uuid4(), locked_at=clock.Now())
+    assert sum(pruning.prune(older_than=DAY, keep=0)) == 0
+    assert Log.objects.count() == 1
 
 
 def test_the_logs_of_a_job_that_is_gone_go_by_their_age_alone(add_logs):

@@ -16,6 +16,7 @@ from django.db.models import F
 from cronkite import catch_up, clock, conf, functions
 from cronkite.catch_up import Decision
 from cronkite.exceptions import ScheduleError
+from cronkite.models import restores
 from cronkite.models.logs import Log
 from cronkite.models.queries import RHYTHM, JobQuerySet
 
@@ -76,6 +77,8 @@ def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -
         if before is None:
             return
         decision = _owed(before, before.now, "the job was deleted")
+        if decision.missed and restores.is_realigned(before, using):
+            continue
         if _conditional(rows, before).write(revision=F("revision") + 1, enabled=False, next_run=None):
             Log.record_missed(before, decision, node=conf.get().node, using=using)
             Log.lose_with_job(before, using=using)
@@ -90,6 +93,8 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
     now = before.now
     reason = "the schedule was changed" if after.enabled else "the job was disabled"
     decision = _owed(before, now, reason)
+    if decision.missed and restores.is_realigned(before, using):
+        return 0
     last_slot = decision.last_missed or before.last_slot
     after.planned_at = now
     # The schedule of a job that is being disabled may be broken; that is one reason to disable it.

@@ -10,7 +10,9 @@ from collections import Counter, deque
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from cronkite import clock, conf, locks
+from django.db import connections
+
+from cronkite import clock, conf, databases, locks
 from cronkite.clock import Reading
 from cronkite.models import Job
 from cronkite.models.queries import JobQuerySet
@@ -101,7 +103,11 @@ class Agenda:
         until = None if self.stays else self._until
         place = random.randrange(self._places)  # noqa: S311 - only to part the nodes
         variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most, place * PAGE)
-        jobs = _DUE.execute(locks.database(), _Bound(until), variant)
+        using = locks.database()
+        # What is read here is what is run: a claim asks for the number of the edit, and another one may get that of an
+        # edit that was rolled back.
+        databases.read_committed(connections[using])
+        jobs = _DUE.execute(using, _Bound(until), variant)
         is_full = len(jobs) == most
         self._has_more = is_full or place > 0
         # There is room for as many places as there are pages, as far as that shows.

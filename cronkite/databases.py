@@ -5,17 +5,23 @@ The one place that knows their codes and their drivers.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import DatabaseError, ProgrammingError
+from django.db import DatabaseError, ProgrammingError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
+
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 #: PostgreSQL: serialization failure, deadlock, lock not available (its manual, appendix A).
 POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
 #: PostgreSQL: the classes of errors that end a connection, by the network or an operator.
 POSTGRESQL_GONE = ("08", "57P")
-#: MySQL and MariaDB: lock wait timeout, deadlock, and, with MariaDB's innodb_snapshot_isolation, "record has changed".
-MYSQL = frozenset({1205, 1213, 1020})
+#: MySQL and MariaDB: lock wait timeout, deadlock; MySQL's answer to NOWAIT (MariaDB's is 1205); and, with MariaDB's
+#: innodb_snapshot_isolation, "record has changed".
+MYSQL = frozenset({1205, 1213, 3572, 1020})
+#: The levels at which MySQL and MariaDB read nothing that may yet be rolled back. PostgreSQL and SQLite never do.
+CLEAN_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 #: SQLite: SQLITE_BUSY and SQLITE_LOCKED in words; the numbers come with Python 3.11.
 SQLITE = ("database is locked", "table is locked", "database schema is locked")
 
@@ -79,6 +85,46 @@ def leaves_nothing(connection: BaseDatabaseWrapper) -> bool:
 def can_join_writes(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether statements that write may stand in the WITH of another one, as PostgreSQL has it."""
     return connection.vendor == "postgresql"
+
+
+def lock(rows: QuerySet[Any]) -> None:
+    """Lock these rows until the transaction ends, or fail at once, by a conflict, if another one has locked some.
+
+    So whoever has changed them has committed or rolled back. Where rows can't be locked (SQLite), nothing is done: the
+    next statement that writes waits there for all who write.
+    """
+    connection = connections[rows.db]
+    features = connection.features
+    if features.has_select_for_update:
+        nowait, no_key = features.has_select_for_update_nowait, features.has_select_for_no_key_update
+        list(rows.select_for_update(nowait=nowait, no_key=no_key).values_list("pk"))
+
+
+def unheld(rows: Rows) -> Rows:
+    """Lock those of the rows that no other transaction has locked, and return the query for them; wait for nobody.
+
+    Without SKIP LOCKED the database waits all the same, and where rows can't be locked (SQLite), all are returned.
+    """
+    features = connections[rows.db].features
+    if not features.has_select_for_update:
+        return rows
+    skip, no_key = features.has_select_for_update_skip_locked, features.has_select_for_no_key_update
+    locked = rows.select_for_update(skip_locked=skip, no_key=no_key).values_list("pk", flat=True)
+    return rows.filter(pk__in=list(locked))
+
+
+def read_committed(connection: BaseDatabaseWrapper) -> None:
+    """Have the next statement read only what is committed, also where the isolation level would let it read more.
+
+    For what is read first and acted on then. Within a transaction it does nothing: what is read there has to be locked.
+    """
+    if connection.vendor != "mysql" or connection.in_atomic_block:
+        return
+    connection.ensure_connection()
+    # Unknown, it is the server's own, which nobody knows who has not asked.
+    if connection.isolation_level not in CLEAN_LEVELS:  # type: ignore[attr-defined]
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
 def is_in_memory(connection: BaseDatabaseWrapper) -> bool:

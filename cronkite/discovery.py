@@ -163,6 +163,8 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
     prefix = f"{module}."
     # Also a row that the module declared, and that somebody had call another function since.
     rows = Job.objects.using(using).filter(Q(function__startswith=prefix) | Q(declared_as__startswith=prefix))
+    # A row that is rolled back after all would be left as it is, or missing until the next start.
+    databases.read_committed(connections[using])
     present = [job for job in rows.order_by("id") if module in (_module(job.function), _module(job.declared_as or ""))]
     for declaration in declared:
         kept = _find(declaration, present)

@@ -29,13 +29,17 @@ def renew(claims: list[Claim]) -> list[Claim]:
     """Show that the runs of ``claims`` are alive; return those whose lock is gone.
 
     A job that was deleted has no lock to lose, and its run goes on. Nor has a run lost it that has ended, and freed it
-    itself, since whoever asks heard of it last.
+    itself, since whoever asks heard of it last. Of a row that another transaction has locked, nothing is known yet: it
+    keeps no other from being renewed, and is renewed the next time.
     """
     using = database()
     jobs = Job.objects.using(using).filter(pk__in=[claim.job_id for claim in claims])
-    if jobs.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
-        return []
-    holders = dict(jobs.values_list("pk", "lock"))
+    with transaction.atomic(using=using):
+        # Locked, so that what is read of them is true: at READ UNCOMMITTED, who seems to hold a lock may never have.
+        rows = databases.unheld(jobs)
+        if rows.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
+            return []
+        holders = dict(rows.values_list("pk", "lock"))
     gone = [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
     logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in gone])
     ended = set(logs.exclude(status__in=[Log.Status.RUNNING, Log.Status.LOST]).values_list("pk", flat=True))

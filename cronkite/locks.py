@@ -154,6 +154,7 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
             if not rows.filter(is_free(get_conf().lock_timeout)).write(
                 lock=token, locked_by=node, locked_at=Now(), fence=F("fence") + 1
             ):
+                # Only for the words. The UPDATE was the verdict.
                 holder = rows.get()
                 raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
             fresh = rows.get()
@@ -201,10 +202,27 @@ def claim_asked(job: Job, node: str) -> Claim | None:
 
 
 def settle(claim: Claim) -> Claim | None:
-    """Return ``claim``, whose COMMIT was not answered, with its log, if it was committed and is ours still."""
-    logs = Log.objects.using(database()).filter(job=claim.job_id, fence=claim.fence, job__lock=claim.token)
-    log_id = logs.values_list("pk", flat=True).first()
-    return None if log_id is None else replace(claim, log_id=log_id)
+    """Return ``claim``, whose COMMIT was not answered, with its log, if it was committed and is ours still.
+
+    The server may not know yet that the connection is gone, and still have the transaction open: then whatever can be
+    read of it may yet be rolled back, or committed. So the row is locked first, and its UPDATE is the verdict. Raises
+    :class:`Contention` while somebody else has locked the row: ask again later. Raises
+    :class:`django.db.DatabaseError`, too.
+    """
+    using = database()
+    rows = Job.objects.using(using).filter(pk=claim.job_id)
+    try:
+        with transaction.atomic(using=using):
+            databases.lock(rows)
+            if not rows.filter(lock=claim.token, fence=claim.fence).write(locked_at=Now()):
+                return None
+            logs = Log.objects.using(using).filter(job=claim.job_id, fence=claim.fence)
+            log_id = logs.values_list("pk", flat=True).first()
+            return None if log_id is None else replace(claim, log_id=log_id)
+    except DatabaseError as error:
+        if databases.is_conflict(error):
+            raise Contention from error
+        raise
 
 
 def pass_over(job: Job, decision: Decision, node: str) -> bool:
@@ -238,6 +256,7 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
 
 def why_missed(job: Job) -> str:
     """Say why slots of ``job`` were passed over: a run was in their way, or no node came by in time."""
+    # Words, which decide nothing: that what is read here may not be committed does no harm.
     last = Log.objects.using(database()).filter(job=job.pk, fence=job.fence).first()
     ended = last.finished_at if last is not None else None
     if last is not None and ended is not None and job.next_run is not None and ended >= job.next_run:

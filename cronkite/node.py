@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from django.db import DatabaseError, connections
 
@@ -34,6 +34,10 @@ logger = logging.getLogger("cronkite")
 #: Pauses (seconds) before trying again: after a conflict with another node; while the database is away.
 CONFLICT_PAUSE = 0.05
 OUTAGE_PAUSE = 1.0
+#: How often (seconds) a claim is asked about again whose row the server still has locked for the connection that died,
+#: and how long a worker is kept ready for it.
+DOUBT_PAUSE = 0.5
+DOUBT_PATIENCE = 5.0
 #: How long (seconds) a tick puts up with a database that is away before it gives up what it has not claimed.
 OUTAGE_PATIENCE = 30.0
 #: How long (seconds) the heartbeat waits while jobs that are due are about to be claimed.
@@ -41,6 +45,22 @@ COURTESY = 1.0
 #: How long (seconds) a node waits for events when nothing is planned.
 IDLE = 60.0
 MILLISECOND = 0.001
+
+
+@dataclass(eq=False)
+class Doubt:
+    """A claim whose COMMIT was not answered.
+
+    If the server has its transaction open still: until when (monotonic seconds) a worker is kept ready for it.
+    """
+
+    claim: Claim
+    job: Job
+    until: float | None = None
+
+    @property
+    def is_old(self) -> bool:
+        return self.until is not None and time.monotonic() > self.until
 
 
 class Node:
@@ -58,13 +78,14 @@ class Node:
         self._renewal = settings.renewal_interval.total_seconds()
         self._grace = settings.shutdown_grace.total_seconds()
         self._agenda = agenda
-        self._doubts: list[tuple[Claim, Job]] = []
+        self._doubts: list[Doubt] = []
         self._unrecorded: list[tuple[Claim, Outcome]] = []
         # Instants of the stopwatch (monotonic seconds); None: not planned.
         self._renew_at = time.monotonic() + self._renewal
         self._beat_at: float | None = time.monotonic()
         self._has_beaten = False
         self._retry_at: float | None = None
+        self._settle_at = 0.0
         self._away_since: float | None = None
         self._gave_up = False
         self._told_to_stop = 0
@@ -124,13 +145,14 @@ class Node:
         now = time.monotonic()
         if self._retry_at is None or now >= self._retry_at:
             self._retry_at = None
-            self._settle()
+            if self._doubts and now >= self._settle_at:
+                self._settle()
             self._record()
             if now >= self._renew_at:
                 self._renew()
             if self._agenda.look_at is not None and now >= self._agenda.look_at:
                 with self._database():
-                    self._agenda.look(self._runs.offered())
+                    self._agenda.look(self._runs.offered() | {doubt.job.pk for doubt in self._doubts})
         self._offer()
         beat_at = self._beat_due_at()
         if beat_at is not None and now >= beat_at:
@@ -175,6 +197,7 @@ class Node:
             plans += [self._agenda.look_at, self._beat_due_at()]
             plans.append(self._agenda.next_at() if self._runs.has_room() else None)
             plans.append(self._renew_at if self._runs.claims() else None)
+            plans.append(self._settle_at if self._doubts else None)
         return max(0.0, min((at for at in plans if at is not None), default=now + IDLE) - now)
 
     def _offer(self) -> None:
@@ -277,12 +300,12 @@ class Node:
                 self._agenda.leave_alone(job)
         except locks.OutcomeUnknown as doubt:
             logger.warning("%s", doubt)
-            self._doubts += [(claim, job) for job in jobs for claim in doubt.claims if claim.job_id == job.pk]
-            self._retry_at = time.monotonic() + OUTAGE_PAUSE
+            self._doubts += [Doubt(claim, job) for job in jobs for claim in doubt.claims if claim.job_id == job.pk]
+            self._settle_at = self._retry_at = time.monotonic() + OUTAGE_PAUSE
             self._agenda.look_within(0)
 
     def _is_doubted(self, job: Job) -> bool:
-        return any(job is doubted for _, doubted in self._doubts)
+        return any(job is doubt.job for doubt in self._doubts)
 
     def _may_claim(self) -> bool:
         return not self._stopping and self._retry_at is None
@@ -293,16 +316,32 @@ class Node:
         """Find out about claims whose COMMIT was not answered."""
         for doubt in list(self._doubts):
             with self._database():
-                claim, job = doubt
-                ours = locks.settle(claim)
+                try:
+                    ours = locks.settle(doubt.claim)
+                except locks.Contention:
+                    self._put_off(doubt)
+                    continue
                 if ours and self._stopping:
                     holding.finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
+                elif ours and doubt.is_old:
+                    holding.finish(
+                        ours, Outcome(Log.Status.LOST, reason="that it was claimed showed too late to run it")
+                    )
                 self._doubts.remove(doubt)
-                if ours and not self._stopping:
-                    self._runs.start(job, ours)
+                if ours and not self._stopping and not doubt.is_old:
+                    self._runs.start(doubt.job, ours)
                 else:
-                    self._runs.release(job)
+                    self._runs.release(doubt.job)
                     self._agenda.look_within(0)
+
+    def _put_off(self, doubt: Doubt) -> None:
+        """Ask later: the server has the transaction of the claim open still, or somebody else has locked the row."""
+        now = time.monotonic()
+        self._settle_at = now + DOUBT_PAUSE
+        doubt.until = doubt.until or now + DOUBT_PATIENCE
+        if doubt.is_old:
+            # Others may need the worker.
+            self._runs.release(doubt.job)
 
     def _record(self) -> None:
         """Write the ends of runs whose processes could not do it."""
@@ -345,11 +384,11 @@ class Node:
 
     def _give_up(self) -> None:
         self._gave_up = True
-        for claim, job in self._doubts:
+        for doubt in self._doubts:
             logger.critical(
-                "%s: may be claimed by this node, which gives up. Its lock then stays until its timeout.", claim
+                "%s: may be claimed by this node, which gives up. Its lock then stays until its timeout.", doubt.claim
             )
-            self._runs.release(job)
+            self._runs.release(doubt.job)
         for claim, outcome in self._unrecorded:
             logger.critical("%s: %s, which could not be written.", claim, outcome.status)
         self._doubts.clear()

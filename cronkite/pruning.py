@@ -44,7 +44,7 @@ def prune(older_than: timedelta | None = None, keep: int | None = None) -> Itera
 
 def _prune(using: str, older_than: timedelta | None, keep: int | None) -> Iterator[int]:
     lose_unlocked()
-    ended = Log.objects.using(using).exclude(status=Log.Status.RUNNING)
+    ended = _ended(using)
     if older_than is not None:
         yield from _older(ended, clock.now(using) - older_than, using)
     if keep is not None:
@@ -74,6 +74,10 @@ def lose_unlocked() -> int:
     if lost:
         logger.warning("%d logs said that a run goes on which holds no lock. They are ended now, as lost.", lost)
     return lost
+
+
+def _ended(using: str) -> models.QuerySet[Log]:
+    return Log.objects.using(using).exclude(status=Log.Status.RUNNING)
 
 
 def _older(ended: models.QuerySet[Log], limit: object, using: str) -> Iterator[int]:
@@ -114,7 +118,9 @@ def _delete(keys: list[int], using: str) -> int:
 
 def _delete_now(keys: list[int], using: str, attempts: int) -> int:
     try:
-        deleted, _ = Log.objects.using(using).filter(pk__in=keys).delete()
+        # Said again, and now of what is committed: at READ UNCOMMITTED, the end that was read may be rolled back. (What
+        # else was read so, ages and numbers, costs no more than a log that might have stayed.)
+        deleted, _ = _ended(using).filter(pk__in=keys).delete()
     except DatabaseError as error:
         if not databases.is_conflict(error) or attempts == 1:
             raise

@@ -165,8 +165,8 @@ def run_by_hand(job: Job) -> Any:
 def claim_by_hand(job: Job, by: str = "") -> Claim:
     """Claim ``job`` for a run in this process, and see to doubts and conflicts; ``by`` says who wants it, for the log.
 
-    Raises :class:`cronkite.exceptions.JobIsLocked`, :class:`cronkite.locks.Contention` if others keep coming first, or
-    :class:`django.db.DatabaseError`.
+    Raises :class:`cronkite.exceptions.JobIsLocked`, :class:`cronkite.locks.Contention` if others keep coming first,
+    :class:`cronkite.locks.OutcomeUnknown` if the doubts last, or :class:`django.db.DatabaseError`.
     """
     reason = f"asked for by {by}" if by else ""
     for attempt in range(1, CLAIM_ATTEMPTS + 1):
@@ -178,9 +178,18 @@ def claim_by_hand(job: Job, by: str = "") -> Claim:
             time.sleep(CONFLICT_PAUSE)
         except locks.OutcomeUnknown as doubt:
             (claim,) = doubt.claims
-            if (ours := locks.settle(claim)) is not None:
+            if (ours := _settled(claim)) is not None:
                 return ours
     raise AssertionError("unreachable")
+
+
+def _settled(claim: Claim) -> Claim | None:
+    for _ in range(CLAIM_ATTEMPTS):
+        try:
+            return locks.settle(claim)
+        except locks.Contention:
+            time.sleep(CONFLICT_PAUSE)
+    raise locks.OutcomeUnknown([claim])
 
 
 def _in_transaction() -> bool:

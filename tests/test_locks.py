@@ -341,11 +341,15 @@ def test_a_lock_is_stale_by_the_databases_clock_to_the_second(job, lock_timeout)
 
 
 @pytest.mark.django_db
-def test_renewing_is_one_statement_for_all_runs(make_job, django_assert_num_queries):
+def test_renewing_is_one_update_for_all_runs(make_job, django_assert_num_queries):
+    """And where rows can be locked, another statement, which locks those that nobody else has locked."""
     claims = [claim(make_job(name=str(n), due=0)) for n in range(5)]
     make_stale(Job.objects.get(name="3"))
-    with django_assert_num_queries(1):
+    expected = ["SELECT", "UPDATE"] if connection.features.has_select_for_update else ["UPDATE"]
+    with django_assert_num_queries(2 + len(expected)) as statements:
         assert holding.renew(claims) == []
+    words = [query["sql"].split()[0] for query in statements.captured_queries]
+    assert words == ["SAVEPOINT", *expected, "RELEASE"]
     assert Job.objects.filter(locked_at__gt=clock.Now() - timedelta(seconds=60)).count() == 5
 
 

@@ -70,6 +70,8 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         raise CommandError(f"Job {job.name!r} cannot be run here. {error}", returncode=FAILED) from None
     except locks.Contention:
         raise CommandError("Others keep changing the job. Try again.", returncode=FAILED) from None
+    except locks.OutcomeUnknown as doubt:
+        raise CommandError(f"{doubt} Nothing was run.", returncode=FAILED) from None
     with redirect_stdout(sys.stderr) if options["json"] else _as_it_is():
         ended_by = _run(claim)
     log = Log.objects.using(locks.database()).get(pk=claim.log_id)

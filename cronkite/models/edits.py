@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
-from cronkite import catch_up, clock, conf, functions
+from cronkite import catch_up, clock, conf, databases, functions
 from cronkite.catch_up import Decision
 from cronkite.exceptions import ScheduleError
 from cronkite.models import restores
@@ -133,8 +133,10 @@ def _committed(rows: JobQuerySet, using: str) -> Job | None:
     Inside a transaction of the caller's, an ordinary read may show an old snapshot (REPEATABLE READ), in which the edit
     would never see what it collides with; a locking read shows the newest row.
     """
-    if connections[using].in_atomic_block:
+    connection = connections[using]
+    if connection.in_atomic_block:
         rows = rows.select_for_update()
+    databases.read_committed(connection)
     return rows.with_now().first()
 
 

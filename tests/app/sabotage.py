@@ -119,6 +119,20 @@ def no_look_at_logs():
     restores.realign = restores.is_realigned = lambda job, using: False
 
 
+def dirty_settle():
+    """Let a node settle what is in doubt by whatever can be read of it."""
+    from dataclasses import replace
+
+    from cronkite import locks
+    from cronkite.models import Log
+
+    def settle(claim):
+        log = Log.objects.filter(job=claim.job_id, fence=claim.fence, job__lock=claim.token).first()
+        return log and replace(claim, log_id=log.pk)
+
+    locks.settle = settle
+
+
 #: The steps of a claim and of an end, and how to stand between two of them: (function, before or after).
 STEPS = {
     "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
@@ -170,6 +184,7 @@ SABOTAGES = {
     "open-forks": open_forks,
     "deaf-nursery": deaf_nursery,
     "no-look-at-logs": no_look_at_logs,
+    "dirty-settle": dirty_settle,
     "die": die,
     "untried": untried,
 }

@@ -95,6 +95,46 @@ def test_a_connection_that_dies_at_commit_leaves_no_doubt(storm, server, say):
     assert verdict.slots == 80
 
 
+#: The lowest of the isolation levels, at which MySQL and MariaDB read what may yet be rolled back.
+LOWEST = {
+    "pg": "options=-c default_transaction_isolation=read%5C%20uncommitted",
+    "mysql": "isolation_level=read uncommitted",
+    "mariadb": "isolation_level=read uncommitted",
+}
+
+
+def at_the_lowest_level(network) -> str:
+    """Return the URL of the database by way of the proxy, and at READ UNCOMMITTED."""
+    return f"{network.url}?{LOWEST[os.environ['CRONKITE_TEST_DB']]}"
+
+
+def test_a_commit_that_the_server_has_yet_to_hear_of_is_none(storm, server, say):
+    """Its client is cut off; the server has the transaction open for seconds, and then ends it, this way or that."""
+    storm.jobs_in_arrears(40, 2)
+    with proxy.proxied() as network, network.commits_held(0.1), network.commits_delayed(0.1):
+        with loops(storm, options={**TIMEOUT, "DATABASE_URL": at_the_lowest_level(network)}) as nodes:
+            verdict = weathered(storm, nodes, say, "COMMITs swallowed", network)
+        assert network.counts["held"]
+        assert network.counts["delayed"]
+    begun = {(run.job, run.fence) for run in storm.runs()}
+    # A claim that was committed after all, when its node had given it up: nobody runs it, and its log says so.
+    unbegun = [log for log in storm.logs() if (log.job_id, log.fence) not in begun]
+    assert {log.status for log in unbegun} <= {Status.LOST}
+    assert verdict.slots + len(unbegun) == 80
+
+
+def test_where_a_claim_is_settled_by_a_dirty_read_slots_are_run_twice(storm, server, tally):
+    """The saboteur of the storm above."""
+    if connection.vendor != "mysql":
+        pytest.skip("only MySQL and MariaDB read what is not committed")
+    storm.jobs_in_arrears(40, 2)
+    with proxy.proxied() as network, network.commits_held(0.2):
+        blind = {"CRONKITE_TEST_SABOTAGE": "dirty-settle", "DATABASE_URL": at_the_lowest_level(network)}
+        with loops(storm, options={**TIMEOUT, **blind}) as nodes:
+            storm.drive(nodes, storm.duplicates)
+    tally.add(saboteurs=1)
+
+
 def test_connections_are_cut_at_random_moments(storm, server, say):
     """Goes on until enough were: a storm may be over before its first cut."""
     with (
@@ -174,16 +214,19 @@ def test_a_database_whose_clock_is_set_back_repeats_nothing(storm, server, say):
 SNAPSHOTS = "init_command=SET innodb_snapshot_isolation=ON"
 MODES = {
     "pg": {
+        "read uncommitted": "options=-c default_transaction_isolation=read%5C%20uncommitted",
         "read committed": "options=-c default_transaction_isolation=read%5C%20committed",
         "repeatable read": "options=-c default_transaction_isolation=repeatable%5C%20read",
         "serializable": "options=-c default_transaction_isolation=serializable",
     },
     "mysql": {
+        "read uncommitted": "isolation_level=read uncommitted",
         "read committed": "isolation_level=read committed",
         "repeatable read": "isolation_level=repeatable read",
         "serializable": "isolation_level=serializable",
     },
     "mariadb": {
+        "read uncommitted": "isolation_level=read uncommitted",
         "read committed": "isolation_level=read committed",
         "repeatable read, snapshots": f"isolation_level=repeatable read&{SNAPSHOTS}",
         "serializable, snapshots": f"isolation_level=serializable&{SNAPSHOTS}",

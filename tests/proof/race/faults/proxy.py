@@ -18,13 +18,16 @@ from proof.race.faults.wires import Wire, wire_of
 
 T = TypeVar("T")
 PIECE = 65536
+#: For how long (seconds) the server has a transaction open whose client is gone.
+HELD = 3.0
 
 
 class Proxy:
     """Passes on what clients and the server say to each other, until told to do worse.
 
     ``url`` is the database's for those who are to come this way. ``counts`` says what was done: ``commits`` seen,
-    ``unanswered``, ``undelivered`` and ``cut`` connections. Which ones are hit is a matter of ``seed``.
+    ``unanswered``, ``undelivered``, ``held`` and ``delayed`` ones, and ``cut`` connections. Which ones are hit is a
+    matter of ``seed``.
     """
 
     def __init__(self, url: str, seed: int) -> None:
@@ -32,7 +35,7 @@ class Proxy:
         self.seed = seed
         self._random = random.Random(seed)
         self._parts = urlsplit(url)
-        self._shares = {"unanswered": 0.0, "undelivered": 0.0}
+        self._shares = {"unanswered": 0.0, "undelivered": 0.0, "held": 0.0, "delayed": 0.0}
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
         self._talking = asyncio.Event()
@@ -61,6 +64,21 @@ class Proxy:
     def commits_lost(self, share: float) -> Iterator[None]:
         """Cut the connections of this share of the COMMITs before the server hears of those."""
         with self._share("undelivered", share):
+            yield
+
+    @contextmanager
+    def commits_held(self, share: float) -> Iterator[None]:
+        """Swallow this share of the COMMITs, and cut off their clients; the server learns of it after ``HELD`` seconds.
+
+        Until then it has the transactions open, as behind a firewall that forgets one side. Then it rolls them back.
+        """
+        with self._share("held", share):
+            yield
+
+    @contextmanager
+    def commits_delayed(self, share: float) -> Iterator[None]:
+        """As :meth:`commits_held`, but at last the server gets the COMMITs, and does them."""
+        with self._share("delayed", share):
             yield
 
     @contextmanager
@@ -206,10 +224,7 @@ class _Link:
         """Reset both connections (RST, as from a machine that knows nothing of them), whatever is on its way."""
         self.is_cut = True
         for writer in self._writers:
-            with suppress(OSError):
-                raw = writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+            _reset(writer)
 
     async def _requests(self, client: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         while not self.is_cut and (said := await client.read(PIECE)):
@@ -221,6 +236,14 @@ class _Link:
                 fate = self._proxy.fate() if self._wire.is_commit(message) else "passed on"
                 if fate == "undelivered":
                     self.cut()
+                    return
+                if fate in ("held", "delayed"):
+                    _reset(self._client[1])
+                    await asyncio.sleep(HELD)
+                    if fate == "delayed":
+                        server.write(message)
+                        await server.drain()
+                    # Hung up on as a client does, not reset: what was sent is still read.
                     return
                 self._answer_is_lost = fate == "unanswered"
                 server.write(message)
@@ -234,6 +257,13 @@ class _Link:
                 return
             client.write(self._wire.answer(said))
             await client.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 @contextmanager

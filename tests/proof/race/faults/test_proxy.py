@@ -76,6 +76,23 @@ def test_a_commit_that_is_lost_is_not_done(proxy, plain, make_job):
     assert proxy.counts == {"commits": 1, "undelivered": 1}
 
 
+@pytest.mark.parametrize(("fault", "name"), [("commits_held", "before"), ("commits_delayed", "after")])
+def test_a_commit_that_is_swallowed_leaves_its_transaction_open(proxy, plain, make_job, monkeypatch, fault, name):
+    """Until it is rolled back, or committed after all."""
+    monkeypatch.setattr("proof.race.faults.proxy.HELD", 1)
+    job = make_job(name="before")
+    rows = Job.objects.filter(pk=job.pk)
+    wrapper = plain(proxy.url)
+    wrapper.ensure_connection()
+    with getattr(proxy, fault)(1), pytest.raises(DatabaseError):
+        rename(wrapper, job, "after")
+    with transaction.atomic():
+        assert not rows.select_for_update(skip_locked=True)
+    with transaction.atomic():
+        assert rows.select_for_update().get().name == name
+    assert proxy.counts == {"commits": 1, fault.removeprefix("commits_"): 1}
+
+
 def test_a_share_of_the_commits_is_hit(proxy, plain, make_job):
     job, lost = make_job(), 0
     with proxy.answers_lost(0.3), proxy.commits_lost(0.3):

@@ -12,13 +12,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, router
+from django.db import connections
 
-from cronkite import conf, discovery, owner, trials
+from cronkite import commits, conf, discovery, owner, trials
 
 TAG = "cronkite"
 
@@ -80,6 +79,14 @@ def check_stored_instants(**_: Any) -> list[checks.CheckMessage]:
         for alias in _aliases()
         if not connections[alias].features.supports_timezones
         and (zone := connections[alias].settings_dict["TIME_ZONE"]) not in UTC_NAMES | {None}
+    ]
+
+
+@checks.register(TAG)
+def check_autocommit(**_: Any) -> list[checks.CheckMessage]:
+    """E004: nobody commits what nodes write, so that each of them would run each slot."""
+    return [
+        checks.Error(problem.message, hint=problem.hint, id="cronkite.E004") for problem in commits.problems(_aliases())
     ]
 
 
@@ -153,5 +160,4 @@ def _is_asked() -> bool:
 
 
 def _aliases() -> list[str]:
-    """Return the databases that hold django-cronkite's tables; usually one."""
-    return sorted({router.db_for_write(model) for model in apps.get_app_config("cronkite").get_models()})
+    return commits.aliases()

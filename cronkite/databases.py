@@ -50,6 +50,14 @@ def is_missing_table(error: DatabaseError) -> bool:
     return isinstance(error, ProgrammingError) or "no such table" in str(error)
 
 
+def is_borrowed(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether what is written now is part of a transaction of the caller's, who commits it, or rolls it back.
+
+    That is so within ``atomic()``, and where somebody has turned autocommit off.
+    """
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+
+
 def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether a transaction is open that Django may not know of: autocommit is off, or a bare ``BEGIN`` was sent.
 
@@ -57,8 +65,9 @@ def has_open_transaction(connection: BaseDatabaseWrapper) -> bool:
     is yes: closing a connection that was fine costs little.
     """
     driver: Any = connection.connection
-    if driver is None:
-        return False
+    if driver is None or connection.autocommit != connection.settings_dict["AUTOCOMMIT"]:
+        # With autocommit turned off the next statement would open one, if none is open, and nobody commit it.
+        return driver is not None
     try:
         if connection.vendor == "sqlite":
             return bool(driver.in_transaction)
@@ -118,7 +127,7 @@ def read_committed(connection: BaseDatabaseWrapper) -> None:
 
     For what is read first and acted on then. Within a transaction it does nothing: what is read there has to be locked.
     """
-    if connection.vendor != "mysql" or connection.in_atomic_block:
+    if connection.vendor != "mysql" or is_borrowed(connection):
         return
     connection.ensure_connection()
     # Unknown, it is the server's own, which nobody knows who has not asked.

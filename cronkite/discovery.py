@@ -137,7 +137,7 @@ def _discover(module: str, declared: list[Declaration], delete_first: bool) -> N
             _synchronise(module, declared, delete_first)
             return
         except DatabaseError as error:
-            if not _is_rivalry(error) or attempt == ATTEMPTS or connections[locks.database()].in_atomic_block:
+            if not _is_rivalry(error) or attempt == ATTEMPTS or databases.is_borrowed(connections[locks.database()]):
                 raise
 
 

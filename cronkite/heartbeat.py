@@ -31,7 +31,7 @@ def beat(name: str, *, stays: bool, begins: bool = True) -> None:
     One statement. Only where the node has no row yet, it gets one, and nodes that were not seen for a week lose theirs.
     """
     using = locks.database()
-    if connections[using].in_atomic_block:
+    if databases.is_borrowed(connections[using]):
         # Within a caller's transaction the row would stay locked until that ends, for whoever else ticks.
         return
     try:

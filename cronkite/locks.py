@@ -34,7 +34,7 @@ from django.db import DatabaseError, IntegrityError, connections, router, transa
 from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual
 
-from cronkite import databases
+from cronkite import commits, databases
 from cronkite.catch_up import Decision
 from cronkite.clock import Now
 from cronkite.conf import get as get_conf
@@ -116,6 +116,7 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises.
     """
     using = database()
+    commits.demand_of(using)
     if behind := {job.pk for job, decision in wanted if decision.missed and restores.is_realigned(job, using)}:
         rest = [(job, decision) for job, decision in wanted if job.pk not in behind]
         found = iter(claim_all(rest, node) if rest else [])
@@ -176,6 +177,7 @@ def claim_asked(job: Job, node: str) -> Claim | None:
     ``job`` comes from :meth:`JobQuerySet.agenda`. Raises what :func:`claim` raises, and :class:`Refused`.
     """
     using, token = database(), uuid4()
+    commits.demand_of(using)
     taken: list[Claim] = []
     try:
         with transaction.atomic(using=using):
@@ -338,7 +340,7 @@ def _take_at_once(attempts: list[_Attempt], using: str) -> list[Claim]:
     connection = connections[using]
     try:
         # A transaction of the caller's would not outlive an error; else the statement is one of its own.
-        with transaction.atomic(using=using) if connection.in_atomic_block else nullcontext():
+        with transaction.atomic(using=using) if databases.is_borrowed(connection) else nullcontext():
             log_ids = _TAKE_AND_RECORD.execute(using, attempts, get_conf().lock_timeout)
     except IntegrityError:
         raise

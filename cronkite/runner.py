@@ -17,7 +17,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db import Error as DriverError
 
-from cronkite import calls, conf, current, databases, forks, functions, holding, locks
+from cronkite import calls, commits, conf, current, databases, forks, functions, holding, locks
 from cronkite.capture import Tee
 from cronkite.current import CurrentRun
 from cronkite.exceptions import RunEnded
@@ -123,7 +123,7 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             kept = holding.finish(claim, outcome)
         except DatabaseError as error:
             connection = connections[locks.database()]
-            if connection.in_atomic_block:
+            if databases.is_borrowed(connection):
                 raise
             if databases.is_conflict(error):
                 pause(CONFLICT_PAUSE)
@@ -166,8 +166,10 @@ def claim_by_hand(job: Job, by: str = "") -> Claim:
     """Claim ``job`` for a run in this process, and see to doubts and conflicts; ``by`` says who wants it, for the log.
 
     Raises :class:`cronkite.exceptions.JobIsLocked`, :class:`cronkite.locks.Contention` if others keep coming first,
-    :class:`cronkite.locks.OutcomeUnknown` if the doubts last, or :class:`django.db.DatabaseError`.
+    :class:`cronkite.locks.OutcomeUnknown` if the doubts last, :class:`django.db.DatabaseError`, or
+    :class:`django.core.exceptions.ImproperlyConfigured` where no claim would ever be committed.
     """
+    commits.demand()
     reason = f"asked for by {by}" if by else ""
     for attempt in range(1, CLAIM_ATTEMPTS + 1):
         try:
@@ -193,7 +195,7 @@ def _settled(claim: Claim) -> Claim | None:
 
 
 def _in_transaction() -> bool:
-    return connections[locks.database()].in_atomic_block
+    return databases.is_borrowed(connections[locks.database()])
 
 
 @contextmanager
@@ -210,7 +212,7 @@ def _shown_and_kept() -> Iterator[Callable[[], str]]:
 def _renewed(claim: Claim, guard: Guard | None, written: Callable[[], str]) -> Iterator[None]:
     """Renew the lock from a thread while the block runs."""
     connection = connections[locks.database()]
-    if connection.in_atomic_block or databases.is_in_memory(connection):
+    if databases.is_borrowed(connection) or databases.is_in_memory(connection):
         # No other connection could see the claim, so nobody else can take it either.
         yield
         return

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 
-from cronkite import conf, databases, heartbeat, locks
+from cronkite import commits, conf, databases, heartbeat, locks
 from cronkite.agenda import Agenda
 from cronkite.nursery import Nursery
 
@@ -25,8 +25,10 @@ def tick(workers: int) -> None:
     """Run what is due, by ``workers`` processes or, with 0, in this one; return when it has been run.
 
     Raises :class:`cronkite.exceptions.DatabaseAway` if it had to give up, and :class:`django.db.ProgrammingError` or
-    the like if the tables are not there.
+    the like if the tables are not there, or :class:`django.core.exceptions.ImproperlyConfigured` where nothing would be
+    committed.
     """
+    commits.demand()
     with ExitStack() as stack:
         nursery = stack.enter_context(_nursery()) if workers and not _closes_without_trace() else None
         agenda = Agenda()
@@ -49,8 +51,10 @@ def tick(workers: int) -> None:
 def loop(workers: int, prepare: Callable[[], object]) -> None:
     """Tick at each slot until the process is told to stop (SIGTERM or SIGINT).
 
-    ``prepare`` is called before, and may use the database.
+    ``prepare`` is called before, and may use the database. Raises
+    :class:`django.core.exceptions.ImproperlyConfigured` where nothing would be committed.
     """
+    commits.demand()
     with _nursery() if workers else nullcontext() as nursery:
         prepare()
         logger.info("Node %s ticks.", conf.get().node)

@@ -53,6 +53,8 @@ if os.environ.get("CRONKITE_TEST_ROUTER") == "splitting":
     # There is no such database, and so the tests make none.
     DATABASES["replica"] = {"ENGINE": "refusing", "NAME": "nowhere", "TEST": {"MIRROR": "default"}}
     DATABASE_ROUTERS = ["splitting.Router"]
+if os.environ.get("CRONKITE_TEST_AUTOCOMMIT") == "0":
+    DATABASES["default"]["AUTOCOMMIT"] = False
 
 CRONKITE_NODE = os.environ.get("CRONKITE_TEST_NODE", "")
 CRONKITE_LOCK_TIMEOUT = (

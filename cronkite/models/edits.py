@@ -134,7 +134,7 @@ def _committed(rows: JobQuerySet, using: str) -> Job | None:
     would never see what it collides with; a locking read shows the newest row.
     """
     connection = connections[using]
-    if connection.in_atomic_block:
+    if databases.is_borrowed(connection):
         rows = rows.select_for_update()
     databases.read_committed(connection)
     return rows.with_now().first()

@@ -118,6 +118,11 @@ def leave_bare_transaction_open():
     Group.objects.create(name="left over")
 
 
+def turn_autocommit_off():
+    transaction.set_autocommit(False)
+    transaction.commit()
+
+
 def close_connection():
     connection.close()
 

@@ -119,6 +119,14 @@ def no_look_at_logs():
     restores.realign = restores.is_realigned = lambda job, using: False
 
 
+def blind_start():
+    """Let a node start whether or not anything is committed."""
+    from cronkite import commits
+
+    commits.demand = lambda: None
+    commits.demand_of = lambda using: None
+
+
 def dirty_settle():
     """Let a node settle what is in doubt by whatever can be read of it."""
     from dataclasses import replace
@@ -184,6 +192,7 @@ SABOTAGES = {
     "open-forks": open_forks,
     "deaf-nursery": deaf_nursery,
     "no-look-at-logs": no_look_at_logs,
+    "blind-start": blind_start,
     "dirty-settle": dirty_settle,
     "die": die,
     "untried": untried,

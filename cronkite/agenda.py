@@ -104,10 +104,7 @@ class Agenda:
         place = random.randrange(self._places)  # noqa: S311 - only to part the nodes
         variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most, place * PAGE)
         using = locks.database()
-        # What is read here is what is run: a claim asks for the number of the edit, and another one may get that of an
-        # edit that was rolled back.
-        databases.read_committed(connections[using])
-        jobs = _DUE.execute(using, _Bound(until), variant)
+        jobs = databases.anew(using, lambda: _read(using, _Bound(until), variant))
         is_full = len(jobs) == most
         self._has_more = is_full or place > 0
         # There is room for as many places as there are pages, as far as that shows.
@@ -273,3 +270,10 @@ def _due(using: str, variant: _Variant) -> JobQuerySet:
 
 
 _DUE: Select[Job] = Select(_due)
+
+
+def _read(using: str, bound: _Bound, variant: _Variant) -> list[Job]:
+    # What is read here is what is run: a claim asks for the number of the edit, and another one may get that of an edit
+    # that was rolled back.
+    databases.read_committed(connections[using])
+    return _DUE.execute(using, bound, variant)

@@ -5,13 +5,18 @@ The one place that knows their codes and their drivers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, ProgrammingError, connections
+from django.db import DatabaseError, Error, ProgrammingError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
+T = TypeVar("T")
 Rows = TypeVar("Rows", bound=QuerySet[Any])
+
+#: How many connections in a row may be dead that a pool keeps.
+MOST_POOLED = 10
 
 #: PostgreSQL: serialization failure, deadlock, lock not available (its manual, appendix A).
 POSTGRESQL = frozenset({"40001", "40P01", "55P03"})
@@ -94,6 +99,36 @@ def leaves_nothing(connection: BaseDatabaseWrapper) -> bool:
 def can_join_writes(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether statements that write may stand in the WITH of another one, as PostgreSQL has it."""
     return connection.vendor == "postgresql"
+
+
+def anew(using: str, action: Callable[[], T]) -> T:
+    """Do ``action``; if the connection that was open turns out to be dead, do it once more, over a new one.
+
+    Servers, poolers and firewalls end connections that have been idle, which is no outage. For what may be done twice,
+    as nobody knows what became of it the first time; and not for a part of the caller's transaction, which is gone.
+    """
+    connection = connections[using]
+    before = connection.connection
+    if before is None or is_borrowed(connection):
+        return action()
+    try:
+        return action()
+    except Error:
+        # The end of a transaction may have replaced it already.
+        if connection.connection is before and connection.is_usable():
+            raise
+        _revive(connection)
+        return action()
+
+
+def _revive(connection: BaseDatabaseWrapper) -> None:
+    """Have a connection that lives; raise :class:`django.db.DatabaseError` if there is none to be had."""
+    for _ in range(MOST_POOLED):
+        connection.ensure_connection()
+        if connection.is_usable():
+            return
+        # A pool has others, that may have been idle for as long.
+        connection.close()
 
 
 def lock(rows: QuerySet[Any]) -> None:

@@ -35,7 +35,7 @@ def beat(name: str, *, stays: bool, begins: bool = True) -> None:
         # Within a caller's transaction the row would stay locked until that ends, for whoever else ticks.
         return
     try:
-        _beat(name, using, stays=stays, begins=begins)
+        databases.anew(using, lambda: _beat(name, using, stays=stays, begins=begins))
     except Error as error:
         is_missing = isinstance(error, DatabaseError) and databases.is_missing_table(error)
         advice = "Run `manage.py migrate`." if is_missing else "It goes on with its jobs."

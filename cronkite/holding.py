@@ -7,6 +7,7 @@ that is gone belongs to a newer run, or to nobody since a person has cleared it.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connections, models, transaction
@@ -32,6 +33,10 @@ def renew(claims: list[Claim]) -> list[Claim]:
     itself, since whoever asks heard of it last. Of a row that another transaction has locked, nothing is known yet: it
     keeps no other from being renewed, and is renewed the next time.
     """
+    return databases.anew(database(), partial(_renew, claims))
+
+
+def _renew(claims: list[Claim]) -> list[Claim]:
     using = database()
     jobs = Job.objects.using(using).filter(pk__in=[claim.job_id for claim in claims])
     with transaction.atomic(using=using):
@@ -53,7 +58,7 @@ def finish(claim: Claim, outcome: Outcome) -> bool:
     Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage.
     """
     try:
-        return _finish(claim, outcome)
+        return databases.anew(database(), lambda: _finish(claim, outcome))
     except DatabaseError as error:
         # Text that the column's character set can't hold must not keep the lock: MySQL's utf8mb3, for one.
         connection = connections[database()]

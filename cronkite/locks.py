@@ -27,7 +27,8 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, NoReturn
+from functools import partial, wraps
+from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import DatabaseError, IntegrityError, connections, router, transaction
@@ -42,6 +43,9 @@ from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log, restores
 from cronkite.models.queries import JobQuerySet, is_free
 from cronkite.statements import Chains, Insert, Update, place, stand_in
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 logger = logging.getLogger("cronkite")
 
@@ -100,6 +104,16 @@ def database() -> str:
     return router.db_for_write(Job)
 
 
+def _tried_anew(function: Callable[P, T]) -> Callable[P, T]:
+    """Have ``function`` done once more if the connection had died while it was idle; see :func:`databases.anew`."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return databases.anew(database(), lambda: function(*args, **kwargs))
+
+    return call
+
+
 def claim(job: Job, decision: Decision, node: str) -> Claim | None:
     """Take the slot that was decided on, and the lock; return ``None`` if another node was first.
 
@@ -125,7 +139,7 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     attempts = sorted((_attempt(job, decision, node) for job, decision in wanted), key=lambda attempt: attempt.job.pk)
     at_once = databases.can_join_writes(connections[using]) and not any(job.is_locked for job, _ in wanted)
     try:
-        taken = _take_at_once(attempts, using) if at_once else _take_in_steps(attempts, using)
+        taken = databases.anew(using, partial(_take_at_once if at_once else _take_in_steps, attempts, using))
     except IntegrityError as error:
         if len(wanted) > 1:
             return _one_by_one(wanted, node)
@@ -141,6 +155,7 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     return [claims.get(job.pk) for job, _ in wanted]
 
 
+@_tried_anew
 def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
     """Take the lock of ``job`` for a run without a slot; ``reason``, if there is one, goes into its log.
 
@@ -171,6 +186,7 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
     return taken[0]
 
 
+@_tried_anew
 def claim_asked(job: Job, node: str) -> Claim | None:
     """Take the lock of ``job`` to do what somebody asked for, and the request with it; ``None`` if another was first.
 
@@ -203,6 +219,7 @@ def claim_asked(job: Job, node: str) -> Claim | None:
     return taken[0]
 
 
+@_tried_anew
 def settle(claim: Claim) -> Claim | None:
     """Return ``claim``, whose COMMIT was not answered, with its log, if it was committed and is ours still.
 
@@ -227,6 +244,7 @@ def settle(claim: Claim) -> Claim | None:
         raise
 
 
+@_tried_anew
 def pass_over(job: Job, decision: Decision, node: str) -> bool:
     """Record the slots that were decided to be missed, and move on to the next; no lock is taken.
 
@@ -256,6 +274,7 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
     return True
 
 
+@_tried_anew
 def why_missed(job: Job) -> str:
     """Say why slots of ``job`` were passed over: a run was in their way, or no node came by in time."""
     # Words, which decide nothing: that what is read here may not be committed does no harm.
@@ -399,8 +418,8 @@ def _raise_unclaimed(error: DatabaseError, taken: list[Claim], using: str) -> No
     """Say what an error during a claim means: another was first, an unknown outcome, or an outage."""
     if databases.is_conflict(error):
         raise Contention from error
-    connections[using].close()
     if taken:
+        connections[using].close()
         raise OutcomeUnknown(taken) from error
     raise error
 

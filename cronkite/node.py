@@ -299,9 +299,10 @@ class Node:
             for job in jobs:
                 self._agenda.leave_alone(job)
         except locks.OutcomeUnknown as doubt:
-            logger.warning("%s", doubt)
+            logger.info("%s", doubt)
             self._doubts += [Doubt(claim, job) for job in jobs for claim in doubt.claims if claim.job_id == job.pk]
-            self._settle_at = self._retry_at = time.monotonic() + OUTAGE_PAUSE
+            # Asked at once: a connection that was idle may have been ended without an outage.
+            self._settle_at = time.monotonic()
             self._agenda.look_within(0)
 
     def _is_doubted(self, job: Job) -> bool:
@@ -338,7 +339,9 @@ class Node:
         """Ask later: the server has the transaction of the claim open still, or somebody else has locked the row."""
         now = time.monotonic()
         self._settle_at = now + DOUBT_PAUSE
-        doubt.until = doubt.until or now + DOUBT_PATIENCE
+        if doubt.until is None:
+            logger.warning("%s: may be claimed by this node; the database can't tell yet.", doubt.claim)
+            doubt.until = now + DOUBT_PATIENCE
         if doubt.is_old:
             # Others may need the worker.
             self._runs.release(doubt.job)

@@ -53,6 +53,8 @@ if os.environ.get("CRONKITE_TEST_ROUTER") == "splitting":
     # There is no such database, and so the tests make none.
     DATABASES["replica"] = {"ENGINE": "refusing", "NAME": "nowhere", "TEST": {"MIRROR": "default"}}
     DATABASE_ROUTERS = ["splitting.Router"]
+if "CRONKITE_TEST_OPTIONS" in os.environ:
+    DATABASES["default"]["OPTIONS"] |= dict([os.environ["CRONKITE_TEST_OPTIONS"].split("=", 1)])
 if os.environ.get("CRONKITE_TEST_AUTOCOMMIT") == "0":
     DATABASES["default"]["AUTOCOMMIT"] = False
 

@@ -21,6 +21,10 @@ class TestApp(AppConfig):
         if "CRONKITE_TEST_THREAD" in os.environ:
             name = os.environ["CRONKITE_TEST_THREAD"]
             threading.Thread(target=threading.Event().wait, name=name, daemon=True).start()
+        if "CRONKITE_TEST_BEAT" in os.environ:
+            from cronkite import heartbeat
+
+            heartbeat.EVERY = float(os.environ["CRONKITE_TEST_BEAT"])
         counting.install()
         sabotage.install()
         barrier.wait()

@@ -127,6 +127,13 @@ def blind_start():
     commits.demand_of = lambda using: None
 
 
+def only_once():
+    """Let a node take a connection that has died while it was idle for an outage."""
+    from cronkite import databases
+
+    databases.anew = lambda using, action: action()
+
+
 def dirty_settle():
     """Let a node settle what is in doubt by whatever can be read of it."""
     from dataclasses import replace
@@ -194,6 +201,7 @@ SABOTAGES = {
     "no-look-at-logs": no_look_at_logs,
     "blind-start": blind_start,
     "dirty-settle": dirty_settle,
+    "only-once": only_once,
     "die": die,
     "untried": untried,
 }

@@ -62,7 +62,7 @@ class Storm:
 
     def jobs_each_second(self, number: int, **columns) -> list[Job]:
         """Add ``number`` jobs that fall due each second from now on."""
-        return self._add(number, schedule="* * * * * *", **columns)
+        return self._add(number, **{"schedule": "* * * * * *", **columns})
 
     def _add(self, number: int, *, seconds: float = 0, **columns) -> list[Job]:
         begin = len(self.jobs)

@@ -149,6 +149,37 @@ def test_connections_are_cut_at_random_moments(storm, server, say):
     assert verdict.slots == 3 * len(storm.jobs)
 
 
+#: Options of connections that the server ends when they have been idle for a second.
+IMPATIENT = {
+    "pg": "options=-c idle_session_timeout=1000",
+    "mysql": "init_command=SET SESSION wait_timeout=1",
+    "mariadb": "init_command=SET SESSION wait_timeout=1",
+}
+#: What a node says of an outage.
+ALARMS = ("can't be written yet", "does not answer as it should", "may be claimed")
+
+
+def idling(storm, **options):
+    """Have nodes in the storm that do something every three seconds."""
+    storm.jobs_each_second(3, schedule="* * * * * */3")
+    url = f"{os.environ['DATABASE_URL']}?{IMPATIENT[os.environ['CRONKITE_TEST_DB']]}"
+    return loops(storm, 3, options={"lock_timeout": 60, "CRONKITE_TEST_POLL": "3", "DATABASE_URL": url, **options})
+
+
+def test_connections_that_are_ended_when_they_are_idle_are_no_outage(storm, server, say):
+    with idling(storm) as nodes:
+        storm.drive(nodes, lambda: storm.started() >= 24)
+        stopped(storm, nodes, say, "idle connections ended")
+        assert not any(map(nodes.said, ALARMS))
+
+
+def test_where_nothing_is_tried_anew_idle_connections_raise_alarms(storm, server, tally):
+    """The saboteur of the storm above."""
+    with idling(storm, CRONKITE_TEST_SABOTAGE="only-once") as nodes:
+        storm.drive(nodes, lambda: any(map(nodes.said, ALARMS)))
+    tally.add(saboteurs=1)
+
+
 def test_nodes_whose_connections_are_half_open_lose_their_locks_and_nothing_else(storm, server, say):
     """Two nodes hear nothing for longer than the lock timeout; two others, by another way, take over."""
     storm.jobs_each_second(6, seconds=1)

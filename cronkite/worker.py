@@ -84,7 +84,7 @@ def _work(clerk: _Clerk, output: int) -> None:
             clerk.take(Resolved(_problem(task.function)))
             continue
         runs += 1
-        is_whole = True
+        is_whole, present = True, set(threading.enumerate())
         ending: Ending | None = None
         try:
             with capture.into(output):
@@ -99,7 +99,8 @@ def _work(clerk: _Clerk, output: int) -> None:
         is_whole = surroundings.put_back() and is_whole
         # A thread that the function left behind may hold anything. The process goes, and the thread with it. What else
         # it has started lives on, but is not to be taken for the next run's.
-        retires = runs >= RUNS_PER_WORKER or not is_whole or bool(farewell.strangers()) or kin.have_children()
+        has_left = not present.issuperset(farewell.strangers()) or kin.have_children()
+        retires = runs >= RUNS_PER_WORKER or not is_whole or has_left
         clerk.take(_Done(task, ending, retires))
         # While the clerk records the end.
         runner.announce(task, ending)

@@ -341,6 +341,13 @@ def test_the_first_process_of_a_container_reaps_what_is_left_to_it(make_job, tmp
     assert max(map(int, seen.read_text().splitlines())) <= 2, "the dead stay in the table"
 
 
+def test_the_threads_of_a_module_do_not_make_a_worker_go(make_job):
+    for number in range(3):
+        make_job("app.threaded.tell_process", name=str(number), due=0)
+    cron("--workers", "1")
+    assert len({log.result for log in Log.objects.all()}) == 1
+
+
 def test_a_node_needs_no_temporary_directory(make_job):
     job = make_job("app.jobs.say", due=0, args=["hello"])
     cron("--workers", "1", TMPDIR="/nowhere", TEMP="/nowhere", TMP="/nowhere")

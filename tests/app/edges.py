@@ -243,6 +243,11 @@ def leave_service_thread():
     return os.getpid()
 
 
+def tell_process():
+    """Return which process this is; the module that has it started a thread when it was imported."""
+    return os.getpid()
+
+
 def _serve():
     time.sleep(600)
 

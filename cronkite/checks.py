@@ -131,6 +131,25 @@ def check_declared_names(**_: Any) -> list[checks.CheckMessage]:
     ]
 
 
+@checks.register(TAG)
+def check_isolation_level(**_: Any) -> list[checks.CheckMessage]:
+    """W005: PostgreSQL's isolation level is a bare number, which one of Django's two drivers takes for another one."""
+    return [
+        checks.Warning(
+            f"The isolation level of the database {alias!r} is the bare number {level}. To psycopg 3, 3 is REPEATABLE "
+            "READ; to psycopg 2, it is SERIALIZABLE; and other numbers differ, too.",
+            hint="Name it in your settings, as in:\n"
+            "from django.db.backends.postgresql.psycopg_any import IsolationLevel\n"
+            f'DATABASES["{alias}"]["OPTIONS"]["isolation_level"] = IsolationLevel.READ_COMMITTED',
+            id="cronkite.W005",
+        )
+        for alias in _aliases()
+        if connections[alias].vendor == "postgresql"
+        # The names are numbers themselves, of a class of their own.
+        and type(level := connections[alias].settings_dict["OPTIONS"].get("isolation_level")) is int
+    ]
+
+
 def _plain(name: str) -> str:
     """Return the name without case and accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))

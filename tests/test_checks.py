@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import pytest
 from django.core import checks as django_checks
 from django.core.checks import registry, run_checks
@@ -40,7 +42,7 @@ def test_the_test_project_is_without_fault():
 
 def test_the_checks_are_among_those_that_manage_py_check_runs():
     ours = {check for name, check in vars(checks).items() if name.startswith("check_")}
-    assert len(ours) == 8
+    assert len(ours) == 9
     assert ours <= set(registry.registry.get_checks())
 
 
@@ -122,6 +124,29 @@ def test_the_lines_in_the_hint_make_the_sqlite_warning_go_away(database):
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "immediate", "EXCLUSIVE"])
 def test_sqlite_transactions_that_begin_as_writers_are_fine(database, mode):
     database(vendor="sqlite", supports_timezones=False, options={"transaction_mode": mode})
+    assert found() == []
+
+
+class IsolationLevel(IntEnum):
+    """As either driver has it."""
+
+    SERIALIZABLE = 3
+
+
+def test_an_isolation_level_that_is_a_bare_number_is_a_warning(database):
+    database(vendor="postgresql", options={"isolation_level": 3})
+    (message,) = run_checks(tags=[checks.TAG])
+    assert isinstance(message, django_checks.Warning)
+    assert message.id == "cronkite.W005"
+    assert "the bare number 3" in message.msg
+    assert "IsolationLevel.READ_COMMITTED" in message.hint
+
+
+@pytest.mark.parametrize(
+    ("vendor", "level"), [("postgresql", IsolationLevel.SERIALIZABLE), ("postgresql", None), ("mysql", "serializable")]
+)
+def test_an_isolation_level_that_has_its_name_is_fine(database, vendor, level):
+    database(vendor=vendor, options={"isolation_level": level} if level else {})
     assert found() == []
 
 

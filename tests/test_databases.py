@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 import cronkite
 from databases import __main__ as runner
 from databases import containers, mysql_packages, parse_url
+from databases.levels import isolation_level
 from databases.processes import NoServer
 
 ASKED_FOR = os.environ.get("CRONKITE_TEST_DB", "sqlite")
@@ -111,6 +112,20 @@ def test_mysql_and_mariadb_store_every_character():
     assert parse_url("mysql://u@h/n")["OPTIONS"] == {"charset": "utf8mb4"}
     assert parse_url("mariadb://u@h/n")["OPTIONS"] == {"charset": "utf8mb4"}
     assert parse_url("mariadb://u@h/n")["TEST"]["CHARSET"] == "utf8mb4"
+
+
+@pytest.mark.skipif(ASKED_FOR == "sqlite", reason="SQLite has one isolation level")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("words", ["read uncommitted", "read committed", "repeatable read", "serializable"])
+def test_a_url_says_the_isolation_level_that_the_server_then_has(words, monkeypatch):
+    options = parse_url(f"{os.environ['DATABASE_URL']}?isolation_level={words}")["OPTIONS"]
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+    try:
+        with transaction.atomic():
+            assert isolation_level() == words
+    finally:
+        connection.close()
 
 
 def test_a_refused_url_does_not_show_its_password():

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -30,8 +31,9 @@ ENGINES = {
 def parse_url(url: str) -> dict[str, Any]:
     """Return the ``DATABASES`` entry for a ``sqlite``, ``postgresql``, ``mysql`` or ``mariadb`` URL.
 
-    The query's parameters become ``OPTIONS`` (but for ``time_zone``, see above). ``sqlite:///`` is a file in the
-    temporary folder. Raises ValueError for any other scheme.
+    The query's parameters become ``OPTIONS`` (but for ``time_zone``, see above). An ``isolation_level`` is said in the
+    words of SQL, whatever the driver. ``sqlite:///`` is a file in the temporary folder. Raises ValueError for any other
+    scheme.
     """
     parts = urlsplit(url)
     if parts.scheme not in ENGINES:
@@ -40,6 +42,8 @@ def parse_url(url: str) -> dict[str, Any]:
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     if parts.scheme == "sqlite":
         return _sqlite(unquote(parts.path.removeprefix("/")), options)
+    if parts.scheme == "postgresql" and "isolation_level" in options:
+        options["isolation_level"] = _isolation_level(options["isolation_level"])
     if "time_zone" in options:
         options |= _server_zone(parts.scheme, options.pop("time_zone"))
     if parts.scheme != "postgresql":
@@ -77,6 +81,15 @@ def _sqlite(path: str, options: dict[str, Any]) -> dict[str, Any]:
         # the file carries the process id, so that two runs of the tests do not meet in it.
         "TEST": {"NAME": f"{path}-test" if path else f"{temporary}-{os.getpid()}-test.sqlite3"},
     }
+
+
+def _isolation_level(words: str) -> Any:
+    """Return what PostgreSQL's driver, the one that Django takes, has for it: 3 is not the same to both of them."""
+    name = words.upper().replace(" ", "_")
+    try:
+        return import_module("psycopg").IsolationLevel[name]
+    except ImportError:
+        return getattr(import_module("psycopg2.extensions"), f"ISOLATION_LEVEL_{name}")
 
 
 def _server_zone(scheme: str, zone: str) -> dict[str, str]:

@@ -11,12 +11,13 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from cronkite import clock
 from cronkite.models import Job
 from cronkite.models.logs import Status
 from databases import parse_url
+from databases.levels import isolation_level
 from proof.race.faults import clocks, pooler, proxy, readonly
 from proof.race.fleet import POLL
 from proof.race.storm import LOCK_TIMEOUT, Storm, assert_kept, fleet
@@ -249,6 +250,8 @@ MODES = {
         "read committed": "options=-c default_transaction_isolation=read%5C%20committed",
         "repeatable read": "options=-c default_transaction_isolation=repeatable%5C%20read",
         "serializable": "options=-c default_transaction_isolation=serializable",
+        "repeatable read, by the driver": "isolation_level=repeatable read",
+        "serializable, by the driver": "isolation_level=serializable",
     },
     "mysql": {
         "read uncommitted": "isolation_level=read uncommitted",
@@ -280,19 +283,26 @@ def test_each_isolation_level_will_do(storm, say, mode):
     url = f"{os.environ['DATABASE_URL']}?{options}"
     storm.jobs_in_arrears(30, 2)
     storm.jobs_each_second(4)
-    with as_in(url), loops(storm, 3, options={**TIMEOUT, "DATABASE_URL": url}, workers=0) as nodes:
+    with (
+        as_in(url, name.partition(",")[0]),
+        loops(storm, 3, options={**TIMEOUT, "DATABASE_URL": url}, workers=0) as nodes,
+    ):
         storm.drive(nodes, lambda: storm.progress() >= 90)
         stopped(storm, nodes, say, name)
 
 
 @contextmanager
-def as_in(url: str):
-    """Have this process's connection as that of the nodes: the journal of SQLite is changed only by who is alone."""
+def as_in(url: str, level: str):
+    """Have this process's connection as that of the nodes, and its transactions at the ``level``, by the server's word.
+
+    The journal of SQLite, which has no levels, is changed only by who is alone.
+    """
     before = connection.settings_dict
     connection.close()
     connection.settings_dict = {**before, "OPTIONS": parse_url(url)["OPTIONS"]}
     try:
-        connection.ensure_connection()
+        with transaction.atomic():
+            assert isolation_level() in (level, None)
         yield
     finally:
         connection.close()

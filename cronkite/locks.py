@@ -131,7 +131,7 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     """
     using = database()
     commits.demand_of(using)
-    if behind := {job.pk for job, decision in wanted if decision.missed and restores.is_realigned(job, using)}:
+    if behind := {job.pk for job, decision in wanted if decision.missed and _is_behind(job)}:
         rest = [(job, decision) for job, decision in wanted if job.pk not in behind]
         found = iter(claim_all(rest, node) if rest else [])
         return [None if job.pk in behind else next(found) for job, _ in wanted]
@@ -153,6 +153,11 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
         return [None]
     claims = {claim.job_id: claim for claim in taken}
     return [claims.get(job.pk) for job, _ in wanted]
+
+
+@_tried_anew
+def _is_behind(job: Job) -> bool:
+    return restores.is_realigned(job, database())
 
 
 @_tried_anew

@@ -57,12 +57,13 @@ class Surroundings:
 
     def put_back(self) -> bool:
         """Put back what can be; return ``False`` where something can't, so that the process must serve no other run."""
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         for timer in _TIMERS:
             signal.setitimer(timer, 0)
         for number, handler in self._handlers.items():
             if handler is not None and _handler(number) is not handler:
                 signal.signal(number, handler)
+        # Not before: one that has come meanwhile, and was blocked, is for the handler that was there at first.
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         faulthandler.cancel_dump_traceback_later()
         for get, value in self._settings.items():
             if get() != value:

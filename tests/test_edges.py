@@ -261,6 +261,13 @@ def test_what_a_run_changes_of_its_process_is_gone_for_the_next(make_job, what):
     assert {**third, "pid": 0} == {**first, "pid": 0}
 
 
+def test_a_signal_that_a_run_puts_off_ends_no_process(make_job):
+    make_job("app.edges.put_signal_off", name="1", due=3600)
+    make_job("app.jobs.ok", name="2", due=0)
+    cron("--workers", "1")
+    assert {log.status for log in Log.objects.all()} == {Status.SUCCEEDED}
+
+
 def test_a_run_that_leaves_all_descriptors_open_takes_none_from_the_next(make_job):
     make_job("app.edges.leak_descriptors", name="1", due=3600)
     make_job("app.jobs.say", name="2", due=0, args=["hello"])

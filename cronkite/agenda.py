@@ -177,17 +177,17 @@ class Agenda:
         With ``longer``, the other jobs of its function's module, too, and for longer each time: it is the module that
         can't be imported, and to find that out took a worker a minute.
         """
-        until = time.monotonic() + REFUSAL
+        pause = REFUSAL
         if longer:
             module = _module(job)
-            until = time.monotonic() + min(REFUSAL * 2 ** self._refusals[module], LONGEST_REFUSAL)
+            pause = min(REFUSAL * 2 ** self._refusals[module], LONGEST_REFUSAL)
             self._refusals[module] += 1
-            self._avoided[module] = until
+            self._avoided[module] = time.monotonic() + pause
             for jobs in (self._asked, self._jobs):
                 kept = [each for each in jobs if not self._is_avoided(each)]
                 jobs.clear()
                 jobs.extend(kept)
-        self._left_alone[job.pk] = until
+        self._left_alone[job.pk] = time.monotonic() + pause
 
     def close(self) -> None:
         """Strike everything off, and never look again."""

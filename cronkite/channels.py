@@ -41,7 +41,7 @@ class Channel:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something waits until the other side reads on: call :meth:`flush` when the descriptor is writable."""
+        """Whether something waits until the other side reads on: call :meth:`receive` when the descriptor is ready."""
         return bool(self._unsent)
 
     def send(self, message: object) -> None:
@@ -62,7 +62,12 @@ class Channel:
             raise HungUp from error
 
     def receive(self) -> list[Any]:
-        """Return the messages that have arrived. Raises :class:`HungUp` if none has, and none will come."""
+        """Return the messages that have arrived, and send what has been kept, as far as that goes.
+
+        Raises :class:`HungUp` if nothing has arrived, and nothing will.
+        """
+        if self._unsent:
+            self.flush()
         self._require_own()
         try:
             data = self._socket.recv(CHUNK)
@@ -84,8 +89,6 @@ class Channel:
         self.send(message)
         while (rest := deadline - time.monotonic()) > 0:
             wait([self], rest)
-            if self.has_unsent:
-                self.flush()
             if answers := self.receive():
                 return answers[0]
         return None

@@ -373,8 +373,6 @@ class _Process:
     def _answer(self, child: _Child) -> None:
         """Tell a worker what it has written, or take note that it leaves."""
         try:
-            if child.channel.has_unsent:
-                child.channel.flush()
             for message in child.channel.receive():
                 if message == OUTPUT:
                     child.channel.send(child.take())

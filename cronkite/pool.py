@@ -222,8 +222,6 @@ class Pool:
 
     def _receive(self, worker: Worker) -> Iterator[Event]:
         try:
-            if worker.channel.has_unsent:
-                worker.channel.flush()
             messages = worker.channel.receive()
         except HungUp:
             worker.is_deaf = True

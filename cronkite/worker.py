@@ -237,8 +237,6 @@ class _Clerk(threading.Thread):
         if self._closing or self._orphaned:
             return
         try:
-            if self._node.has_unsent:
-                self._node.flush()
             messages = self._node.receive()
         except HungUp:
             self._lose_node()
@@ -251,7 +249,8 @@ class _Clerk(threading.Thread):
                 self._claim, self._end = message, None
                 self.said.clear()
                 self._overdue_at = time.monotonic() + message.timeout if message.timeout else None
-                self._begin_output()
+                # What was written since the last run is nobody's.
+                self._output()
             self.tasks.put(message)
 
     def _lose_node(self) -> None:
@@ -280,10 +279,6 @@ class _Clerk(threading.Thread):
         except HungUp:
             self._orphaned = True
             self._closing = self._claim is None
-
-    def _begin_output(self) -> None:
-        """Drop what was written since the last run."""
-        self._output()
 
     def _output(self) -> str:
         """Return what the run has written; asks the nursery, but where nothing was."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,26 +29,23 @@ def descendants(pid: int) -> list[int]:
 
 def group(leader: int) -> list[int]:
     """Return the ids of the living processes of a group."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            with suppress(OSError, ProcessLookupError):
-                state, _, number = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-                if int(number) == leader and state != "Z":
-                    found.append(int(folder.name))
-    return found
+    return [pid for pid, number, _ in _living() if number == leader]
 
 
 def of_sessions(leaders: set[int]) -> list[int]:
     """Return the ids of the living processes in sessions that these processes began."""
-    found = []
+    return sorted(pid for pid, _, session in _living() if session in leaders)
+
+
+def _living() -> Iterator[tuple[int, int, int]]:
+    """Yield the living processes, each with its group and its session."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
-            with suppress(OSError, ProcessLookupError):
-                state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-                if int(session) in leaders and state != "Z":
-                    found.append(int(folder.name))
-    return sorted(found)
+            # It may end while it is looked at.
+            with suppress(OSError):
+                state, _, number, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+                if state != "Z":
+                    yield int(folder.name), int(number), int(session)
 
 
 def family(leader: int) -> list[int]:

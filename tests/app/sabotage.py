@@ -83,16 +83,7 @@ def deaf_nursery():
     """Let a nursery see a worker's death only when nobody has its pipe any more."""
     from cronkite import kin, nursery
 
-    part, unseen = nursery._Process._part, []
-
-    def part_later(self, child, code):
-        unseen.append((child, code))
-        for each in list(unseen):
-            if each[0].is_read:
-                unseen.remove(each)
-                part(self, *each)
-
-    listening = nursery._Process._listening
+    part, listening, unseen = nursery._Process._part, nursery._Process._listening, []
 
     def look_again(self):
         for each in list(unseen):
@@ -102,7 +93,8 @@ def deaf_nursery():
         return listening(self)
 
     kin.kill_group = lambda leader: None
-    nursery._Process._part, nursery._Process._listening = part_later, look_again
+    nursery._Process._part = lambda self, child, code: unseen.append((child, code))
+    nursery._Process._listening = look_again
 
 
 def untried():

@@ -187,7 +187,7 @@ def put_signal_off():
     """Return with a SIGTERM that is blocked, and that would end this process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
 
 
 def leak_descriptors():

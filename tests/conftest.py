@@ -24,6 +24,19 @@ hypothesis_settings.load_profile("cronkite")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def signals_are_left_as_they_were():
+    """A test that left SIGINT ignored would have all nodes that later ones start ignore it."""
+    before = _signals()
+    yield
+    assert _signals() == before
+
+
+def _signals():
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
+    return handlers, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 @pytest.fixture
 def make_job(db):
     """Make a job; with ``due`` (seconds), its next slot is the newest that is at least so old.

@@ -1,6 +1,7 @@
 """Which database the tests run on: the one that was asked for, configured as django-cronkite recommends."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,15 @@ from databases.levels import isolation_level
 from databases.processes import NoServer
 
 ASKED_FOR = os.environ.get("CRONKITE_TEST_DB", "sqlite")
+
+
+@pytest.fixture(autouse=True)
+def signals_are_put_back():
+    """What the runner sets, it sets for good, as it ends with the command. Here it is only called."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from django.db import connection
 from nodes import Node, until
 
+import families
+
 #: A user of MariaDB's whom ``read_only`` concerns: it lets administrators write, as the tests' own user is.
 PLAIN_USER = "plain"
 #: The size of SQLite's pages (bytes): not even the first of a write-ahead log, which has a head, ends before that.
@@ -64,7 +66,7 @@ def _set_read_only(value: str) -> None:
 
 @contextmanager
 def _disk_refuses(nodes: list[Node]) -> Iterator[None]:
-    """Let no process of the nodes' groups write a page to a file. Python ignores SIGXFSZ, so that fails with EFBIG."""
+    """Let no process of the nodes' families write a page. Python ignores SIGXFSZ, so that fails with EFBIG."""
     _limit_files(nodes, ONE_PAGE)
     try:
         yield
@@ -73,22 +75,13 @@ def _disk_refuses(nodes: list[Node]) -> Iterator[None]:
 
 
 def _limit_files(nodes: list[Node], size: int) -> None:
-    groups = {node.pid for node in nodes}
     limited: set[int] = set()
     # Again, as a process may have made another one meanwhile.
-    while (
-        fresh := {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _group(pid) in groups} - limited
-    ):
+    while fresh := {pid for node in nodes for pid in families.family(node.pid)} - limited:
         for pid in fresh:
             with suppress(ProcessLookupError):
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         limited |= fresh
-
-
-def _group(pid: int) -> int | None:
-    with suppress(ProcessLookupError):
-        return os.getpgid(pid)
-    return None
 
 
 def _is_mariadb() -> bool:

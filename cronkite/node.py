@@ -86,6 +86,7 @@ class Node:
         self._has_beaten = False
         self._retry_at: float | None = None
         self._settle_at = 0.0
+        self._claims_in_vain = False
         self._away_since: float | None = None
         self._gave_up = False
         self._told_to_stop = 0
@@ -292,6 +293,7 @@ class Node:
         try:
             with self._database():
                 yield
+                self._claims_in_vain = False
         except locks.Contention:
             self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
         except locks.Refused as refusal:
@@ -299,10 +301,11 @@ class Node:
             for job in jobs:
                 self._agenda.leave_alone(job)
         except locks.OutcomeUnknown as doubt:
-            logger.info("%s", doubt)
+            logger.log(logging.WARNING if self._claims_in_vain else logging.INFO, "%s", doubt)
             self._doubts += [Doubt(claim, job) for job in jobs for claim in doubt.claims if claim.job_id == job.pk]
-            # Asked at once: a connection that was idle may have been ended without an outage.
-            self._settle_at = time.monotonic()
+            # Asked at once: a connection that was idle may have been ended without an outage. But one that commits
+            # nothing, as its disk is full, answers at once, too.
+            self._settle_at = time.monotonic() + (OUTAGE_PAUSE if self._claims_in_vain else 0.0)
             self._agenda.look_within(0)
 
     def _is_doubted(self, job: Job) -> bool:
@@ -334,6 +337,7 @@ class Node:
                 else:
                     self._runs.release(doubt.job)
                     self._agenda.look_within(0)
+                    self._claims_in_vain = True
 
     def _put_off(self, doubt: Doubt) -> None:
         """Ask later: the server has the transaction of the claim open still, or somebody else has locked the row."""

@@ -488,6 +488,26 @@ def test_a_claim_whose_commit_was_not_answered_runs_once(make_job, hasty, monkey
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_database_that_commits_no_claim_is_left_in_peace(make_job, monkeypatch, caplog):
+    """One whose disk is full answers all questions, and at once."""
+    monkeypatch.setattr(node, "OUTAGE_PAUSE", 0.2)
+    make_job(due=0)
+    claim, tried = locks.claim_all, []
+
+    def claim_in_vain(wanted, name):
+        tried.append(time.monotonic())
+        if len(tried) > 4:
+            return claim(wanted, name)
+        raise locks.OutcomeUnknown([locks._attempt(job, decision, name).claim for job, decision in wanted])
+
+    monkeypatch.setattr(locks, "claim_all", claim_in_vain)
+    ticks.tick(workers=0)
+    assert statuses() == {Status.SUCCEEDED: 1}
+    assert all(later - earlier > 0.1 for earlier, later in zip(tried[1:], tried[2:], strict=False))
+    assert caplog.text.count("The connection died at the claim") == 3
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_tick_that_gives_up_says_what_it_leaves_in_doubt(make_job, hasty, monkeypatch, caplog):
     monkeypatch.setattr(node, "OUTAGE_PATIENCE", 0.05)
     make_job(due=0)

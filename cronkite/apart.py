@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,23 +53,34 @@ def try_imports(names: Sequence[str], patience: Patience) -> Iterator[tuple[str,
     """Yield the verdict on each of the modules that could be tried."""
     rest = list(names)
     while rest:
-        wanted = len(rest)
+        wanted, child = len(rest), None
         try:
-            child = _Child.fork(rest, patience) or _Child.spawn(rest, patience)
+            # A Ctrl-C that came in the midst of a fork would be lost, or leave a child that nobody knows of.
+            with _signals_held():
+                child = _Child.fork(rest, patience) or _Child.spawn(rest, patience)
+            if child is None:
+                logger.debug("%s: cannot be tried apart from this process.", ", ".join(rest))
+                return
+            yield from child.verdicts(rest)
         except OSError as error:
             logger.warning("%s: could not be tried apart: no process can be started. %s", ", ".join(rest), error)
             return
-        if child is None:
-            logger.debug("%s: cannot be tried apart from this process.", ", ".join(rest))
-            return
-        try:
-            yield from child.verdicts(rest)
         finally:
-            child.end()
+            if child is not None:
+                child.end()
         if len(rest) == wanted:
             # Not once has it come to an import.
             logger.warning("%s: could not be tried apart: %s.", ", ".join(rest), child.failure)
             return
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass

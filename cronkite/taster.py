@@ -47,6 +47,7 @@ def begin(argv: list[str], names: list[str], writer: int, limit: float) -> NoRet
     """Try the imports as a fresh interpreter, with the arguments ``argv`` of the process that asks."""
     global _is_taster  # noqa: PLW0603 - it is about the process, of which there is one
     _is_taster = True
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     # In the kernel's hands, whatever becomes of the parent, and whatever Django's setup does.
     signal.setitimer(signal.ITIMER_REAL, ORPHANED)
     sys.argv[:] = argv
@@ -63,6 +64,7 @@ def begin_as_fork(names: Sequence[str], writer: int, limit: float) -> NoReturn:
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
         modules.empty(descriptor, flags)
     _serve(names, writer, limit)
@@ -73,7 +75,6 @@ def _serve(names: Sequence[str], writer: int, limit: float) -> NoReturn:
     logging.disable()
     # What a module starts is to be found, and ended with this process.
     kin.adopt_orphans()
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     own = _identities(writer)
     pid = os.getpid()
     for name in names:

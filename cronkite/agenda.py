@@ -16,6 +16,7 @@ from cronkite import clock, conf, databases, locks
 from cronkite.clock import Reading
 from cronkite.models import Job
 from cronkite.models.queries import JobQuerySet
+from cronkite.rows import HeldRows
 from cronkite.statements import Select, place
 
 logger = logging.getLogger("cronkite")
@@ -61,6 +62,7 @@ class Agenda:
         self._left_alone: dict[int, float] = {}
         self._avoided: dict[str, float] = {}
         self._refusals: Counter[str] = Counter()
+        self._held = HeldRows(stays=stays)
         #: When (monotonic seconds) to look again; ``None``: not planned.
         self.look_at: float | None = time.monotonic()
 
@@ -74,7 +76,7 @@ class Agenda:
             self._forget()
             if self._reading is None:
                 self._reading = Reading(clock.now(locks.database()))
-        skipped = offered | self._left_alone.keys()
+        skipped = offered | self._left_alone.keys() | self._held.left_alone()
         # Whatever is skipped, a page is left. In whole pages: each number is a statement of its own.
         most = PAGE * (1 + -(-len(skipped) // PAGE))
         jobs = self._page(most)
@@ -94,6 +96,7 @@ class Agenda:
             # A burst, which other nodes see as well. They need not meet first.
             self._shuffle(in_order=True)
         self._taken = self._lost = 0
+        self._look_for_held()
         if self.stays and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
             self.look_within(POLL - self._reading.now().timestamp() % POLL)
@@ -188,6 +191,28 @@ class Agenda:
                 jobs.clear()
                 jobs.extend(kept)
         self._left_alone[job.pk] = time.monotonic() + pause
+
+    def put_off(self, job: Job, *, is_held: bool) -> None:
+        """Skip the job for a moment, or for longer each time, as nobody has claimed it, and yet nobody can.
+
+        ``is_held`` tells whether it is known that another transaction has locked its row.
+        """
+        if self._held.put_off(job, self.now(), is_held=is_held):
+            self._look_for_held()
+        else:
+            self.leave_alone(job)
+
+    def _look_for_held(self) -> None:
+        if (rest := self._held.rest()) is not None:
+            self.look_within(rest)
+
+    def why_put_off(self, job: Job) -> str:
+        """Say why the job comes late, if it was put off for long; else nothing."""
+        return self._held.reason(job)
+
+    def forget(self, job: Job) -> None:
+        """Take note that somebody has claimed the job, so that its row was not locked for long."""
+        self._held.forget(job)
 
     def close(self) -> None:
         """Strike everything off, and never look again."""

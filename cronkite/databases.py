@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 
 from django.db import DatabaseError, Error, ProgrammingError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import QuerySet
 
 T = TypeVar("T")
-Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 #: How many connections in a row may be dead that a pool keeps.
 MOST_POOLED = 10
@@ -25,6 +23,8 @@ POSTGRESQL_GONE = ("08", "57P")
 #: MySQL and MariaDB: lock wait timeout, deadlock; MySQL's answer to NOWAIT (MariaDB's is 1205); and, with MariaDB's
 #: innodb_snapshot_isolation, "record has changed".
 MYSQL = frozenset({1205, 1213, 3572, 1020})
+#: Of these, what says that somebody did not let go of a lock.
+IN_VAIN = frozenset({"55P03", 1205, 3572})
 #: The levels at which MySQL and MariaDB read nothing that may yet be rolled back. PostgreSQL and SQLite never do.
 CLEAN_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 #: SQLite: SQLITE_BUSY and SQLITE_LOCKED in words; the numbers come with Python 3.11.
@@ -39,6 +39,11 @@ def is_conflict(error: DatabaseError) -> bool:
     if isinstance(code, int):
         return code in MYSQL
     return isinstance(code, str) and any(words in code for words in SQLITE)
+
+
+def has_waited_in_vain(error: DatabaseError) -> bool:
+    """Tell whether ``error`` says that another transaction has locked something, and kept it for too long."""
+    return _state(error) in IN_VAIN or (bool(error.args) and error.args[0] in IN_VAIN)
 
 
 def is_refusal(error: DatabaseError) -> bool:
@@ -129,32 +134,6 @@ def _revive(connection: BaseDatabaseWrapper) -> None:
             return
         # A pool has others, that may have been idle for as long.
         connection.close()
-
-
-def lock(rows: QuerySet[Any]) -> None:
-    """Lock these rows until the transaction ends, or fail at once, by a conflict, if another one has locked some.
-
-    So whoever has changed them has committed or rolled back. Where rows can't be locked (SQLite), nothing is done: the
-    next statement that writes waits there for all who write.
-    """
-    connection = connections[rows.db]
-    features = connection.features
-    if features.has_select_for_update:
-        nowait, no_key = features.has_select_for_update_nowait, features.has_select_for_no_key_update
-        list(rows.select_for_update(nowait=nowait, no_key=no_key).values_list("pk"))
-
-
-def unheld(rows: Rows) -> Rows:
-    """Lock those of the rows that no other transaction has locked, and return the query for them; wait for nobody.
-
-    Without SKIP LOCKED the database waits all the same, and where rows can't be locked (SQLite), all are returned.
-    """
-    features = connections[rows.db].features
-    if not features.has_select_for_update:
-        return rows
-    skip, no_key = features.has_select_for_update_skip_locked, features.has_select_for_no_key_update
-    locked = rows.select_for_update(skip_locked=skip, no_key=no_key).values_list("pk", flat=True)
-    return rows.filter(pk__in=list(locked))
 
 
 def read_committed(connection: BaseDatabaseWrapper) -> None:

@@ -7,6 +7,7 @@ wins by the unique ``declared_as``, and a row that stays keeps its slots, its lo
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
-from cronkite import databases, declarations, locks, taster, trials
+from cronkite import databases, declarations, locks, skips, taster, trials
 from cronkite.declarations import Declaration
 from cronkite.exceptions import CronkiteError, HarmfulModule
 from cronkite.models import Job
@@ -28,6 +29,9 @@ logger = logging.getLogger("cronkite")
 
 #: How often to start anew when other nodes, doing the same, were in the way.
 ATTEMPTS = 20
+#: How long (seconds) the jobs of a module may be waited for whose rows others have locked, and how often to look.
+PATIENCE = 2.0
+PAUSE = 0.1
 
 #: Asked for before the tables were there: (module, delete_first).
 _waiting: list[tuple[str, bool]] = []
@@ -160,6 +164,7 @@ def _has_tables() -> bool:
 
 def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -> None:
     using = locks.database()
+    until = time.monotonic() + PATIENCE
     prefix = f"{module}."
     # Also a row that the module declared, and that somebody had call another function since.
     rows = Job.objects.using(using).filter(Q(function__startswith=prefix) | Q(declared_as__startswith=prefix))
@@ -172,12 +177,30 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
             write_one(declaration, partial(_create, declaration, using))
         elif delete_first:
             present.remove(kept)
-            write_one(declaration, partial(overwrite, kept, declaration))
+            if declaration.differences(kept) and not _is_held(kept, until):
+                write_one(declaration, partial(overwrite, kept, declaration))
     if delete_first:
         for job in present:
+            if _is_held(job, until):
+                continue
             # What another node inserted since we looked is not among these.
             logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
             job.delete()
+
+
+def _is_held(job: Job, until: float) -> bool:
+    """Whether another transaction has locked the row, and keeps it ``until`` then (monotonic seconds).
+
+    Most often it is a node that claims the job, which is over in a moment. But no start of a node waits for whoever
+    has locked it for long (promise P4).
+    """
+    while skips.held({job.pk}):
+        if time.monotonic() >= until:
+            said = "Job %r is left as it is: its row is locked by another transaction. The next start sees to it."
+            logger.warning(said, job.name)
+            return True
+        time.sleep(PAUSE)
+    return False
 
 
 def write_one(declaration: Declaration, write: Callable[[], object]) -> bool:

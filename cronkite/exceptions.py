@@ -40,7 +40,7 @@ class HarmfulModule(CronkiteError, ImportError):
 
 
 class JobIsLocked(CronkiteError):
-    """The job is already running: its lock is held by a run that has not ended."""
+    """The job is already running: its lock is held by a run that has not ended, or another transaction has its row."""
 
 
 class RunEnded(BaseException):

@@ -127,9 +127,15 @@ def _findings(health: Vitals, limits: Limits) -> Iterator[Finding]:
     yield Finding(limits.missed.level(total), said % {"count": total, "jobs": _some(named)})
     if limits.silent.level(health.silent_for or 0) == Level.OK and health.late:
         # While no node ticks, that is the reason, and it was said.
-        level = limits.late.level(health.late[0].age)
-        named = [f"{job.name} ({in_short(job.age)})" for job in health.late]
-        yield Finding(level, _("These are due, and no node has taken them: %(jobs)s.") % {"jobs": _some(named)})
+        untaken = _("These are due, and no node has taken them: %(jobs)s.")
+        held = _("These are due, and their rows are locked by other transactions: %(jobs)s.")
+        for said, jobs in (
+            (untaken, [job for job in health.late if not job.is_held]),
+            (held, [job for job in health.late if job.is_held]),
+        ):
+            if jobs:
+                named = [f"{job.name} ({in_short(job.age)})" for job in jobs]
+                yield Finding(limits.late.level(jobs[0].age), said % {"jobs": _some(named)})
 
 
 def _about_nodes(health: Vitals, limits: Limits) -> Iterator[Finding]:

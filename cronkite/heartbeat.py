@@ -13,7 +13,7 @@ from typing import Any
 from django.db import DatabaseError, Error, IntegrityError, connections
 
 import cronkite
-from cronkite import databases, locks
+from cronkite import databases, locks, waits
 from cronkite.clock import Now
 from cronkite.models import Node
 
@@ -54,11 +54,11 @@ def _beat(name: str, using: str, *, stays: bool, begins: bool) -> None:
     }
     if stays and begins:
         signs["started_at"] = Now()
-    if nodes.filter(name=name).update(**signs):
+    if nodes.filter(waits.limit(), name=name).update(**signs):
         return
     try:
         nodes.create(**{"started_at": Now(), **signs, "name": name})
     except IntegrityError:
         # Another tick of the same node was first, which is as good.
         return
-    nodes.filter(ticked_at__lt=Now() - FORGOTTEN_AFTER).delete()
+    nodes.filter(waits.limit(), ticked_at__lt=Now() - FORGOTTEN_AFTER).delete()

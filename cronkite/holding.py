@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connections, models, transaction
 from django.db.models import Q
 
-from cronkite import databases
+from cronkite import databases, waits
 from cronkite.clock import Now
 from cronkite.locks import Claim, database
 from cronkite.models import Job, Log
@@ -26,36 +26,55 @@ from cronkite.statements import Both, Update, place, stand_in
 HELD = {"job_id": "id", "token": "lock", "fence": "fence"}
 
 
-def renew(claims: list[Claim]) -> list[Claim]:
-    """Show that the runs of ``claims`` are alive; return those whose lock is gone.
+class Renewal(NamedTuple):
+    """What became of locks that were to be renewed: whose is ``gone``, and whose row another transaction has locked."""
+
+    gone: list[Claim]
+    held: list[Claim]
+
+
+def renewal(claims: list[Claim]) -> Renewal:
+    """Show that the runs of ``claims`` are alive; tell of which that was not possible.
 
     A job that was deleted has no lock to lose, and its run goes on. Nor has a run lost it that has ended, and freed it
-    itself, since whoever asks heard of it last. Of a row that another transaction has locked, nothing is known yet: it
-    keeps no other from being renewed, and is renewed the next time.
+    itself, since whoever asks heard of it last. Of a row that another transaction has locked nothing is known yet, and
+    it keeps no other from being renewed.
     """
-    return databases.anew(database(), partial(_renew, claims))
+    return databases.anew(database(), partial(_renewal, claims))
 
 
-def _renew(claims: list[Claim]) -> list[Claim]:
+def renew(claims: list[Claim]) -> list[Claim]:
+    """Show that the runs of ``claims`` are alive; return those whose lock is gone, as :func:`renewal` tells."""
+    return renewal(claims).gone
+
+
+def _renewal(claims: list[Claim]) -> Renewal:
     using = database()
-    jobs = Job.objects.using(using).filter(pk__in=[claim.job_id for claim in claims])
-    with transaction.atomic(using=using):
+    jobs = Job.objects.using(using)
+    with waits.limited(using):
         # Locked, so that what is read of them is true: at READ UNCOMMITTED, who seems to hold a lock may never have.
-        rows = databases.unheld(jobs)
+        available = waits.lock_available(Job, [claim.job_id for claim in claims], using)
+        rows = jobs.filter(pk__in=available)
         if rows.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
-            return []
+            return Renewal([], [])
         holders = dict(rows.values_list("pk", "lock"))
     gone = [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
+    held = [claim for claim in claims if claim.job_id not in available]
+    if held:
+        # A job that was deleted has no row.
+        there = set(jobs.filter(pk__in=[claim.job_id for claim in held]).values_list("pk", flat=True))
+        held = [claim for claim in held if claim.job_id in there]
     logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in gone])
     ended = set(logs.exclude(status__in=[Log.Status.RUNNING, Log.Status.LOST]).values_list("pk", flat=True))
-    return [claim for claim in gone if claim.log_id not in ended]
+    return Renewal([claim for claim in gone if claim.log_id not in ended], held)
 
 
 def finish(claim: Claim, outcome: Outcome) -> bool:
     """Write how the run ended and free the lock; return ``False`` if the lock was lost before.
 
     The late result of a run that lost its lock is kept in its log, marked so, and the newer holder is not touched.
-    Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage.
+    Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage, and, which
+    is a conflict, if another transaction has locked a row and keeps it.
     """
     try:
         return databases.anew(database(), lambda: _finish(claim, outcome))
@@ -92,11 +111,13 @@ def _held(claim: Claim) -> JobQuerySet:
 def _finish(claim: Claim, outcome: Outcome) -> bool:
     using = database()
     reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
-    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason))):
+    is_borrowed = databases.is_borrowed(connections[using])
+    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason)), is_borrowed):
         return True
     # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
     # arrive. A process that died is lost, too, and for a reason of its own.
-    late = Log.objects.using(using).filter(pk=claim.log_id, status=Log.Status.LOST).exclude(reason=reason)
+    late = Log.objects.using(using).filter(waits.limit(is_borrowed), pk=claim.log_id, status=Log.Status.LOST)
+    late = late.exclude(reason=reason)
     return not late.update(
         finished_at=Now(),
         result=outcome.result,
@@ -114,11 +135,14 @@ class _Ending(NamedTuple):
     outcome: Outcome
 
 
-def _free(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
-    return _held(stand_in(Job, "claim", **HELD)), {"lock": None, "locked_by": "", "locked_at": None}
+def _free(using: str, is_borrowed: bool) -> tuple[JobQuerySet, dict[str, Any]]:
+    rows = _held(stand_in(Job, "claim", **HELD))
+    # In a transaction of the caller's, the row is ours already, and how long he waits for others is not for us to say.
+    rows = rows.filter(waits.limit(is_borrowed))
+    return rows, {"lock": None, "locked_by": "", "locked_at": None}
 
 
-def _close(using: str, variant: None) -> tuple[models.QuerySet[Log], dict[str, Any]]:
+def _close(using: str, is_borrowed: bool) -> tuple[models.QuerySet[Log], dict[str, Any]]:
     # Lost because its job is gone: this run's end is its own all the same.
     running = Q(status=Log.Status.RUNNING) | Q(status=Log.Status.LOST, reason=JOB_DELETED)
     log = Log.objects.using(using).filter(running, pk=place(Log, "id", "claim.log_id"))

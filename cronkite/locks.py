@@ -16,8 +16,9 @@ A node that has several workers ready takes as many jobs in one transaction, ste
 its start. Where no lock is stale and the database can join them, all steps are one statement, which is its own
 transaction: the INSERT is of what the UPDATE returns.
 
-The UPDATE is the first statement of its transaction: SQLite refuses a write after a read at once if another connection
-wrote in between.
+No claim waits for a row that another transaction has locked, where the database can skip it: :mod:`cronkite.waits`. So
+the rows are locked first. On SQLite, which locks none, the UPDATE is the first statement of its transaction: it refuses
+a write after a read at once if another connection wrote in between.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from django.db import DatabaseError, IntegrityError, connections, router, transa
 from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual
 
-from cronkite import commits, databases
+from cronkite import commits, databases, waits
 from cronkite.catch_up import Decision
 from cronkite.clock import Now
 from cronkite.conf import get as get_conf
@@ -79,6 +80,10 @@ class Claim:
 
 class Contention(Exception):
     """The database rolled the claim back in favour of another transaction. Nothing is claimed; try again soon."""
+
+
+class RowIsHeld(Contention):
+    """Another transaction has locked what the claim needs, and does not let go of it. Nothing is claimed."""
 
 
 class Refused(Exception):
@@ -127,7 +132,8 @@ def claim(job: Job, decision: Decision, node: str) -> Claim | None:
 def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
     """Take several jobs' slots as :func:`claim` does, in one transaction; each is taken, or not, for itself.
 
-    Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises.
+    Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises. Waits for no row that
+    another transaction has locked: see :func:`cronkite.skips.skipped`.
     """
     using = database()
     commits.demand_of(using)
@@ -140,6 +146,10 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
     at_once = databases.can_join_writes(connections[using]) and not any(job.is_locked for job, _ in wanted)
     try:
         taken = databases.anew(using, partial(_take_at_once if at_once else _take_in_steps, attempts, using))
+    except RowIsHeld:
+        if len(wanted) > 1:
+            return _one_by_one(wanted, node)
+        raise
     except IntegrityError as error:
         if len(wanted) > 1:
             return _one_by_one(wanted, node)
@@ -164,14 +174,16 @@ def _is_behind(job: Job) -> bool:
 def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
     """Take the lock of ``job`` for a run without a slot; ``reason``, if there is one, goes into its log.
 
-    Raises :class:`JobIsLocked` if a run holds it, :class:`Contention`, :class:`OutcomeUnknown`, or
+    Raises :class:`JobIsLocked` if a run holds it, :class:`RowIsHeld`, :class:`Contention`, :class:`OutcomeUnknown`, or
     :class:`django.db.DatabaseError`.
     """
     using, token = database(), uuid4()
     taken: list[Claim] = []
     rows = Job.objects.using(using).filter(pk=job.pk)
     try:
-        with transaction.atomic(using=using):
+        with waits.limited(using):
+            if not waits.lock_available(Job, [job.pk], using) and rows.exists():
+                raise RowIsHeld
             if not rows.filter(is_free(get_conf().lock_timeout)).write(
                 lock=token, locked_by=node, locked_at=Now(), fence=F("fence") + 1
             ):
@@ -195,14 +207,15 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
 def claim_asked(job: Job, node: str) -> Claim | None:
     """Take the lock of ``job`` to do what somebody asked for, and the request with it; ``None`` if another was first.
 
-    ``job`` comes from :meth:`JobQuerySet.agenda`. Raises what :func:`claim` raises, and :class:`Refused`.
+    Or if another transaction has locked the row: see :func:`cronkite.skips.skipped`. ``job`` comes from
+    :meth:`JobQuerySet.agenda`. Raises what :func:`claim` raises, and :class:`Refused`.
     """
     using, token = database(), uuid4()
     commits.demand_of(using)
     taken: list[Claim] = []
     try:
-        with transaction.atomic(using=using):
-            if not _answerable(job, using).write(
+        with waits.limited(using):
+            if not waits.lock_available(Job, [job.pk], using) or not _answerable(job, using).write(
                 lock=token,
                 locked_by=node,
                 locked_at=Now(),
@@ -237,7 +250,7 @@ def settle(claim: Claim) -> Claim | None:
     rows = Job.objects.using(using).filter(pk=claim.job_id)
     try:
         with transaction.atomic(using=using):
-            databases.lock(rows)
+            waits.lock_at_once(rows)
             if not rows.filter(lock=claim.token, fence=claim.fence).write(locked_at=Now()):
                 return None
             logs = Log.objects.using(using).filter(job=claim.job_id, fence=claim.fence)
@@ -253,14 +266,16 @@ def settle(claim: Claim) -> Claim | None:
 def pass_over(job: Job, decision: Decision, node: str) -> bool:
     """Record the slots that were decided to be missed, and move on to the next; no lock is taken.
 
-    Return ``False`` if another node was first, if they are not due by the database's clock, or if the database sent us
-    away.
+    Return ``False`` if another node was first, if they are not due by the database's clock, if the database sent us
+    away, or if another transaction has locked the row: see :func:`cronkite.skips.skipped`.
     """
     using = database()
     if restores.is_realigned(job, using):
         return False
     try:
-        with transaction.atomic(using=using):
+        with waits.limited(using):
+            if not waits.lock_available(Job, [job.pk], using):
+                return False
             rows = _as_read(job, using)
             if decision.last_missed is not None:
                 rows = rows.filter(_is_due(decision.last_missed))
@@ -296,6 +311,8 @@ def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | N
     for job, decision in wanted:
         try:
             verdicts.append(claim(job, decision, node))
+        except RowIsHeld:
+            verdicts.append(None)
         except (Contention, OutcomeUnknown, DatabaseError) as error:
             doubted = [*filter(None, verdicts), *getattr(error, "claims", [])]
             if not doubted:
@@ -346,9 +363,10 @@ def _take_in_steps(attempts: list[_Attempt], using: str) -> list[Claim]:
     takes = [_TAKE.ready(using, attempt, timeout) for attempt in attempts]
     records = [_RECORD.ready(using, attempt) for attempt in attempts]
     try:
-        with transaction.atomic(using=using):
+        with waits.limited(using):
+            available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
             for attempt, take, record in zip(attempts, takes, records, strict=True):
-                if take():
+                if attempt.job.pk in available and take():
                     if attempt.job.is_locked:
                         _mark_lost(attempt.job.pk, attempt.node, using)
                     taken.append(_record(attempt.claim, record))
@@ -421,6 +439,8 @@ def _mark_lost(job_id: int, node: str, using: str) -> None:
 
 def _raise_unclaimed(error: DatabaseError, taken: list[Claim], using: str) -> NoReturn:
     """Say what an error during a claim means: another was first, an unknown outcome, or an outage."""
+    if databases.has_waited_in_vain(error):
+        raise RowIsHeld from error
     if databases.is_conflict(error):
         raise Contention from error
     if taken:

@@ -15,29 +15,29 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from uuid import UUID
 
 from django.db import DatabaseError, connections
 
-from cronkite import catch_up, conf, databases, heartbeat, holding, kin, locks
+from cronkite import catch_up, conf, databases, heartbeat, holding, kin, locks, skips
 from cronkite.agenda import Agenda
 from cronkite.catch_up import CatchUp, Decision
 from cronkite.exceptions import DatabaseAway, ScheduleError
 from cronkite.locks import Claim
+from cronkite.messages import KILL_AFTER
 from cronkite.models import Job, Log
-from cronkite.outcomes import Outcome
 from cronkite.runs import Ended, Event, Ready, Refused, Runs
 from cronkite.signals import Wake, stopped_by_signals
+from cronkite.unsettled import Unsettled
 
 logger = logging.getLogger("cronkite")
 
 #: Pauses (seconds) before trying again: after a conflict with another node; while the database is away.
 CONFLICT_PAUSE = 0.05
 OUTAGE_PAUSE = 1.0
-#: How often (seconds) a claim is asked about again whose row the server still has locked for the connection that died,
-#: and how long a worker is kept ready for it.
-DOUBT_PAUSE = 0.5
-DOUBT_PATIENCE = 5.0
+#: Pause (seconds) before a lock is renewed whose row another transaction has locked.
+HELD_PAUSE = 1.0
 #: How long (seconds) a tick puts up with a database that is away before it gives up what it has not claimed.
 OUTAGE_PATIENCE = 30.0
 #: How long (seconds) the heartbeat waits while jobs that are due are about to be claimed.
@@ -45,22 +45,6 @@ COURTESY = 1.0
 #: How long (seconds) a node waits for events when nothing is planned.
 IDLE = 60.0
 MILLISECOND = 0.001
-
-
-@dataclass(eq=False)
-class Doubt:
-    """A claim whose COMMIT was not answered.
-
-    If the server has its transaction open still: until when (monotonic seconds) a worker is kept ready for it.
-    """
-
-    claim: Claim
-    job: Job
-    until: float | None = None
-
-    @property
-    def is_old(self) -> bool:
-        return self.until is not None and time.monotonic() > self.until
 
 
 class Node:
@@ -78,20 +62,20 @@ class Node:
         self._renewal = settings.renewal_interval.total_seconds()
         self._grace = settings.shutdown_grace.total_seconds()
         self._agenda = agenda
-        self._doubts: list[Doubt] = []
-        self._unrecorded: list[tuple[Claim, Outcome]] = []
+        self._unsettled = Unsettled(runs, agenda, self._database)
+        #: Which locks could not be renewed the last time, and whether anybody was told.
+        self._held: dict[UUID, bool] = {}
         # Instants of the stopwatch (monotonic seconds); None: not planned.
         self._renew_at = time.monotonic() + self._renewal
         self._beat_at: float | None = time.monotonic()
         self._has_beaten = False
         self._retry_at: float | None = None
-        self._settle_at = 0.0
-        self._claims_in_vain = False
         self._away_since: float | None = None
         self._gave_up = False
         self._told_to_stop = 0
         self._stopping = False
         self._stop_by: float | None = None
+        self._leave_by: float | None = None
 
     def work(self) -> None:
         """Tick, or loop; return when there is nothing left to do.
@@ -124,7 +108,7 @@ class Node:
             self._stop_by = now + self._grace
             self._abandon()
         if self._stop_by is not None and (now >= self._stop_by or self._told_to_stop > 1):
-            self._stop_by = None
+            self._stop_by, self._leave_by = None, now + KILL_AFTER
             for claim in self._runs.claims():
                 self._runs.end(claim, Log.Status.INTERRUPTED, "its node was stopped")
 
@@ -133,7 +117,7 @@ class Node:
         self._agenda.close()
 
     def _is_done(self) -> bool:
-        if self._runs.claims() or self._unrecorded or self._doubts:
+        if self._runs.claims() or not self._unsettled.is_empty():
             return False
         if self._stopping:
             return True
@@ -146,18 +130,18 @@ class Node:
         now = time.monotonic()
         if self._retry_at is None or now >= self._retry_at:
             self._retry_at = None
-            if self._doubts and now >= self._settle_at:
-                self._settle()
-            self._record()
+            self._unsettled.go_on(stopping=self._stopping)
             if now >= self._renew_at:
                 self._renew()
             if self._agenda.look_at is not None and now >= self._agenda.look_at:
                 with self._database():
-                    self._agenda.look(self._runs.offered() | {doubt.job.pk for doubt in self._doubts})
+                    self._agenda.look(self._runs.offered() | self._unsettled.jobs())
         self._offer()
         beat_at = self._beat_due_at()
         if beat_at is not None and now >= beat_at:
             self._beat()
+        if self._leave_by is not None and now >= self._leave_by and self._away_since is None:
+            self._unsettled.give_up("as it was told to stop")
         return not self._is_done()
 
     def _beat_due_at(self) -> float | None:
@@ -198,7 +182,7 @@ class Node:
             plans += [self._agenda.look_at, self._beat_due_at()]
             plans.append(self._agenda.next_at() if self._runs.has_room() else None)
             plans.append(self._renew_at if self._runs.claims() else None)
-            plans.append(self._settle_at if self._doubts else None)
+            plans.append(self._unsettled.next_at())
         return max(0.0, min((at for at in plans if at is not None), default=now + IDLE) - now)
 
     def _offer(self) -> None:
@@ -222,7 +206,7 @@ class Node:
             if event.unrecorded is not None:
                 level = logging.DEBUG if event.is_doubtful else logging.ERROR
                 logger.log(level, "%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
-                self._unrecorded.append((event.claim, event.unrecorded))
+                self._unsettled.end(event.claim, event.unrecorded)
             if event.claim.next_run is not None:
                 self._agenda.look_for(event.claim.next_run)
 
@@ -243,11 +227,14 @@ class Node:
             return None
         with self._database():
             if decision.missed:
-                why = problem or locks.why_missed(job)
+                why = problem or self._agenda.why_put_off(job) or locks.why_missed(job)
                 decision = replace(decision, reason="; ".join(filter(None, [decision.reason, why])))
             if decision.slot is not None:
                 return decision
-            if locks.pass_over(job, decision, self.name) and decision.missed:
+            if not locks.pass_over(job, decision, self.name):
+                if self._skipped([job]):
+                    return None
+            elif decision.missed:
                 logger.warning("Job %r: %d slots were missed: %s.", job.name, decision.missed, decision.reason)
             self._agenda.look_for(decision.next_run)
         return None
@@ -259,17 +246,23 @@ class Node:
         if wanted and self._may_claim():
             with self._claiming([job for job, _ in wanted]):
                 claims = locks.claim_all(wanted, self.name)
+        lost = []
         for (job, decision), claim in zip(wanted, claims, strict=False):
             if claim is None:
-                self._agenda.look_for(decision.next_run)
-                self._agenda.lost_race()
+                lost.append((job, decision))
             else:
                 logger.info("%s: claimed by node %s.", claim, self.name)
+                self._agenda.forget(job)
                 self._runs.start(job, claim)
         taken = {claim.job_id for claim in claims if claim}
         for job in jobs:
-            if job.pk not in taken and not self._is_doubted(job):
+            if job.pk not in taken and not self._unsettled.is_doubted(job):
                 self._runs.release(job)
+        skipped = self._skipped([job for job, _ in lost])
+        for job, decision in lost:
+            self._agenda.lost_race()
+            if job.pk not in skipped:
+                self._agenda.look_for(decision.next_run)
 
     def _claim_asked(self, job: Job) -> None:
         """Claim a job that somebody asked for, and start its run; release it if another node does."""
@@ -277,15 +270,30 @@ class Node:
         if self._may_claim():
             with self._claiming([job]):
                 claim = locks.claim_asked(job, self.name)
-        if self._is_doubted(job):
+        if self._unsettled.is_doubted(job):
             return
         if claim is None:
             self._runs.release(job)
-            # Another node was first, or the job was edited meanwhile, and waits still.
-            self._agenda.look_within(CONFLICT_PAUSE)
+            if not self._may_claim() or not self._skipped([job]):
+                # Another node was first, or the job was edited meanwhile, and waits still.
+                self._agenda.look_within(CONFLICT_PAUSE)
         else:
             logger.info("%s: claimed by node %s, %s.", claim, self.name, claim.reason)
+            self._agenda.forget(job)
             self._runs.start(job, claim)
+
+    def _skipped(self, jobs: list[Job]) -> set[int]:
+        """Put those of the jobs off whose rows another transaction has locked; return their keys."""
+        skipped: dict[int, bool] = {}
+        if jobs:
+            with self._database():
+                skipped = skips.skipped(jobs)
+        for job in jobs:
+            if job.pk in skipped:
+                self._agenda.put_off(job, is_held=skipped[job.pk])
+            else:
+                self._agenda.forget(job)
+        return set(skipped)
 
     @contextmanager
     def _claiming(self, jobs: list[Job]) -> Iterator[None]:
@@ -293,7 +301,10 @@ class Node:
         try:
             with self._database():
                 yield
-                self._claims_in_vain = False
+                self._unsettled.is_in_vain = False
+        except locks.RowIsHeld:
+            for job in jobs:
+                self._agenda.put_off(job, is_held=True)
         except locks.Contention:
             self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
         except locks.Refused as refusal:
@@ -301,71 +312,39 @@ class Node:
             for job in jobs:
                 self._agenda.leave_alone(job)
         except locks.OutcomeUnknown as doubt:
-            logger.log(logging.WARNING if self._claims_in_vain else logging.INFO, "%s", doubt)
-            self._doubts += [Doubt(claim, job) for job in jobs for claim in doubt.claims if claim.job_id == job.pk]
-            # Asked at once: a connection that was idle may have been ended without an outage. But one that commits
-            # nothing, as its disk is full, answers at once, too.
-            self._settle_at = time.monotonic() + (OUTAGE_PAUSE if self._claims_in_vain else 0.0)
+            level = logging.WARNING if self._unsettled.is_in_vain else logging.INFO
+            logger.log(level, "%s", doubt)
+            self._unsettled.doubt(doubt.claims, jobs)
             self._agenda.look_within(0)
-
-    def _is_doubted(self, job: Job) -> bool:
-        return any(job is doubt.job for doubt in self._doubts)
 
     def _may_claim(self) -> bool:
         return not self._stopping and self._retry_at is None
 
     # What the database has to be told or asked, again and again if it is away.
 
-    def _settle(self) -> None:
-        """Find out about claims whose COMMIT was not answered."""
-        for doubt in list(self._doubts):
-            with self._database():
-                try:
-                    ours = locks.settle(doubt.claim)
-                except locks.Contention:
-                    self._put_off(doubt)
-                    continue
-                if ours and self._stopping:
-                    holding.finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
-                elif ours and doubt.is_old:
-                    holding.finish(
-                        ours, Outcome(Log.Status.LOST, reason="that it was claimed showed too late to run it")
-                    )
-                self._doubts.remove(doubt)
-                if ours and not self._stopping and not doubt.is_old:
-                    self._runs.start(doubt.job, ours)
-                else:
-                    self._runs.release(doubt.job)
-                    self._agenda.look_within(0)
-                    self._claims_in_vain = True
-
-    def _put_off(self, doubt: Doubt) -> None:
-        """Ask later: the server has the transaction of the claim open still, or somebody else has locked the row."""
-        now = time.monotonic()
-        self._settle_at = now + DOUBT_PAUSE
-        if doubt.until is None:
-            logger.warning("%s: may be claimed by this node; the database can't tell yet.", doubt.claim)
-            doubt.until = now + DOUBT_PATIENCE
-        if doubt.is_old:
-            # Others may need the worker.
-            self._runs.release(doubt.job)
-
-    def _record(self) -> None:
-        """Write the ends of runs whose processes could not do it."""
-        for claim, outcome in list(self._unrecorded):
-            with self._database():
-                holding.finish(claim, outcome)
-                self._unrecorded.remove((claim, outcome))
-
     def _renew(self) -> None:
         """Renew the locks of all runs, and end those that have lost theirs."""
-        self._renew_at = time.monotonic() + self._renewal
+        now = time.monotonic()
+        self._renew_at = now + min(self._renewal, HELD_PAUSE)
         claims = self._runs.claims()
-        if claims:
-            with self._database():
-                for claim in holding.renew(claims):
-                    logger.warning("%s: its lock is lost, so it is ended.", claim)
-                    self._runs.end(claim, Log.Status.LOST, "its lock was lost")
+        found = holding.Renewal([], [])
+        with self._database():
+            if claims:
+                found = holding.renewal(claims)
+            if not found.held:
+                self._renew_at = now + self._renewal
+        for claim in found.gone:
+            logger.warning("%s: its lock is lost, so it is ended.", claim)
+            self._runs.end(claim, Log.Status.LOST, "its lock was lost")
+        self._tell_held(found.held)
+
+    def _tell_held(self, claims: list[Claim]) -> None:
+        """Tell of locks that can't be renewed, if that is so for the second time; once."""
+        for claim in claims:
+            if self._held.get(claim.token) is False:
+                said = "%s: its lock can't be renewed, as another transaction has locked the job's row; trying again."
+                logger.warning(said, claim)
+        self._held = {claim.token: claim.token in self._held for claim in claims}
 
     @contextmanager
     def _database(self) -> Iterator[None]:
@@ -375,6 +354,10 @@ class Node:
         except DatabaseError as error:
             if databases.is_missing_table(error):
                 raise
+            if databases.is_conflict(error):
+                # Another transaction was first; no outage.
+                self._agenda.look_within(CONFLICT_PAUSE)
+                return
             connections[locks.database()].close()
             now = time.monotonic()
             self._retry_at = now + OUTAGE_PAUSE
@@ -383,21 +366,13 @@ class Node:
                 self._away_since = now
                 logger.warning("The database does not answer as it should; trying again. %s", error)
             elif not self._stays and now - self._away_since > OUTAGE_PATIENCE:
-                self._give_up()
+                self._give_up("as the database is out of reach")
         else:
             if self._away_since is not None:
                 self._away_since = None
                 logger.warning("The database is back.")
 
-    def _give_up(self) -> None:
+    def _give_up(self, why: str) -> None:
         self._gave_up = True
-        for doubt in self._doubts:
-            logger.critical(
-                "%s: may be claimed by this node, which gives up. Its lock then stays until its timeout.", doubt.claim
-            )
-            self._runs.release(doubt.job)
-        for claim, outcome in self._unrecorded:
-            logger.critical("%s: %s, which could not be written.", claim, outcome.status)
-        self._doubts.clear()
-        self._unrecorded.clear()
+        self._unsettled.give_up(why)
         self._abandon()

@@ -20,7 +20,7 @@ from django.db import Error as DriverError
 from cronkite import calls, commits, conf, current, databases, forks, functions, holding, locks
 from cronkite.capture import Tee
 from cronkite.current import CurrentRun
-from cronkite.exceptions import RunEnded
+from cronkite.exceptions import JobIsLocked, RunEnded
 from cronkite.guards import Guard
 from cronkite.locks import Claim
 from cronkite.models import Job, Log
@@ -34,6 +34,8 @@ RECORD_PAUSE = 1.0
 #: Pause (seconds) after another transaction came first, and how often a run by hand tries to get its lock so.
 CONFLICT_PAUSE = 0.1
 CLAIM_ATTEMPTS = 20
+#: How long (seconds) other transactions may come first before that is told.
+CONFLICT_PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
     ``pause`` waits for some seconds between two tries. After ``RECORD_PATIENCE`` the outcome is left to the logger,
     and the lock to its timeout.
     """
-    deadline = time.monotonic() + RECORD_PATIENCE
+    began = time.monotonic()
+    deadline, is_told = began + RECORD_PATIENCE, False
     while True:
         try:
             kept = holding.finish(claim, outcome)
@@ -126,6 +129,9 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             if databases.is_borrowed(connection):
                 raise
             if databases.is_conflict(error):
+                if not is_told and time.monotonic() - began > CONFLICT_PATIENCE:
+                    is_told = True
+                    logger.warning("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
                 pause(CONFLICT_PAUSE)
                 continue
             connection.close()
@@ -174,10 +180,14 @@ def claim_by_hand(job: Job, by: str = "") -> Claim:
     for attempt in range(1, CLAIM_ATTEMPTS + 1):
         try:
             return locks.claim_by_hand(job, conf.get().node, reason)
-        except locks.Contention:
-            if attempt == CLAIM_ATTEMPTS or _in_transaction():
+        except locks.Contention as contention:
+            if attempt < CLAIM_ATTEMPTS and not _in_transaction():
+                time.sleep(CONFLICT_PAUSE)
+            elif isinstance(contention, locks.RowIsHeld):
+                said = "its row is locked by another transaction; try again when that has ended"
+                raise JobIsLocked(f"Job {job.name!r}: {said}.") from None
+            else:
                 raise
-            time.sleep(CONFLICT_PAUSE)
         except locks.OutcomeUnknown as doubt:
             (claim,) = doubt.claims
             if (ours := _settled(claim)) is not None:

@@ -23,7 +23,7 @@ from django.db.models.expressions import Expression
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
-from cronkite import databases
+from cronkite import databases, waits
 
 M = TypeVar("M", bound=models.Model)
 
@@ -78,6 +78,12 @@ class Update:
         query.add_update_values(columns)
         sql, params = query.get_compiler(using).as_sql()
         return sql, params
+
+    def make_skipping(self, using: str, variant: Hashable) -> tuple[str, tuple[Any, ...]]:
+        """Return the statement as one that skips a row which another transaction has locked, and its parameters."""
+        sql, params = self.make(using, variant)
+        rows, _ = self._build(using, variant)
+        return waits.skipping(sql, rows.model, connections[using]), params
 
 
 class Both:
@@ -141,7 +147,8 @@ class Insert:
 class Chains:
     """UPDATEs of rows, each followed by the INSERT of another if its row was there: for several subjects at a time.
 
-    All in one statement, and so with one answer. For databases that :func:`databases.can_join_writes`.
+    All in one statement, and so with one answer. For databases that :func:`databases.can_join_writes`. Rows that
+    another transaction has locked are skipped, as if they were not there.
     """
 
     def __init__(self, update: Update, insert: Insert) -> None:
@@ -159,7 +166,7 @@ class Chains:
 
     def _make(self, using: str, variant: Hashable, count: int) -> tuple[str, tuple[Any, ...]]:
         """Return the statement for so many subjects, and the parameters of each."""
-        update, update_params = self._update.make(using, variant)
+        update, update_params = self._update.make_skipping(using, variant)
         _, _, insert, insert_params = self._insert.make(using)
         parts = _VALUES.fullmatch(insert)
         assert parts is not None, f"Django has another way to say this now: {insert}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 
-from cronkite import commits, conf, databases, heartbeat, locks
+from cronkite import commits, conf, databases, heartbeat, locks, waits
 from cronkite.agenda import Agenda
 from cronkite.nursery import Nursery
 
@@ -99,4 +99,6 @@ def _work(nursery: Nursery | None, workers: int, agenda: Agenda) -> None:
         runs = Pool(workers, nursery)
     from cronkite.node import Node
 
-    Node(conf.get().node, runs, agenda).work()
+    # Without workers, functions have the same connection, and how long they wait is not for us to say.
+    with nullcontext() if nursery is None else waits.impatient(locks.database()):
+        Node(conf.get().node, runs, agenda).work()

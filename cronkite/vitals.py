@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from django.db import DatabaseError
 from django.db.models import Count, F, Q
 from django.db.models.functions import Greatest
 
-from cronkite import clock
+from cronkite import clock, skips
 from cronkite.models import Job, Log, Node
 from cronkite.models.queries import is_stuck
 
@@ -64,12 +66,16 @@ class MissedSlots:
 
 @dataclass(frozen=True)
 class LateJob:
-    """A job that is free, and has been due or asked for since ``age`` seconds."""
+    """A job that is free, and has been due or asked for since ``age`` seconds.
+
+    ``is_held``: another transaction has its row locked at this moment, so that no node can take it.
+    """
 
     id: int
     name: str
     due_at: datetime
     age: float
+    is_held: bool
 
 
 @dataclass(frozen=True)
@@ -127,10 +133,16 @@ def _stuck(using: str, now: datetime) -> list[StuckJob]:
 
 
 def _late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
+    jobs = list(Job.objects.using(using).agenda().filter(due_at__lte=now - late_after, lock__isnull=True))
+    held: set[int] = set()
+    # Who may only read can't ask for that.
+    with suppress(DatabaseError):
+        held = skips.held({job.pk for job in jobs})
     found = []
-    for job in Job.objects.using(using).agenda().filter(due_at__lte=now - late_after, lock__isnull=True):
+    for job in jobs:
         assert job.due_at is not None
-        found.append(LateJob(job.pk, job.name, job.due_at, (now - job.due_at).total_seconds()))
+        age = (now - job.due_at).total_seconds()
+        found.append(LateJob(job.pk, job.name, job.due_at, age, job.pk in held))
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import time
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cronkite import clock
+from cronkite import clock, rows
 from cronkite.agenda import Agenda
 from cronkite.models import Job
 
@@ -150,3 +151,52 @@ def test_jobs_that_are_skipped_take_no_place_on_the_page(make_job, monkeypatch):
     found = Agenda()
     found.look(skipped)
     assert names(found) == ["say"]
+
+
+# How long a job is left alone whose row another transaction has locked.
+
+
+@pytest.fixture
+def stopwatch(monkeypatch):
+    """A stopwatch that is put forward by hand."""
+    hands = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: hands[0])
+    return hands
+
+
+def test_the_pauses_grow_and_people_are_told_once(stopwatch, caplog):
+    waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
+    pauses = []
+    for _ in range(12):
+        assert waiting.put_off(job, now, is_held=True)
+        assert waiting.left_alone() == {1}
+        pauses.append(round(waiting.rest(), 3))
+        stopwatch[0] += waiting.rest()
+        assert waiting.left_alone() == set()
+        assert waiting.rest() is None
+    assert pauses == sorted(pauses)
+    assert pauses[0] <= 2 * rows.FIRST_PAUSE
+    assert pauses[-1] <= rows.LONGEST_PAUSE + 1 / rows.INSTANTS
+    assert [record.getMessage() for record in caplog.records] == [
+        "Job 'held' waits: its row is locked by another transaction since 03:04:05 UTC."
+    ]
+
+
+def test_who_waits_for_another_node_only_is_not_told_of(stopwatch, caplog):
+    waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
+    for _ in range(3):
+        waiting.put_off(job, now, is_held=True)
+        waiting.forget(job)
+        stopwatch[0] += 1
+    waiting.put_off(job, now, is_held=False)
+    stopwatch[0] += 60
+    waiting.put_off(job, now, is_held=False)
+    assert not caplog.records
+
+
+def test_a_job_that_is_due_no_more_is_forgotten(stopwatch):
+    waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
+    waiting.put_off(job, now, is_held=True)
+    stopwatch[0] += rows.LONGEST_PAUSE + 1
+    assert waiting.left_alone() == set()
+    assert not waiting._waits

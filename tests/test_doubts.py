@@ -13,7 +13,7 @@ from nodes import PATIENCE
 from rivals import rival
 from test_locks import decide
 
-from cronkite import clock, discovery, holding, locks, node, pruning, runner, ticks
+from cronkite import clock, discovery, holding, locks, pruning, runner, ticks, unsettled
 from cronkite.agenda import Agenda
 from cronkite.here import Here
 from cronkite.models import Job, Log, edits
@@ -140,8 +140,7 @@ def left_open(monkeypatch):
     Returns a function that says how that ends when the node has asked about it so often.
     """
     claim_all, settle, asked = locks.claim_all, locks.settle, []
-    monkeypatch.setattr(node, "DOUBT_PAUSE", 0.01)
-    monkeypatch.setattr(node, "OUTAGE_PAUSE", 0.01)
+    monkeypatch.setattr(unsettled, "PAUSE", 0.01)
     with ExitStack() as others:
 
         def set_up(*, after, commits):
@@ -175,7 +174,7 @@ def test_a_node_runs_a_claim_in_doubt_once_and_only_when_it_is_kept(make_job, le
 
 def test_a_node_in_doubt_keeps_no_worker_waiting_for_long(make_job, left_open, evidence, monkeypatch):
     """What then turns out to be its own is recorded, and not run: its worker may be at another job."""
-    monkeypatch.setattr(node, "DOUBT_PATIENCE", 0)
+    monkeypatch.setattr(unsettled, "DOUBT_PATIENCE", 0)
     released, release = [], Here.release
     monkeypatch.setattr(Here, "release", lambda self, job: released.append(job.pk) or release(self, job))
     job = make_job("app.jobs.note", due=0, args=[str(evidence)])

@@ -65,10 +65,15 @@ def test_the_second_node_gets_nothing(job):
 
 @pytest.mark.django_db
 def test_a_claim_is_a_constant_number_of_statements(job, django_assert_num_queries):
-    """Two that write, in one where the database can do that; and the savepoint, as there is a transaction already."""
+    """Two that write, in one where the database can do that; and the savepoint, as there is a transaction already.
+
+    And one before them that locks the row, where the database can't skip a row that is locked as it writes.
+    """
     read = due(job)
     decision = decide(read)
     writes = ["UPDATE", "INSERT"] if connection.vendor != "postgresql" else ["WITH"]
+    if connection.vendor == "mysql":
+        writes = ["SELECT", *writes]
     with django_assert_num_queries(2 + len(writes)) as statements:
         locks.claim(read, decision, "node")
     words = [query["sql"].split()[0] for query in statements.captured_queries]
@@ -559,8 +564,8 @@ def test_passing_over_gives_way_to_a_conflict_and_tells_of_an_outage(job, monkey
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_first_statement_of_a_claim_writes(job, in_steps):
-    """SQLite refuses a write after a read at once if another connection wrote in between."""
+def test_the_first_statement_of_a_claim_writes_or_locks(job, in_steps):
+    """SQLite refuses a write after a read at once if another connection wrote in between; it locks no rows."""
     read = due(job)
     seen = []
 
@@ -570,7 +575,8 @@ def test_the_first_statement_of_a_claim_writes(job, in_steps):
 
     with connection.execute_wrapper(wrapper):
         locks.claim(read, decide(read), "node")
-    assert [word for word in seen if word != "BEGIN"] == ["UPDATE", "INSERT"]
+    locking = ["SELECT"] if connection.features.has_select_for_update else []
+    assert [word for word in seen if word not in ("BEGIN", "SET")] == [*locking, "UPDATE", "INSERT"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -630,10 +636,10 @@ def test_a_takeover_goes_step_by_step(make_job, lock_timeout, django_assert_num_
     Log.objects.update(slot=None)
     read = due(job)
     decision = decide(read)
-    with django_assert_num_queries(5) as statements:
+    with django_assert_num_queries(7) as statements:
         assert locks.claim(read, decision, "node") is not None
     words = [query["sql"].split()[0] for query in statements.captured_queries]
-    assert words == ["BEGIN", "UPDATE", "UPDATE", "INSERT", "COMMIT"]
+    assert words == ["BEGIN", "SET", "SELECT", "UPDATE", "UPDATE", "INSERT", "COMMIT"]
 
 
 def answered(state):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from django.apps import apps
+from django.db import DatabaseError
 
-from cronkite import functions, locks
+from cronkite import functions, locks, skips
 from cronkite.accounts import Account, Verdict
 from cronkite.cli.instants import absolute, relative
 from cronkite.durations import in_short
@@ -69,6 +71,9 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
             yield "The lock is stale: the next tick takes it over."
         elif job.is_stuck:
             yield f"It is stuck. If the run is gone, say `manage.py cron unlock {job.pk}`."
+    with suppress(DatabaseError):  # as of a user who may only read
+        if skips.held({job.pk}):
+            yield "Another transaction has the job's row locked at this moment. No node can claim it before that ends."
     last = Node.objects.using(locks.database()).order_by("-ticked_at").first()
     if last is None:
         yield "No node has ever ticked."

@@ -241,8 +241,13 @@ class Job(models.Model):
         """Run the job now, in this process, and return its function's result.
 
         The run has a log without a slot, and holds the job's lock. Raises :class:`cronkite.exceptions.JobIsLocked` if
-        another run holds it, and whatever the function raises. A run that loses its lock meanwhile is not ended, as
-        this process is the caller's: it goes on, and the logger and its log tell.
+        another run holds it, or another transaction has locked the row, and whatever the function raises. A run that
+        loses its lock meanwhile is not ended, as this process is the caller's: it goes on, and the logger and its log
+        tell.
+
+        Within ``atomic()``, all of that is part of the caller's transaction: until that ends, the row is locked, nobody
+        else sees the run, and no node can run the job. Call it outside, or have a node run it, by
+        :func:`cronkite.requests.ask`.
         """
         return verbs.run(self)
 

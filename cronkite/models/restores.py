@@ -11,10 +11,10 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.db.models import F, QuerySet
 
-from cronkite import conf, databases
+from cronkite import conf, databases, waits
 from cronkite.clock import Now
 from cronkite.models.logs import Log, Status
 from cronkite.models.queries import is_free
@@ -43,7 +43,7 @@ def realign(job: Job, using: str) -> bool:
     fencing token of a run that holds the lock stays.
     """
     try:
-        with transaction.atomic(using=using):
+        with waits.limited(using):
             moved = _move(job, using)
     except DatabaseError as error:
         if databases.is_conflict(error):

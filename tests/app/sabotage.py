@@ -126,6 +126,19 @@ def only_once():
     databases.anew = lambda using, action: action()
 
 
+def patience():
+    """Let a node wait for rows that others have locked, for as long as that takes."""
+    from contextlib import nullcontext
+
+    from django.db.models import Q
+
+    from cronkite import waits
+
+    waits.skips = lambda connection: False
+    waits.limit = lambda is_borrowed=False: Q()
+    waits.impatient = lambda using: nullcontext()
+
+
 def dirty_settle():
     """Let a node settle what is in doubt by whatever can be read of it."""
     from dataclasses import replace
@@ -193,6 +206,7 @@ SABOTAGES = {
     "no-look-at-logs": no_look_at_logs,
     "blind-start": blind_start,
     "dirty-settle": dirty_settle,
+    "patience": patience,
     "only-once": only_once,
     "die": die,
     "untried": untried,

@@ -6,6 +6,7 @@ as far as they have lived through this one: a node that was killed gets a new co
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from proof.interleavings import server
 
 #: What a database's own tables are called: what stands in them is the same in all orders.
 CATALOGS = ("pg_catalog", "pg_class", "information_schema", "sqlite_master", "PRAGMA ", "SHOW ")
+
+
+#: What a SELECT says that locks what it finds.
+LOCKING = re.compile(r" FOR (NO KEY )?UPDATE\b")
 
 
 class Killed(BaseException):
@@ -121,11 +126,12 @@ class Actor(threading.Thread):
 
     def _statement(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         word = sql.split(None, 1)[0]
-        reads = word in ("SELECT", "PRAGMA", "SHOW") and "FOR UPDATE" not in sql
+        reads = word in ("SELECT", "PRAGMA", "SHOW") and not LOCKING.search(sql)
         stop = Stop(
             word,
             reads=reads,
-            local=reads and any(catalog in sql for catalog in CATALOGS),
+            # Or it says how long to wait for others.
+            local=word == "SET" or (reads and any(catalog in sql for catalog in CATALOGS)),
             commits=not (reads or word == "BEGIN" or self._own.in_atomic_block),
             has_open=self._has_open,
         )

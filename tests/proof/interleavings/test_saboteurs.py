@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 from django.db.models.signals import pre_delete
 
-from cronkite import holding, locks
+from cronkite import holding, locks, waits
 from cronkite.models import Job, Log, edits
 from proof.interleavings import meetings
 from proof.interleavings.explorer import explore
@@ -98,7 +97,7 @@ def test_with_the_run_begun_before_the_commit_a_death_lets_it_begin_twice(violat
 
 
 def test_without_a_transaction_a_death_leaves_a_slot_that_is_in_no_log(violations, in_steps, monkeypatch):
-    monkeypatch.setattr(locks, "transaction", SimpleNamespace(atomic=lambda using: nullcontext()))
+    monkeypatch.setattr(waits, "limited", lambda using: nullcontext())
     found = violations(meetings.claim_against_claim, kills=1)
     assert said(found, "a lock without its run", "a:KILLED")
 

@@ -1,0 +1,87 @@
+"""Which jobs wait for their own row, which another transaction has locked, and until when are they left alone?
+
+Most often it is another node that is about to claim the job, and that is over in a moment. When it lasts, it is code of
+the project, which may keep the row for as long as it likes. So the job is tried again after a pause that grows, and
+people are told, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from cronkite.models import Job
+
+logger = logging.getLogger("cronkite")
+
+#: The first pause (seconds), each of the next ones being twice as long, and the longest.
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 15.0
+#: Pauses end together, at one of so many instants a second, or each job that waits would have a look of its own.
+INSTANTS = 5
+#: For how long (seconds) a row has to be locked before anybody is told.
+TOLD_AFTER = 1.0
+#: How long (seconds) a tick waits for a row; then the next tick does.
+TICK_PATIENCE = 60.0
+
+
+@dataclass
+class _Wait:
+    """How long a job has been waiting, on the stopwatch and by the database's clock."""
+
+    began: float
+    since: datetime
+    pause: float = FIRST_PAUSE
+    until: float = 0.0
+    is_told: bool = False
+
+
+class HeldRows:
+    """The jobs that wait; those of a loop (``stays``) do so for as long as it takes."""
+
+    def __init__(self, *, stays: bool) -> None:
+        self._stays = stays
+        self._waits: dict[int, _Wait] = {}
+
+    def put_off(self, job: Job, now: datetime, *, is_held: bool) -> bool:
+        """Leave the job alone for a while; return ``False`` if it has been waiting for too long.
+
+        ``now`` is the database's, and ``is_held`` tells whether it is known that the row is locked.
+        """
+        at = time.monotonic()
+        wait = self._waits.setdefault(job.pk, _Wait(at, now))
+        wait.until = (at + wait.pause) // (1 / INSTANTS) / INSTANTS + 1 / INSTANTS
+        wait.pause = min(2 * wait.pause, LONGEST_PAUSE)
+        if is_held and not wait.is_told and at - wait.began >= TOLD_AFTER:
+            wait.is_told = True
+            since = f"{wait.since:%H:%M:%S} UTC"
+            logger.warning("Job %r waits: its row is locked by another transaction since %s.", job.name, since)
+        if not self._stays and at - wait.began > TICK_PATIENCE:
+            logger.warning("Job %r is left to the next tick, as its row is still locked.", job.name)
+            self.forget(job)
+            return False
+        return True
+
+    def reason(self, job: Job) -> str:
+        """Say why the job comes late, if people were told; else nothing."""
+        wait = self._waits.get(job.pk)
+        if wait is None or not wait.is_told:
+            return ""
+        return f"its row was locked by another transaction since {wait.since:%Y-%m-%d %H:%M:%S} UTC"
+
+    def forget(self, job: Job) -> None:
+        """Wait no more: somebody has claimed the job."""
+        self._waits.pop(job.pk, None)
+
+    def left_alone(self) -> set[int]:
+        """Return the keys of the jobs that are left alone at this moment, and forget those that are due no more."""
+        now = time.monotonic()
+        self._waits = {key: wait for key, wait in self._waits.items() if wait.until + LONGEST_PAUSE > now}
+        return {key for key, wait in self._waits.items() if wait.until > now}
+
+    def rest(self) -> float | None:
+        """Return in how many seconds to look again for one that is left alone, or ``None`` if none is."""
+        now = time.monotonic()
+        return min((wait.until - now for wait in self._waits.values() if wait.until > now), default=None)

@@ -150,6 +150,8 @@ def clock_stands(transactional_db):
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION IF EXISTS public.statement_timestamp()")
+            # A pool would keep it.
+            cursor.execute("RESET search_path")
     # The next one goes by the right time.
     connection.close()
 

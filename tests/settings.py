@@ -1,12 +1,15 @@
 """The test project: one small app, the admin, and the database that ``DATABASE_URL`` names (SQLite if it is unset).
 
 ``CRONKITE_TEST_DATABASE`` overrides the database's name: a node started by a test joins that test's own database. With
-``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them.
+``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them. With
+``CRONKITE_TEST_POOL=1``, each process has a pool of connections, where the database's driver is psycopg 3; it
+is not with ``CRONKITE_TEST_DRIVER=psycopg2``.
 """
 
 import os
+import sys
 
-from databases import parse_url
+from databases import ENGINES, parse_url
 
 SECRET_KEY = "tests"
 DEBUG = os.environ.get("CRONKITE_TEST_DEBUG") == "1"
@@ -49,6 +52,11 @@ DATABASES = {"default": parse_url(os.environ.get("DATABASE_URL", "sqlite:///"))}
 if "CRONKITE_TEST_DATABASE" in os.environ:
     DATABASES["default"]["NAME"] = os.environ["CRONKITE_TEST_DATABASE"]
 
+if os.environ.get("CRONKITE_TEST_DRIVER") == "psycopg2":
+    # Django takes psycopg 3 where it finds it.
+    sys.modules["psycopg"] = None  # type: ignore[assignment]
+if os.environ.get("CRONKITE_TEST_POOL") == "1" and DATABASES["default"]["ENGINE"] == ENGINES["postgresql"]:
+    DATABASES["default"]["OPTIONS"]["pool"] = True
 if os.environ.get("CRONKITE_TEST_ROUTER") == "splitting":
     # There is no such database, and so the tests make none.
     DATABASES["replica"] = {"ENGINE": "refusing", "NAME": "nowhere", "TEST": {"MIRROR": "default"}}

@@ -50,6 +50,8 @@ def test_the_zone_of_the_server_changes_nothing(zone, make_job, monkeypatch):
             **entry["OPTIONS"],
             **parse_url(f"postgresql:///?time_zone={zone.replace('+', '%2B')}")["OPTIONS"],
         }
+    # All connections of a pool are alike.
+    entry["OPTIONS"] = {name: value for name, value in entry["OPTIONS"].items() if name != "pool"}
     elsewhere = ConnectionHandler({"default": entry})["default"]
     monkeypatch.setattr(connections._connections, "default", elsewhere)
     try:

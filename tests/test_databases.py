@@ -207,6 +207,17 @@ def test_the_runner_passes_the_commands_exit_code_on():
     assert runner.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], os.environ) == 128 + 9
 
 
+@pytest.mark.skipif(ASKED_FOR != "pg", reason="PostgreSQL was not asked for")
+@pytest.mark.django_db
+def test_the_driver_and_its_pool_are_those_asked_for():
+    """Whoever asks for the pool does not get connections of another kind."""
+    is_pooled = os.environ.get("CRONKITE_TEST_POOL") == "1"
+    assert ("pool" in connection.settings_dict["OPTIONS"]) is is_pooled
+    if is_pooled:
+        assert connection.Database.__name__ == "psycopg"
+        assert connection.pool is not None
+
+
 def test_all_connections_are_of_the_database_asked_for():
     # The replica, for whoever asks for a router, is none.
     assert {*connections} - {"replica"} == {"default"}

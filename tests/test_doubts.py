@@ -31,6 +31,8 @@ LOWEST = {"postgresql": ("SHOW transaction_isolation", "read uncommitted"), "sql
 def lowest_level(db, monkeypatch):
     """Have all connections of this process at READ UNCOMMITTED, where there is such a thing, and never wait long."""
     options = dict(connection.settings_dict["OPTIONS"])
+    # A pool would have connections of another level.
+    options.pop("pool", None)
     if connection.vendor == "postgresql":
         # The server's own setting: the driver's would be that of transactions which it begins itself, and of no others.
         options["options"] = "-c default_transaction_isolation=read\\ uncommitted"

@@ -55,7 +55,12 @@ def job(make_job):
 def silence(caplog):
     """Fail if anything was said that is not for who wants to know everything."""
     yield caplog
-    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+    assert [record.getMessage() for record in told(caplog)] == []
+
+
+def told(caplog):
+    """Return what we have said that matters. A pool says of its own what it throws away."""
+    return [record for record in caplog.records if record.name == "cronkite" and record.levelno > logging.INFO]
 
 
 def claim(job):
@@ -156,6 +161,28 @@ def test_a_node_loses_no_time(make_job, monkeypatch, joined):
     assert [log.status for log in Log.objects.all()] == [Status.SUCCEEDED] * 2
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_all_connections_of_a_pool_may_have_been_idle(job, is_open):
+    if "pool" not in connection.settings_dict["OPTIONS"]:
+        pytest.skip("these connections are of no pool")
+    if not is_open:
+        connection.close()
+    own = connection.copy()
+    own.settings_dict["OPTIONS"] = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
+    connection.pool.wait()
+    with own.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert len(cursor.fetchall()) >= connection.pool.min_size
+    own.close()
+    agenda = Agenda()
+    agenda.look(set())
+    read = agenda.take()
+    assert locks.claim(read, decide(read), "node") is not None
+
+
 def test_a_loop_whose_connections_never_live_long(make_job, evidence):
     """Each waits longer than the server lets it: the node's for the next slot, the worker's for the next end."""
     make_job("app.jobs.note", schedule="* * * * * */3", args=[str(evidence)])
@@ -238,9 +265,8 @@ def test_what_fails_twice_is_told(job, caplog):
 
     with connection.execute_wrapper(cutting):
         assert runner.record(taken, DONE, pause=pauses.append)
-    told = [record for record in caplog.records if record.levelno > logging.INFO]
-    assert [record.levelname for record in told] == ["ERROR"] * 2
-    assert "can't be written yet" in told[0].getMessage()
+    assert [record.levelname for record in told(caplog)] == ["ERROR"] * 2
+    assert "can't be written yet" in told(caplog)[0].getMessage()
     caplog.clear()
 
 

@@ -42,7 +42,8 @@ def _skipped(jobs: list[Job]) -> dict[int, bool]:
 def held(job_ids: Collection[int]) -> set[int]:
     """Return of which of the jobs another transaction has locked the row at this moment; of none where none can.
 
-    To find that out, the others are locked for this moment. Raises :class:`django.db.DatabaseError`.
+    To find that out, the others are locked for this moment, or until the caller's transaction ends. Raises
+    :class:`django.db.DatabaseError`.
     """
     return databases.anew(database(), partial(_held, job_ids))
 
@@ -51,10 +52,9 @@ def _held(job_ids: Collection[int]) -> set[int]:
     using = database()
     if not job_ids or not waits.skips(connections[using]):
         return set()
-    with waits.limited(using):
-        rest = set(job_ids) - waits.lock_available(Job, job_ids, using)
-        # Or they were deleted.
-        return set(Job.objects.using(using).filter(pk__in=rest).values_list("pk", flat=True)) if rest else set()
+    rest = set(job_ids) - waits.lock_available(Job, job_ids, using)
+    # Or they were deleted.
+    return set(Job.objects.using(using).filter(pk__in=rest).values_list("pk", flat=True)) if rest else set()
 
 
 def _is_as_read(row: Job, job: Job) -> bool:

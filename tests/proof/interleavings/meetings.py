@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from app import jobs
-from cronkite import holding, locks
+from cronkite import discovery, holding, locks
 from cronkite.discovery import auto_discover
 from cronkite.exceptions import JobIsLocked
 from cronkite.outcomes import Outcome
@@ -163,9 +163,12 @@ def by_hand(world: World) -> None:
 
 
 def discover(schedule: str | None) -> None:
-    """What a node does at its start; the module declares one job, or none."""
+    """What a node does at its start; the module declares one job, or none.
+
+    It waits for no row at all: how often it looked would depend on the time, and so would the orders.
+    """
     declared = patch.object(jobs.ok, "schedule", schedule, create=True) if schedule else nullcontext()
-    with declared:
+    with declared, patch.object(discovery, "PATIENCE", 0.0):
         auto_discover("app.jobs", delete_first=True)
 
 

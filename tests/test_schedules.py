@@ -75,6 +75,7 @@ def rules_of_2025b():
     zoneinfo.ZoneInfo.clear_cache()
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("rules_of_2025b")
 def test_debians_cron_fires_at_the_same_instants_in_all_700_windows():
     """The windows are ``start <= instant < end``: 46 fires lie on a start, and none on an end."""

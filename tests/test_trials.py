@@ -17,6 +17,8 @@ from cronkite import apart, checks, discovery, functions, taster, trials
 from cronkite.exceptions import FunctionNotFound, HarmfulModule
 from cronkite.models import Job, Log
 
+pytestmark = pytest.mark.once
+
 #: What a module does when it is imported, and what is said of it.
 HARMS = {
     "exits": ("import sys; sys.exit(0)", "it called sys.exit(0)"),

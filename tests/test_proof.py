@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -40,6 +41,19 @@ def test_what_was_written_as_json_gives_the_same_table(report, tmp_path):
     path.write_text(report.as_json())
     assert table.text(results.load(path)) == table.text(report)
     assert "     - 1,234" in table.rst(results.load(path))
+
+
+def test_a_proof_in_parts_is_the_sum_of_them(report, tmp_path):
+    first = results.Result("mysql", "MySQL 9", report.results[0].counts, 1.0, failed=True)
+    path = tmp_path / "proof.json"
+    for part in (report, replace(report, results=[first, *report.results], date=report.date + timedelta(days=1))):
+        path.write_text(((results.load(path) + part) if path.exists() else part).as_json())
+    head, _, _, sqlite, mysql = table.text(results.load(path)).splitlines()
+    assert head == "tox -e proof, 2026-01-03, the last of 2 parts"
+    assert sqlite.split()[2:5] == ["2,468", "0", "6"]
+    assert sqlite.split()[-1] == "122"
+    assert mysql.split()[2] == "1,234"
+    assert mysql.endswith("FAILED")
 
 
 def test_what_is_not_counted_is_refused():

@@ -5,6 +5,7 @@
     tox -e proof -- --slots 1000000              go on until so many slots have been raced, on each
     tox -e proof -- --repeat 50                  all storms fifty times in a row, on each
     tox -e proof -- --repeat 50 --lanes 3        the same in three rows at a time, as storms wait more than they work
+    tox -e proof -- --slots 100000 --add         add what comes of it to what proof.json says: a million in parts
     tox -e proof -- --databases pg -k frozen     what follows is for pytest
 
 Each database, and each lane of it, is a durable server of its own, made for the purpose, because it is going to be
@@ -31,7 +32,7 @@ from proof import results, table
 from proof.results import Result
 
 HERE = Path(__file__).parent
-USAGE = "proof [--databases A,B] [--slots N] [--repeat N [--lanes N]] [--json FILE] [PYTEST…]"
+USAGE = "proof [--databases A,B] [--slots N] [--repeat N [--lanes N]] [--json FILE] [--add] [PYTEST…]"
 #: The part that is repeated.
 STORMS = HERE / "race"
 #: pytest's last line.
@@ -105,6 +106,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--repeat", type=int)
     parser.add_argument("--lanes", type=int, default=1)
     parser.add_argument("--json", type=Path, default=Path("proof.json"))
+    parser.add_argument("--add", action="store_true")
     options, rest = parser.parse_known_args(arguments)
     names = options.databases.split(",")
     if unknown := set(names) - SCHEMES.keys():
@@ -127,12 +129,17 @@ def main(arguments: list[str]) -> int:
         found = [result(name, [run for run in runs if run.database == name]) for name in names]
     words = " ".join(["tox -e proof", *(["--", *arguments] if arguments else [])])
     report = results.Report(datetime.now(timezone.utc), words, time.monotonic() - began, found)
+    if options.add and options.json.exists():
+        report = results.load(options.json) + report
     options.json.write_text(report.as_json())
     print(f"\n{table.text(report)}\n\n{options.json} says the same.")
     outcomes = sum((run.outcomes for run in runs), Counter())
     counts = {"passed": outcomes["passed"], "failed": outcomes["failed"], **outcomes}
     # The last line is as pytest's own.
-    print(f"{', '.join(f'{number} {word}' for word, number in counts.items())} in {report.seconds:.2f}s", flush=True)
+    print(
+        f"{', '.join(f'{number} {word}' for word, number in counts.items())} in {time.monotonic() - began:.2f}s",
+        flush=True,
+    )
     return 1 if any(run.code for run in runs) else 0
 
 

@@ -28,7 +28,8 @@ def text(report: Report) -> str:
     rows = [head, *(_row(result) for result in report.results)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(head))]
     lines = ["  ".join(f"{cell:{'>' if n else '<'}{widths[n]}}" for n, cell in enumerate(row)) for row in rows]
-    return "\n".join(line.rstrip() for line in [f"{report.command}, {report.date:%Y-%m-%d}", "", *lines])
+    parts = f", the last of {report.parts} parts" if report.parts > 1 else ""
+    return "\n".join(line.rstrip() for line in [f"{report.command}, {report.date:%Y-%m-%d}{parts}", "", *lines])
 
 
 def _row(result: Result) -> list[str]:

@@ -42,15 +42,16 @@ def _skipped(jobs: list[Job]) -> dict[int, bool]:
 def held(job_ids: Collection[int]) -> set[int]:
     """Return of which of the jobs another transaction has locked the row at this moment; of none where none can.
 
-    To find that out, the others are locked for this moment, or until the caller's transaction ends. Raises
-    :class:`django.db.DatabaseError`.
+    To find that out, the others are locked for this moment. In a transaction of the caller's they would stay so, and a
+    database that refuses would end it: nothing is asked there. Raises :class:`django.db.DatabaseError`.
     """
     return databases.anew(database(), partial(_held, job_ids))
 
 
 def _held(job_ids: Collection[int]) -> set[int]:
     using = database()
-    if not job_ids or not waits.skips(connections[using]):
+    connection = connections[using]
+    if not job_ids or not waits.skips(connection) or databases.is_borrowed(connection):
         return set()
     rest = set(job_ids) - waits.lock_available(Job, job_ids, using)
     # Or they were deleted.

@@ -247,6 +247,14 @@ def test_a_job_that_somebody_else_has_claimed_was_not_skipped(job):
     assert skips.skipped([read]) == {}
 
 
+def test_who_asks_within_a_transaction_locks_no_row(job):
+    """A page of the admin under ATOMIC_REQUESTS, that says what is late."""
+    with transaction.atomic():
+        assert skips.held({job.pk}) == set()
+        with rival(lambda: lock_row(job)):
+            assert skips.held({job.pk}) == set()
+
+
 def test_a_job_that_was_edited_or_deleted_was_not_skipped(make_job):
     first, second = make_job(name="first", due=0), make_job(name="second", due=0)
     reads = [due(first), due(second)]

@@ -16,10 +16,14 @@ def install():
 
 
 def blind_claim():
-    """Let a claim take whatever it has read, as code would that reads, decides and then saves."""
-    from cronkite import locks
+    """Let a claim take whatever it has read, as code would that reads, decides and then saves.
+
+    It waits for rows, too: whoever skips those that others are about to claim seldom meets them.
+    """
+    from cronkite import locks, waits
     from cronkite.models import Job
 
+    waits.skips = lambda connection: False
     locks._claimable = lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
 
 
@@ -95,6 +99,24 @@ def deaf_nursery():
     kin.kill_group = lambda leader: None
     nursery._Process._part = lambda self, child, code: unseen.append((child, code))
     nursery._Process._listening = look_again
+
+
+def shared_pool():
+    """Let workers have the pool of connections that their node has opened."""
+    from django.db import connections
+
+    from cronkite import nursery
+
+    begin = nursery.Nursery.__init__
+
+    def begin_connected(self, load):
+        connections["default"].ensure_connection()
+        # What Django closes goes back to the pool.
+        connections["default"].close()
+        begin(self, load)
+
+    nursery.Nursery.__init__ = begin_connected
+    nursery._abandon_connections = lambda: None
 
 
 def untried():
@@ -207,6 +229,7 @@ SABOTAGES = {
     "blind-start": blind_start,
     "dirty-settle": dirty_settle,
     "patience": patience,
+    "shared-pool": shared_pool,
     "only-once": only_once,
     "die": die,
     "untried": untried,

@@ -1,9 +1,11 @@
 """The job of the storms. What it writes into a file is the evidence: no table of cronkite's can colour it."""
 
 import os
+import random
 import time
 
 from django.conf import settings
+from django.db import connection
 
 import cronkite
 
@@ -17,6 +19,21 @@ def run(evidence, seconds=0):
     if seconds and "CRONKITE_TEST_HURRY" not in os.environ:
         time.sleep(seconds)
     _write(evidence, f"{line('end')}\n")
+
+
+def ask(evidence, times):
+    """As above, and meanwhile ask the database so many questions; fail if it gives somebody else's answer."""
+    line = note()
+    _write(evidence, f"{line('begin')}\n")
+    try:
+        with connection.cursor() as cursor:
+            for _ in range(times):
+                number = random.randrange(10**9)
+                cursor.execute("SELECT %s", [number])
+                answer = cursor.fetchone()
+                assert answer == (number,), f"{answer} for {number}"
+    finally:
+        _write(evidence, f"{line('end')}\n")
 
 
 def note():

@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 from nodes import until
 
+from cronkite.models import Log
 from proof.race.faults import holders
 from proof.race.punctual import Witness, lateness
 from proof.race.storm import LOCK_TIMEOUT, assert_kept, fleet, is_long
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 #: How many runs are to be: of wild jobs, of those whose rows are locked, and of the others.
 RUNS = 3000 if is_long() else 300
+#: How many questions a job asks the database that is to be on time.
+QUESTIONS = 50
 
 ROUTER = {"CRONKITE_TEST_ROUTER": "splitting"}
 POOL = {"CRONKITE_TEST_POOL": "1"}
@@ -56,7 +59,7 @@ def test_all_edges_at_once(storm, say):
         wild_jobs(storm, 6)
         held = storm.jobs_each_second(2) + storm.jobs_each_second(2, seconds=1.5)
         until_loops_work(storm, nodes)
-        punctual = storm.jobs_each_second(3)
+        punctual = asking_jobs(storm, 3)
         with nullcontext("nobody") if connection.vendor == "sqlite" else holders.at_work(held) as project:
             storm.drive(nodes, lambda: storm.started() >= RUNS)
             late = lateness(punctual)
@@ -65,5 +68,29 @@ def test_all_edges_at_once(storm, say):
     say(f"{', '.join(each)}; {project}: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}")
     assert_kept(verdict)
     assert late < witness.bound
+    assert not failed(punctual)
     assert not nodes.deaths
     until(lambda: not left_over(storm), what="what runs have left behind has ended by itself")
+
+
+def test_workers_that_share_their_nodes_pool_hear_what_is_for_others(storm, tally):
+    """The saboteur of the storm above. Some wait for ever for what others have heard."""
+    if "a pool" not in ways():
+        pytest.skip("only PostgreSQL has a pool, by psycopg 3")
+    options = {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SABOTAGE": "shared-pool", **POOL}
+    with (
+        fleet(storm.folder, 1, "cron", "loop", "--workers", "4", options=options) as nodes,
+        Witness.present() as witness,
+    ):
+        jobs = asking_jobs(storm, 6)
+        storm.drive(nodes, lambda: failed(jobs) or lateness(jobs) > witness.bound)
+    tally.add(saboteurs=1)
+
+
+def asking_jobs(storm, number):
+    """Add jobs that ask the database, and fail if it gives them an answer to somebody else."""
+    return storm.jobs_each_second(number, function="app.storm.ask", args=[str(storm.evidence), QUESTIONS])
+
+
+def failed(jobs):
+    return Log.objects.filter(job__in=jobs, status=Log.Status.FAILED).exists()

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 from nodes import until
 
-from cronkite.models import Log
+from cronkite.models import Job, Log
 from proof.race.faults import holders
 from proof.race.punctual import Witness, lateness
 from proof.race.storm import LOCK_TIMEOUT, assert_kept, fleet, is_long
@@ -60,10 +60,12 @@ def test_all_edges_at_once(storm, say):
         held = storm.jobs_each_second(2) + storm.jobs_each_second(2, seconds=1.5)
         until_loops_work(storm, nodes)
         punctual = asking_jobs(storm, 3)
+        hung = hung_jobs(2)
         with nullcontext("nobody") if connection.vendor == "sqlite" else holders.at_work(held) as project:
             storm.drive(nodes, lambda: storm.started() >= RUNS)
             late = lateness(punctual)
             stop(nodes, witness)
+        hung.delete()
         verdict = storm.audit(nodes)
     say(f"{', '.join(each)}; {project}: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}")
     assert_kept(verdict)
@@ -90,6 +92,15 @@ def test_workers_that_share_their_nodes_pool_hear_what_is_for_others(storm, tall
 def asking_jobs(storm, number):
     """Add jobs that ask the database, and fail if it gives them an answer to somebody else."""
     return storm.jobs_each_second(number, function="app.storm.ask", args=[str(storm.evidence), QUESTIONS])
+
+
+def hung_jobs(number):
+    """Add jobs whose modules can't be imported, as they never end; return the query for them."""
+    names = [f"hung {n}" for n in range(number)]
+    Job.objects.bulk_create(
+        [Job(name=name, function=f"app.hung.h{n}.run", schedule="* * * * * *") for n, name in enumerate(names)]
+    )
+    return Job.objects.filter(name__in=names)
 
 
 def failed(jobs):

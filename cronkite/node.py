@@ -71,6 +71,7 @@ class Node:
         self._has_beaten = False
         self._retry_at: float | None = None
         self._away_since: float | None = None
+        self._refuses_writes = False
         self._gave_up = False
         self._told_to_stop = 0
         self._stopping = False
@@ -134,7 +135,7 @@ class Node:
             if now >= self._renew_at:
                 self._renew()
             if self._agenda.look_at is not None and now >= self._agenda.look_at:
-                with self._database():
+                with self._database(reads=True):
                     self._agenda.look(self._runs.offered() | self._unsettled.jobs())
         self._offer()
         beat_at = self._beat_due_at()
@@ -225,7 +226,9 @@ class Node:
             self._agenda.leave_alone(job)
             logger.error("Job %r cannot be run: %s", job.name, error)
             return None
-        with self._database():
+        if decision.slot is not None and not decision.missed:
+            return decision
+        with self._database(reads=decision.slot is not None):
             if decision.missed:
                 why = problem or self._agenda.why_put_off(job) or locks.why_missed(job)
                 decision = replace(decision, reason="; ".join(filter(None, [decision.reason, why])))
@@ -286,7 +289,7 @@ class Node:
         """Put those of the jobs off whose rows another transaction has locked; return their keys."""
         skipped: dict[int, bool] = {}
         if jobs:
-            with self._database():
+            with self._database(reads=True):
                 skipped = skips.skipped(jobs)
         for job in jobs:
             if job.pk in skipped:
@@ -325,12 +328,15 @@ class Node:
     def _renew(self) -> None:
         """Renew the locks of all runs, and end those that have lost theirs."""
         now = time.monotonic()
-        self._renew_at = now + min(self._renewal, HELD_PAUSE)
         claims = self._runs.claims()
+        if not claims:
+            self._renew_at = now + self._renewal
+            return
+        # Soon again, if it is not possible now.
+        self._renew_at = now + min(self._renewal, HELD_PAUSE)
         found = holding.Renewal([], [])
         with self._database():
-            if claims:
-                found = holding.renewal(claims)
+            found = holding.renewal(claims)
             if not found.held:
                 self._renew_at = now + self._renewal
         for claim in found.gone:
@@ -347,8 +353,11 @@ class Node:
         self._held = {claim.token: claim.token in self._held for claim in claims}
 
     @contextmanager
-    def _database(self) -> Iterator[None]:
-        """Live through errors of the database: what could not be done is tried again when it is back."""
+    def _database(self, *, reads: bool = False) -> Iterator[None]:
+        """Live through errors of the database: what could not be done is tried again when it is back.
+
+        That is not so when it answers who only ``reads``, as one whose disk is full does, if it has refused a write.
+        """
         try:
             yield
         except DatabaseError as error:
@@ -362,14 +371,15 @@ class Node:
             now = time.monotonic()
             self._retry_at = now + OUTAGE_PAUSE
             self._agenda.look_within(0)
+            self._refuses_writes |= not reads
             if self._away_since is None:
                 self._away_since = now
                 logger.warning("The database does not answer as it should; trying again. %s", error)
             elif not self._stays and now - self._away_since > OUTAGE_PATIENCE:
                 self._give_up("as the database is out of reach")
         else:
-            if self._away_since is not None:
-                self._away_since = None
+            if self._away_since is not None and not (reads and self._refuses_writes):
+                self._away_since, self._refuses_writes = None, False
                 logger.warning("The database is back.")
 
     def _give_up(self, why: str) -> None:

@@ -169,7 +169,7 @@ def test_all_connections_of_a_pool_may_have_been_idle(job, is_open):
         connection.close()
     own = connection.copy()
     own.settings_dict["OPTIONS"] = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    connection.pool.wait()
+    until(lambda: connection.pool.get_stats()["pool_size"] >= connection.pool.min_size)
     with own.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"

@@ -18,7 +18,7 @@ from django.db import OperationalError, ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, nodes, until
 
-from cronkite import agenda, clock, holding, locks, node, pool, ticks, unsettled
+from cronkite import agenda, clock, conf, holding, locks, node, pool, ticks, unsettled
 from cronkite.catch_up import ALL_CAP, Decision
 from cronkite.exceptions import DatabaseAway
 from cronkite.here import Here
@@ -448,6 +448,27 @@ def test_a_tick_gives_up_when_the_outage_lasts(make_job, hasty, monkeypatch):
     with failing([OperationalError(*LOST) for _ in range(10_000)], "SELECT"), pytest.raises(DatabaseAway):
         ticks.tick(workers=0)
     assert not Log.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_gives_up_where_all_that_is_left_is_reading(make_job, hasty, in_steps, monkeypatch, caplog):
+    monkeypatch.setattr(node, "OUTAGE_PATIENCE", 0.2)
+    make_job(due=0)
+    with failing([OperationalError(*LOST) for _ in range(10_000)], "UPDATE"), pytest.raises(DatabaseAway):
+        ticks.tick(workers=0)
+    assert not Log.objects.exists()
+    assert "is back" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("renewal", [0.01, 60])
+def test_a_database_that_is_asked_for_nothing_is_not_back(make_job, hasty, monkeypatch, caplog, renewal):
+    monkeypatch.setattr(node, "OUTAGE_PATIENCE", 0.2)
+    monkeypatch.setattr(type(conf.get()), "renewal_interval", timedelta(seconds=renewal))
+    make_job(due=0)
+    with failing([OperationalError(*LOST) for _ in range(10_000)], "SELECT"), pytest.raises(DatabaseAway):
+        ticks.tick(workers=0)
+    assert "is back" not in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -98,7 +98,11 @@ def leaves_nothing(connection: BaseDatabaseWrapper) -> bool:
     That is known of Django's own backends alone, and of these not with a pool.
     """
     is_djangos = type(connection).__module__.partition(".")[0] == "django"
-    return is_djangos and not connection.settings_dict["OPTIONS"].get("pool")
+    return is_djangos and not _is_of_pool(connection)
+
+
+def _is_of_pool(connection: BaseDatabaseWrapper) -> bool:
+    return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
 def can_join_writes(connection: BaseDatabaseWrapper) -> bool:
@@ -109,18 +113,20 @@ def can_join_writes(connection: BaseDatabaseWrapper) -> bool:
 def anew(using: str, action: Callable[[], T]) -> T:
     """Do ``action``; if the connection that was open turns out to be dead, do it once more, over a new one.
 
-    Servers, poolers and firewalls end connections that have been idle, which is no outage. For what may be done twice,
-    as nobody knows what became of it the first time; and not for a part of the caller's transaction, which is gone.
+    Servers, poolers and firewalls end connections that have been idle, which is no outage; what comes out of a pool may
+    have been, too. For what may be done twice, as nobody knows what became of it the first time; and not for a part of
+    the caller's transaction, which is gone.
     """
     connection = connections[using]
     before = connection.connection
-    if before is None or is_borrowed(connection):
+    if is_borrowed(connection) or (before is None and not _is_of_pool(connection)):
         return action()
     try:
         return action()
     except Error:
         # The end of a transaction may have replaced it already.
-        if connection.connection is before and connection.is_usable():
+        now = connection.connection
+        if now is not None and before in (now, None) and connection.is_usable():
             raise
         _revive(connection)
         return action()

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 
+from django.contrib.auth.models import Group
 from django.db import DatabaseError, connections
 
 from cronkite import clock
@@ -22,7 +24,8 @@ GLANCE = 0.05
 class Witness:
     """A thread that does nothing but to look at the clock and the database, and notes how late it is itself.
 
-    What it suffers is the machine's fault, not a node's.
+    What it suffers is the machine's fault, not a node's. It has something committed, too, as four servers wait for one
+    disk; but not on SQLite, where a node could keep it from that.
     """
 
     def __init__(self) -> None:
@@ -48,12 +51,14 @@ class Witness:
         return MOST + 2 * self.worst
 
     def _look(self) -> None:
-        while True:
+        for number in count():
             began = time.monotonic()
             if self._ended.wait(GLANCE):
                 break
             try:
                 Job.objects.exists()
+                if connections["default"].vendor != "sqlite":
+                    Group.objects.update_or_create(pk=1, defaults={"name": f"witness {number}"})
             except DatabaseError:
                 connections["default"].close()
             self.worst = max(self.worst, time.monotonic() - began - GLANCE)

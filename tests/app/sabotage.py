@@ -55,8 +55,8 @@ def deaf_renewal():
     """Let a renewal never find out that its lock is gone."""
     from cronkite import holding
 
-    renew = holding.renew
-    holding.renew = lambda claims: renew(claims) and []
+    renewal = holding.renewal
+    holding.renewal = lambda claims: renewal(claims)._replace(gone=[])
 
 
 def held_node():

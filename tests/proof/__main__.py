@@ -1,6 +1,6 @@
 """``python -m proof`` shows that promises P1 to P4 hold: under every order, every storm and every fault.
 
-    tox -e proof                                 all four databases at a time; about ten minutes on two cores
+    tox -e proof                                 all four databases at a time; about twenty minutes on two cores
     tox -e proof -- --databases sqlite,pg        some of them
     tox -e proof -- --slots 1000000              go on until so many slots have been raced, on each
     tox -e proof -- --repeat 50                  all storms fifty times in a row, on each

@@ -19,13 +19,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.db import DatabaseError, connections
 
-from cronkite import kin, owner, taster
+from cronkite import forks, kin, owner, taster
 from cronkite.taster import Verdict
 
 logger = logging.getLogger("cronkite")
@@ -56,7 +56,7 @@ def try_imports(names: Sequence[str], patience: Patience) -> Iterator[tuple[str,
         wanted, child = len(rest), None
         try:
             # A Ctrl-C that came in the midst of a fork would be lost, or leave a child that nobody knows of.
-            with _signals_held():
+            with forks.signals_held(signal.valid_signals()):
                 child = _Child.fork(rest, patience) or _Child.spawn(rest, patience)
             if child is None:
                 logger.debug("%s: cannot be tried apart from this process.", ", ".join(rest))
@@ -72,15 +72,6 @@ def try_imports(names: Sequence[str], patience: Patience) -> Iterator[tuple[str,
             # Not once has it come to an import.
             logger.warning("%s: could not be tried apart: %s.", ", ".join(rest), child.failure)
             return
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass

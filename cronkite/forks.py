@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -45,6 +45,20 @@ def keeping(before: Mapping[int, Any], close: Callable[[], object]) -> Iterator[
         # In the child of a fork, it is gone already.
         with suppress(ValueError):
             _kept.remove(ours)
+
+
+@contextmanager
+def signals_held(numbers: Iterable[int]) -> Iterator[Callable[[], object]]:
+    """Hold these signals back during the block, or, as a child does, until what is yielded is called."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+    def release() -> object:
+        return signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        yield release
+    finally:
+        release()
 
 
 def _hold_signals() -> None:

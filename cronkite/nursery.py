@@ -25,15 +25,15 @@ import termios
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from django.db import connections
 
-from cronkite import channels, farewell, kin
+from cronkite import channels, farewell, forks, kin
 from cronkite.capture import Kept, Piece
 from cronkite.channels import Channel, HungUp
 
@@ -83,7 +83,7 @@ class Nursery:
     def __init__(self, load: Callable[[], Callable[[Birth], None]]) -> None:
         _tell_of_threads()
         ours, theirs = channels.pair()
-        with _held_signals() as release, warnings.catch_warnings():
+        with forks.signals_held(FOR_THE_NODE) as release, warnings.catch_warnings():
             # Of threads of C libraries, too, which can't hold anything of ours.
             warnings.filterwarnings("ignore", message=".*multi-threaded", category=DeprecationWarning)
             self.pid = os.fork()
@@ -173,20 +173,6 @@ def _tell_of_threads() -> None:
             "worker. Start them later than at import or in AppConfig.ready().",
             ", ".join(others),
         )
-
-
-@contextmanager
-def _held_signals() -> Iterator[Callable[[], object]]:
-    """Hold back all signals during the block, or until what is yielded is called."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_NODE)
-
-    def release() -> object:
-        return signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    try:
-        yield release
-    finally:
-        release()
 
 
 # What follows runs in the nursery's own process.
@@ -335,7 +321,7 @@ class _Process:
             os.set_blocking(reader, False)
             ours, theirs = channels.pair()
             birth = Birth(node, theirs, output, mmap.mmap(-1, 1))
-            with _held_signals() as release:
+            with forks.signals_held(FOR_THE_NODE) as release:
                 pid = os.fork()
                 if not pid:
                     self._become(birth, serve, [reader, ours.fileno()], release)

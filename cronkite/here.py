@@ -85,5 +85,5 @@ class Here:
         while self._events:
             yield self._events.popleft()
 
-    def close(self) -> None:
+    def close(self, by: float | None) -> None:
         """Do nothing: there is no process."""

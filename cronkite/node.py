@@ -89,7 +89,7 @@ class Node:
                 while self._go_on():
                     self._wait(wake)
             finally:
-                self._runs.close()
+                self._runs.close(self._gone_by())
         if self._gave_up:
             raise DatabaseAway("The database is out of reach. What is due is left to other nodes and the next tick.")
 
@@ -112,6 +112,10 @@ class Node:
             self._stop_by, self._leave_by = None, now + KILL_AFTER
             for claim in self._runs.claims():
                 self._runs.end(claim, Log.Status.INTERRUPTED, "its node was stopped")
+
+    def _gone_by(self) -> float | None:
+        """Return when (monotonic) this node has to be gone: it was told to stop, or may take its time (``None``)."""
+        return self._leave_by if self._stop_by is None else self._stop_by + KILL_AFTER
 
     def _abandon(self) -> None:
         self._stopping = True

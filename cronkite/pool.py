@@ -32,8 +32,9 @@ SLOW_IMPORT = 1.0
 SLOW_IMPORTS = 2
 #: How long (seconds) an import may take before its function counts as one that can't be run here.
 IMPORT_PATIENCE = 60.0
-#: How long (seconds) a worker that is to go may take, as to send a mail; and when its node was told to stop.
+#: How long (seconds) a worker that is to go may take, as to send a mail; and at least when its node is in a hurry.
 LEAVE_PATIENCE = 35.0
+LEAST_PATIENCE = 0.5
 
 
 @dataclass(eq=False)
@@ -87,7 +88,6 @@ class Pool:
     leaving: list[Worker] = field(default_factory=list)
     _reserved: list[Worker] = field(default_factory=list)
     _stillborn: list[Ended] = field(default_factory=list)
-    _hurries: bool = False
 
     def prepare(self, wanted: int) -> None:
         """Have as many of ``wanted`` workers idle as the size allows."""
@@ -142,8 +142,7 @@ class Pool:
                 self._end(worker, status, reason)
 
     def heed_signal(self) -> None:
-        """Do nothing in the signal's handler but to be in a hurry: the node sees to it that the runs end."""
-        self._hurries = True
+        """Do nothing in the signal's handler: the node sees to it that the runs end."""
 
     def next_deadline(self) -> float | None:
         """Return when (monotonic) :meth:`wait` has to be called at the latest."""
@@ -169,13 +168,15 @@ class Pool:
             if worker.deadline is not None and worker.deadline <= now:
                 self._overdue(worker)
 
-    def close(self) -> None:
+    def close(self, by: float | None) -> None:
         """Hang up, which ends idle workers, and wait for them; leave those that run a job to themselves."""
         for worker in list(self.workers):
+            if worker.is_resolving:
+                # An import that nobody needs any more hears of nothing until it is over, if it ever is.
+                worker.kill()
             self._discard(worker)
-        patience = KILL_AFTER if self._hurries else LEAVE_PATIENCE
-        until = time.monotonic() + patience
-        self._wait_for_leaving(until)
+        now = time.monotonic()
+        self._wait_for_leaving(now + LEAVE_PATIENCE if by is None else max(by, now + LEAST_PATIENCE))
         for worker in self.leaving:
             if worker.claim is None:
                 worker.kill()

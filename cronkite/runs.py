@@ -78,5 +78,8 @@ class Runs(Protocol):
     def wait(self, timeout: float, wake: int) -> Iterator[Event]:
         """Wait for up to ``timeout`` seconds, or until the descriptor ``wake`` is readable; tell what happened."""
 
-    def close(self) -> None:
-        """End, and leave no process behind but for those that still run a job."""
+    def close(self, by: float | None) -> None:
+        """End, and leave no process behind but for those that still run a job.
+
+        ``by`` is when (monotonic seconds) the node has to be gone, if it was told to stop.
+        """

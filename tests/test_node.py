@@ -399,7 +399,7 @@ def test_a_claim_whose_worker_has_died_meanwhile_is_lost_at_once(make_job, nurse
         workers.start(job, claim)
         (event,) = workers.wait(0, 0)
     finally:
-        workers.close()
+        workers.close(by=None)
     assert event.claim is claim
     assert (event.unrecorded.status, event.unrecorded.reason) == (Status.LOST, "its process had died")
     assert workers.claims() == []

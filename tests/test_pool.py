@@ -6,7 +6,7 @@ import time
 import pytest
 
 from cronkite import channels
-from cronkite.pool import Pool
+from cronkite.pool import LEAST_PATIENCE, Pool
 from cronkite.runs import Ready
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def pool(nursery):
     one = Pool(1, nursery)
     yield one
-    one.close()
+    one.close(by=None)
 
 
 @pytest.fixture
@@ -58,3 +58,36 @@ def test_a_worker_that_dies_while_it_is_reserved_is_replaced(make_job, pool, wak
     assert pool.offered() == {job.pk}
     assert events(pool, wake) == [Ready(job)]
     assert pool.workers != [dead]
+
+
+@pytest.fixture
+def waits(pool, monkeypatch):
+    """What the pool waits for from now on: for how long, and which of those that leave were killed before."""
+    seen = []
+    wait = channels.wait
+
+    def note(ready, timeout):
+        seen.append((timeout, [worker.is_killed for worker in pool.leaving]))
+        return wait(ready, timeout)
+
+    monkeypatch.setattr(channels, "wait", note)
+    return seen
+
+
+@pytest.mark.parametrize("in_time", [None, 5.0])
+def test_an_import_that_hangs_is_not_waited_for_at_the_end(make_job, pool, waits, in_time):
+    pool.offer(make_job(function="app.hanging.run"))
+    pool.close(by=in_time and time.monotonic() + in_time)
+    assert [killed for _, killed in waits][:1] == [[True]]
+    assert pool.leaving == []
+
+
+def test_who_leaves_is_waited_for_until_its_node_has_to_be_gone(make_job, pool, wake, waits):
+    """Else a node that has given its runs all the time that it had would wait for as long again."""
+    job = make_job()
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+    waits.clear()
+    pool.close(by=time.monotonic() - 1)
+    assert waits[0][1] == [False]
+    assert waits[0][0] <= LEAST_PATIENCE

@@ -64,10 +64,13 @@ def test_all_edges_at_once(storm, say):
         with nullcontext("nobody") if connection.vendor == "sqlite" else holders.at_work(held) as project:
             storm.drive(nodes, lambda: storm.started() >= RUNS)
             late = lateness(punctual)
-            stop(nodes, witness)
+            took = stop(nodes, witness)
         hung.delete()
         verdict = storm.audit(nodes)
-    say(f"{', '.join(each)}; {project}: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}")
+    say(
+        f"{', '.join(each)}; {project}: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}; "
+        f"{took:.1f} s to stop"
+    )
     assert_kept(verdict)
     assert late < witness.bound
     assert not failed(punctual)

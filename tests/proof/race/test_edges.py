@@ -36,11 +36,12 @@ def wild_jobs(storm, number, ways=None):
 
 
 def stop(nodes, witness):
-    """Stop all nodes; fail if one takes longer than it may."""
+    """Stop all nodes; return how long (seconds) that took, and fail if one takes longer than it may."""
     began = time.monotonic()
     nodes.stop()
     took = time.monotonic() - began
     assert took < GRACE + KILL_AFTER + witness.bound, f"after {took:.1f} s, the last node has heeded SIGTERM"
+    return took
 
 
 def test_jobs_that_do_what_they_like_to_their_processes(storm, say):
@@ -50,9 +51,9 @@ def test_jobs_that_do_what_they_like_to_their_processes(storm, say):
         punctual = storm.jobs_each_second(3)
         storm.drive(nodes, lambda: storm.started() >= RUNS)
         late = lateness(punctual)
-        stop(nodes, witness)
+        took = stop(nodes, witness)
         verdict = storm.audit(nodes)
-    say(f"{len(wild)} wild jobs: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}")
+    say(f"{len(wild)} wild jobs: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}; {took:.1f} s to stop")
     assert_kept(verdict)
     assert late < witness.bound
     until(lambda: not left_over(storm), what="what runs have left behind has ended by itself")

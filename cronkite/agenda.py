@@ -174,6 +174,10 @@ class Agenda:
             return None
         return time.monotonic() + (_slot(self._jobs[0]) - self.now()).total_seconds()
 
+    def first(self) -> Job | None:
+        """Return the job whose slot comes first, or ``None`` if none is known."""
+        return self._jobs[0] if self._jobs else None
+
     def leave_alone(self, job: Job, *, longer: bool = False) -> None:
         """Skip the job for the rest of the tick, or in a loop for a while.
 

@@ -65,6 +65,23 @@ def check_lock_timeout(**_: Any) -> list[checks.CheckMessage]:
     ]
 
 
+@checks.register(TAG, deploy=True)
+def check_lock_timeout_is_set(**_: Any) -> list[checks.CheckMessage]:
+    """W006: nobody has decided what becomes of a job whose machine dies."""
+    if hasattr(settings, "CRONKITE_LOCK_TIMEOUT"):
+        # None may be what somebody wants: the job waits for a person then.
+        return []
+    return [
+        checks.Warning(
+            "CRONKITE_LOCK_TIMEOUT is not set. If a machine dies in the middle of a run, that job does not run again on "
+            "any machine before a person has unlocked it.",
+            hint="Write CRONKITE_LOCK_TIMEOUT = 300 to have its lock cleared after five minutes without a sign of "
+            "life, or CRONKITE_LOCK_TIMEOUT = None if a person is to look first.",
+            id="cronkite.W006",
+        )
+    ]
+
+
 @checks.register(TAG)
 def check_stored_instants(**_: Any) -> list[checks.CheckMessage]:
     """E003: the database has no time zones, and Django is told to store the local times of a zone other than UTC."""

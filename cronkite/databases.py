@@ -60,6 +60,25 @@ def is_missing_table(error: DatabaseError) -> bool:
     return isinstance(error, ProgrammingError) or "no such table" in str(error)
 
 
+def advice(error: Error, using: str) -> str:
+    """Return what a command says when the database ``using`` fails it: what it said, and what to do about that."""
+    said = f"The database says: {str(error).strip()}"
+    if _is_behind(error):
+        return f"{said}\nHas `manage.py migrate` been run?"
+    if connections[using].connection is None:
+        return (
+            f"{said}\nSee that the database runs, and that DATABASES[{using!r}] in the settings says how to reach it."
+        )
+    return said
+
+
+def _is_behind(error: Error) -> bool:
+    """Whether a table or a column is not there."""
+    # MySQL and MariaDB say so of a column in an OperationalError, 1054; SQLite of everything.
+    lacks_column = "no such column" in str(error) or error.args[:1] == (1054,)
+    return lacks_column or (isinstance(error, DatabaseError) and is_missing_table(error))
+
+
 def is_borrowed(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether what is written now is part of a transaction of the caller's, who commits it, or rolls it back.
 

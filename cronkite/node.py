@@ -32,6 +32,7 @@ from cronkite.signals import Wake, stopped_by_signals
 from cronkite.unsettled import Unsettled
 
 logger = logging.getLogger("cronkite")
+waiting = logging.getLogger("cronkite.waiting")
 
 #: Pauses (seconds) before trying again: after a conflict with another node; while the database is away.
 CONFLICT_PAUSE = 0.05
@@ -77,6 +78,8 @@ class Node:
         self._stopping = False
         self._stop_by: float | None = None
         self._leave_by: float | None = None
+        #: What was told last that this node waits for.
+        self._told = ""
 
     def work(self) -> None:
         """Tick, or loop; return when there is nothing left to do.
@@ -162,7 +165,9 @@ class Node:
 
     def _wait(self, wake: Wake) -> None:
         """Wait for whatever comes first, and handle it."""
-        pause = self._pause()
+        pause, plan = self._next()
+        if pause and waiting.isEnabledFor(logging.DEBUG):
+            self._tell_wait(pause, plan)
         until = time.monotonic() + pause
         # Whoever waits for descriptors counts in milliseconds, and rounds up. To be on the slot, the rest is slept.
         events = list(self._runs.wait(pause - pause % MILLISECOND, wake.fileno()))
@@ -179,16 +184,38 @@ class Node:
             if job.is_asked:
                 self._claim_asked(job)
 
-    def _pause(self) -> float:
-        """Return the seconds until something is to be done if nothing happens before."""
+    def _next(self) -> tuple[float, str]:
+        """Return the seconds until something is to be done if nothing happens before, and what."""
         now = time.monotonic()
-        plans = [self._runs.next_deadline(), self._stop_by, self._retry_at]
+        plans = [
+            (self._runs.next_deadline(), "a deadline of a run or an import"),
+            (self._stop_by, "the end of the grace"),
+            (self._retry_at, "the database"),
+        ]
         if self._retry_at is None:
-            plans += [self._agenda.look_at, self._beat_due_at()]
-            plans.append(self._agenda.next_at() if self._runs.has_room() else None)
-            plans.append(self._renew_at if self._runs.claims() else None)
-            plans.append(self._unsettled.next_at())
-        return max(0.0, min((at for at in plans if at is not None), default=now + IDLE) - now)
+            plans += [
+                (self._agenda.look_at, "the next look at what is due"),
+                (self._beat_due_at(), "the next sign of life"),
+                (self._agenda.next_at() if self._runs.has_room() else None, "the next slot"),
+                (self._renew_at if self._runs.claims() else None, "the next renewal of locks"),
+                (self._unsettled.next_at(), "what the database could not tell or take"),
+            ]
+        known = [(at, what) for at, what in plans if at is not None]
+        at, what = min(known, default=(now + IDLE, ""))
+        return max(0.0, at - now), what
+
+    def _tell_wait(self, pause: float, plan: str) -> None:
+        """Say what is waited for, unless that was said already."""
+        if self._runs.offered():
+            # Whoever is asked if he is ready says so at once, or the log tells that he does not.
+            return
+        awaited = [f"the end of {claim}" for claim in self._runs.claims()]
+        if (coming := self._agenda.first()) is not None:
+            awaited.append(f"job {coming.name!r}, whose slot is {coming.next_run:%Y-%m-%d %H:%M:%S} UTC")
+        told = "; ".join(awaited or filter(None, [plan]))
+        if told and told != self._told:
+            self._told = told
+            waiting.debug("Waits for %s (%.1f s until there is anything else to do).", told, pause)
 
     def _offer(self) -> None:
         """Offer the jobs whose slot has come, as long as there is room for another run."""

@@ -14,11 +14,12 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 
-from cronkite import commits, conf, databases, heartbeat, locks, waits
+from cronkite import commits, conf, databases, greeting, heartbeat, locks, waits
 from cronkite.agenda import Agenda
 from cronkite.nursery import Nursery
 
-logger = logging.getLogger("cronkite")
+#: What is waited for, which ``-v 2`` shows.
+waiting = logging.getLogger("cronkite.waiting")
 
 
 def tick(workers: int) -> None:
@@ -40,6 +41,7 @@ def tick(workers: int) -> None:
             # A node knows how to wait for it.
             agenda.look_within(0)
         if agenda.is_empty():
+            waiting.debug("Nothing is due.")
             heartbeat.beat(conf.get().node, stays=False)
             return
         if workers and nursery is None:
@@ -57,7 +59,7 @@ def loop(workers: int, prepare: Callable[[], object]) -> None:
     commits.demand()
     with _nursery() if workers else nullcontext() as nursery:
         prepare()
-        logger.info("Node %s ticks.", conf.get().node)
+        greeting.say(workers)
         _work(nursery, workers, Agenda(stays=True))
 
 

@@ -42,8 +42,8 @@ def test_the_test_project_is_without_fault():
 
 def test_the_checks_are_among_those_that_manage_py_check_runs():
     ours = {check for name, check in vars(checks).items() if name.startswith("check_")}
-    assert len(ours) == 9
-    assert ours <= set(registry.registry.get_checks())
+    assert len(ours) == 10
+    assert ours <= set(registry.registry.get_checks(include_deployment_checks=True))
 
 
 def test_local_times_are_refused(settings):
@@ -170,3 +170,13 @@ def test_only_the_databases_that_hold_our_tables_are_judged(database, monkeypatc
 def test_the_router_says_which_database_holds_our_tables(monkeypatch):
     monkeypatch.setattr(router, "db_for_write", lambda model, **hints: "jobs")
     assert checks._aliases() == ["jobs"]
+
+
+def test_a_lock_timeout_that_nobody_has_decided_on_is_a_warning_before_a_deployment(settings):
+    settings.CRONKITE_LOCK_TIMEOUT = None
+    assert run_checks(tags=[checks.TAG], include_deployment_checks=True) == []
+    del settings.CRONKITE_LOCK_TIMEOUT
+    assert found() == []
+    (message,) = run_checks(tags=[checks.TAG], include_deployment_checks=True)
+    assert (type(message), message.id) == (django_checks.Warning, "cronkite.W006")
+    assert "CRONKITE_LOCK_TIMEOUT = 300" in message.hint

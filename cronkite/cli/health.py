@@ -27,7 +27,7 @@ from typing import Any
 from django.db import Error
 from django.utils import translation
 
-from cronkite import health
+from cronkite import databases, health, locks
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal, printable
 from cronkite.durations import in_short
@@ -66,7 +66,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         try:
             found = health.report(limits=limits)
         except Error as error:
-            return _unknown(str(error).strip(), options, terminal)
+            return _unknown(databases.advice(error, locks.database()), options, terminal)
     if options["json"]:
         terminal.json(found.as_dict())
     else:
@@ -78,8 +78,7 @@ def _unknown(error: str, options: dict[str, Any], terminal: Terminal) -> int:
     if options["json"]:
         terminal.json({"level": Level.UNKNOWN.name, "findings": [{"level": Level.UNKNOWN.name, "text": error}]})
     else:
-        line = " ".join(error.split())
-        terminal.say(f"CRON UNKNOWN - The database says: {line} Has `manage.py migrate` been run?", "ERROR")
+        terminal.say(f"CRON UNKNOWN - {' '.join(error.split())}", "ERROR")
     return Level.UNKNOWN
 
 

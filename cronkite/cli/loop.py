@@ -1,11 +1,13 @@
 """Stay, and tick at each slot, until told to stop (SIGTERM or SIGINT). For
 containers.
 
-It looks for new and edited jobs, and for runs that people ask for, every 10
-seconds.
+It looks for new and edited jobs, and for runs that people ask for, every 12
+seconds. At its start it says who it is, how many jobs it has, what comes next,
+and what `manage.py check` warns of.
 
-example:
+examples:
   manage.py cron loop --workers 8
+  manage.py cron loop -v 2          say what is claimed, run and waited for
 """
 
 from __future__ import annotations

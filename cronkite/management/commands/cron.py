@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from django.core.checks import CheckMessage, run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.core.management.base import BaseCommand, CommandError, SystemCheckError
+from django.db import Error
 
-from cronkite import conf, discovery, owner, ticks
+from cronkite import conf, databases, discovery, locks, owner, ticks
 from cronkite.cli import parsers
 from cronkite.cli.loop import add_tick_arguments
 from cronkite.exceptions import DatabaseAway
@@ -34,10 +37,21 @@ exit codes:
 """
 
 
+#: Where a loop says what it is to be heard of at its start.
+logger = logging.getLogger("cronkite.loop")
+
+
 class Command(BaseCommand):
     """See ``HELP``, which ``manage.py cron --help`` shows."""
 
     help = HELP
+    # Ours only: what the rest of the project has to say, such as a URLconf that can't be imported, keeps no job from
+    # running, and need not be mailed each minute.
+    requires_system_checks = ("cronkite",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._warnings: list[CheckMessage] = []
 
     def run_from_argv(self, argv: list[str]) -> None:
         # Only where a person or a service starts it: a program that calls the command has a life of its own.
@@ -51,15 +65,36 @@ class Command(BaseCommand):
         add_tick_arguments(parser)
         parsers.add_subcommands(parser)
 
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """Run our own system checks; raise :class:`SystemCheckError` if one finds an error.
+
+        Warnings are for ``manage.py check``, and for the start of a loop: a tick comes each minute.
+        """
+        found = [message for message in run_checks(tags=self.requires_system_checks) if not message.is_silenced()]
+        if errors := [str(message) for message in found if message.is_serious()]:
+            raise SystemCheckError("\n".join(["System checks of django-cronkite found errors:", *errors]))
+        self._warnings = found
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            code = self._do(options)
+            with self._speaking(options):
+                code = self._do(options)
         except (DatabaseAway, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
-        except DatabaseError as error:
-            raise CommandError(f"The database says: {error}\nHas `manage.py migrate` been run?") from error
+        except Error as error:
+            raise CommandError(databases.advice(error, locks.database())) from error
         if code:
             sys.exit(code)
+
+    def _speaking(self, options: dict[str, Any]) -> AbstractContextManager[None]:
+        """Return a context in which a tick or a loop says what it does, as far as it is asked to."""
+        stays, verbosity = options["subcommand"] == "loop", options["verbosity"]
+        if options["subcommand"] not in {None, "loop"} or not (stays or verbosity > 1):
+            return nullcontext()
+        # Not at the top: what a tick does not use, it does not load.
+        from cronkite.cli.voice import speaking
+
+        return speaking(verbosity, stays, self.stderr)
 
     def _do(self, options: dict[str, Any]) -> int:
         """Do what was asked for, and return the exit code."""
@@ -77,6 +112,8 @@ class Command(BaseCommand):
             for line in preview.lines():
                 self.stdout.write(line)
         elif subcommand == "loop":
+            for warning in self._warnings:
+                logger.warning("%s", warning)
             ticks.loop(workers, discovery.discover_apps)
         else:
             ticks.tick(workers)

@@ -7,9 +7,12 @@ job for it. The request for a job that is locked waits until it is free.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cronkite import locks
 from cronkite.clock import Now
 from cronkite.models import Job
+from cronkite.models.queries import CHUNK
 
 #: The length of the column that holds who asked, in characters.
 LONGEST_NAME = 255
@@ -29,3 +32,21 @@ def withdraw(job: Job) -> bool:
     """Take back what :func:`ask` asked for; ``False`` if nothing waits, as when a node has taken it."""
     asked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=False)
     return bool(asked.write(asked_at=None, asked_by=""))
+
+
+def ask_all(jobs: Sequence[Job], by: str) -> list[Job]:
+    """Do :func:`ask` for each of many jobs, in few statements; return those of which no request was waiting before."""
+    unasked = [job for job in jobs if not job.is_asked]
+    asked: list[Job] = []
+    for start in range(0, len(unasked), CHUNK):
+        part = unasked[start : start + CHUNK]
+        rows = Job.objects.using(locks.database()).filter(pk__in=[job.pk for job in part], asked_at__isnull=True)
+        if rows.write(asked_at=Now(), asked_by=by[:LONGEST_NAME]) == len(part):
+            asked += part
+        else:
+            # Somebody else asked for some of them meanwhile, or they are gone.
+            mine = Job.objects.using(locks.database()).filter(pk__in=[job.pk for job in part], asked_at__isnull=False)
+            mine = mine.filter(asked_by=by[:LONGEST_NAME])
+            keys = set(mine.values_list("pk", flat=True))
+            asked += [job for job in part if job.pk in keys]
+    return asked

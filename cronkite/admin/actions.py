@@ -1,4 +1,8 @@
-"""What can be done to jobs, one or many? Run now, enable, disable, unlock, return to what code declares."""
+"""What can be done to jobs, one or many? Run now, enable, disable, unlock, return to what code declares, delete.
+
+It is done from the list, to those that were chosen there, or from a job's own page, whose form then comes along: what
+was edited there, and is not saved yet, is neither dropped nor acted upon.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import model_ngettext, unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import holding, requests
-from cronkite.admin import declared, shown
+from cronkite import holding, locks, requests
+from cronkite.admin import decisive, declared, said, selections, shown
+from cronkite.admin.forms import ACTION
 from cronkite.exceptions import CronkiteError
-from cronkite.models import Job
+from cronkite.models import Job, switches
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -28,14 +35,12 @@ else:
 
 #: In the page that asks whether to go on: the answer that it sends.
 CONFIRMED = "confirmed"
-#: Sent from a job's own page, which is then shown again.
-BACK = "back"
 
 
 class JobActions(JobAdminBase):
     """The actions, each for who has the permission for it; those that can do harm ask first."""
 
-    actions = ["run", "enable", "disable", "unlock", "restore"]
+    actions = ["run", "withdraw", "enable", "disable", "unlock", "restore", "delete_selected"]
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         """Whether this person may have jobs run now."""
@@ -50,6 +55,7 @@ class JobActions(JobAdminBase):
         may_change = self.has_change_permission(request, job)
         found: list[tuple[str, _StrOrPromise, bool]] = [
             ("run", _("Run now"), self.has_run_permission(request)),
+            ("withdraw", _("Withdraw the request"), job.is_asked and self.has_run_permission(request)),
             ("enable", _("Enable"), may_change and not job.enabled),
             ("disable", _("Disable"), may_change and job.enabled),
             ("unlock", _("Unlock"), job.is_locked and self.has_unlock_permission(request)),
@@ -57,37 +63,79 @@ class JobActions(JobAdminBase):
         ]
         return [(name, label) for name, label, makes_sense in found if makes_sense]
 
+    # From the list.
+
+    def response_action(  # type: ignore[override]  # Django 5.2 has no action_location
+        self, request: HttpRequest, queryset: QuerySet[Job], **kwargs: Any
+    ) -> HttpResponse | None:
+        """Act on the jobs that were chosen, also on those that do not fit the list's filters any more."""
+        keys = selections.unpack(request.POST.getlist(ACTION_CHECKBOX_NAME))
+        if request.POST.get("select_across", "0") in {"", "0"} and keys:
+            queryset = self.get_queryset(request).filter(pk__in=keys)
+            # The jobs are chosen; Django would choose them by fields of which there may not be so many.
+            sent = request.POST.copy()
+            sent["select_across"] = "1"
+            request.POST = sent  # type: ignore[assignment]  # it need not be immutable
+        return super().response_action(request, queryset, **kwargs)
+
+    # From a job's own page.
+
+    def act(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
+        """Do what a button on the job's page asks for; ``None`` if there are unsaved edits, which its form tells of."""
+        job = self.get_object(request, unquote(object_id))
+        if job is None:
+            return None  # Django says so
+        if not self.has_view_or_change_permission(request, job):
+            raise PermissionDenied
+        name = request.POST.get(ACTION, "")
+        if name not in self.get_actions(request):
+            raise PermissionDenied
+        if self.has_change_permission(request, job) and not request.POST.get(CONFIRMED):
+            form = self.get_form(request, job, change=True)(request.POST, instance=job)
+            if form.unsaved():  # type: ignore[attr-defined]  # it is our form
+                return None
+        response: HttpResponse | None = getattr(self, name)(request, self.get_queryset(request).filter(pk=job.pk))
+        return response or HttpResponseRedirect(request.get_full_path())
+
+    # The actions.
+
     @admin.action(description=_("Run selected jobs now"), permissions=["run"])
     def run(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Ask for a run of each; the next tick takes it."""
         jobs = list(queryset)
         if not request.POST.get(CONFIRMED):
-            said = gettext(
+            consequences = gettext(
                 "Each runs once, on one of the nodes, as soon as a node ticks, besides the runs of its schedule. A job "
                 "that is running or locked waits until it is free."
             )
-            return self._confirm(request, jobs, "run", gettext("Run now?"), said)
-        asked: list[Job] = []
-        waiting: list[Job] = []
-        for job in jobs:
-            (asked if requests.ask(job, request.user.get_username()) else waiting).append(job)
-        for job in asked:
-            self.log_change(request, job, gettext("Asked for a run now."))
-        if asked:
-            said = ngettext(
-                "%(count)d job will be run by the next tick: %(names)s.",
-                "%(count)d jobs will be run by the next tick: %(names)s.",
-                len(asked),
+            return self._confirm(request, jobs, "run", gettext("Run now?"), consequences)
+        asked = requests.ask_all(jobs, request.user.get_username())
+        self._note(request, asked, gettext("Asked for a run now."))
+        keys = {job.pk for job in asked}
+        said.of_requests(request, asked, [job for job in jobs if job.pk not in keys])
+        return None
+
+    @admin.action(description=_("Withdraw requests to run selected jobs"), permissions=["run"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Take back what was asked for and no node has taken yet."""
+        jobs = list(queryset)
+        withdrawn = [job for job in jobs if job.is_asked and requests.withdraw(job)]
+        self._note(request, withdrawn, gettext("Withdrew the request for a run."))
+        if withdrawn:
+            text = ngettext(
+                "The request for a run of %(count)d job was withdrawn: %(names)s.",
+                "The requests for runs of %(count)d jobs were withdrawn: %(names)s.",
+                len(withdrawn),
             )
-            messages.success(request, said % {"count": len(asked), "names": shown.names(asked)})
-        if waiting:
-            said = ngettext(
-                "%(count)d job was waiting for its run already: %(names)s.",
-                "%(count)d jobs were waiting for their runs already: %(names)s.",
-                len(waiting),
+            messages.success(request, text % {"count": len(withdrawn), "names": shown.names(withdrawn)})
+        if rest := len(jobs) - len(withdrawn):
+            text = ngettext(
+                "No request waits for %(count)d job: none was there, or a node has taken it.",
+                "No requests wait for %(count)d jobs: none were there, or nodes have taken them.",
+                rest,
             )
-            messages.info(request, said % {"count": len(waiting), "names": shown.names(waiting)})
-        return self._after(request, jobs)
+            messages.info(request, text % {"count": rest})
+        return None
 
     @admin.action(description=_("Enable selected jobs"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
@@ -104,35 +152,35 @@ class JobActions(JobAdminBase):
         """Clear locks: without ``CRONKITE_LOCK_TIMEOUT`` only a person can, who knows that the run is gone."""
         jobs = list(queryset)
         if not request.POST.get(CONFIRMED):
-            said = gettext(
+            consequences = gettext(
                 "Make sure first that the run is gone: the job can then be run again, and would run twice at a time. "
                 "The run that holds the lock is recorded as lost, and is ended if it still goes on."
             )
-            return self._confirm(request, jobs, "unlock", gettext("Unlock?"), said)
+            return self._confirm(request, jobs, "unlock", gettext("Unlock?"), consequences)
         user = request.user.get_username()
         unlocked = [job for job in jobs if job.is_locked and holding.unlock(job, by=user)]
         for job in unlocked:
             self.log_change(request, job, gettext("Unlocked. The lock was held by %(node)s.") % {"node": job.locked_by})
         if unlocked:
-            said = ngettext(
+            text = ngettext(
                 "%(count)d job was unlocked: %(names)s. Its run is recorded as lost, and is ended if it still goes on.",
                 "%(count)d jobs were unlocked: %(names)s. Their runs are recorded as lost, and are ended if they still "
                 "go on.",
                 len(unlocked),
             )
-            messages.success(request, said % {"count": len(unlocked), "names": shown.names(unlocked)})
+            messages.success(request, text % {"count": len(unlocked), "names": shown.names(unlocked)})
         if free := len(jobs) - len(unlocked):
-            said = ngettext("%(count)d job was not locked.", "%(count)d jobs were not locked.", free)
-            messages.info(request, said % {"count": free})
-        return self._after(request, jobs)
+            text = ngettext("%(count)d job was not locked.", "%(count)d jobs were not locked.", free)
+            messages.info(request, text % {"count": free})
+        return None
 
     @admin.action(description=_("Return selected jobs to what code declares"), permissions=["change"])
     def restore(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Undo what was overridden here."""
         jobs = list(queryset)
         if not request.POST.get(CONFIRMED):
-            said = gettext("What was overridden here is replaced by what code declares.")
-            return self._confirm(request, jobs, "restore", gettext("Return to what code declares?"), said)
+            consequences = gettext("What was overridden here is replaced by what code declares.")
+            return self._confirm(request, jobs, "restore", gettext("Return to what code declares?"), consequences)
         restored = []
         for job in jobs:
             try:
@@ -143,31 +191,37 @@ class JobActions(JobAdminBase):
             if changed:
                 restored.append(job)
                 self.log_change(request, job, [{"changed": {"fields": changed}}])
-        said = ngettext(
+        text = ngettext(
             "%(count)d job is now what code declares: %(names)s.",
             "%(count)d jobs are now what code declares: %(names)s.",
             len(restored),
         )
         if restored:
-            messages.success(request, said % {"count": len(restored), "names": shown.names(restored)})
+            messages.success(request, text % {"count": len(restored), "names": shown.names(restored)})
         else:
             messages.info(request, gettext("Nothing was overridden, or code declares nothing."))
-        return self._after(request, jobs)
+        return None
+
+    @admin.action(description=_("Delete selected jobs"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Delete them, as Django's own action of this name does, which asks with a field for each."""
+        jobs = list(queryset)
+        if not (request.POST.get(CONFIRMED) or request.POST.get("post")):
+            consequences = gettext("They run no more by their schedules. A run that goes on is recorded as lost.")
+            return self._confirm(request, jobs, "delete_selected", gettext("Delete?"), consequences)
+        # Before, as in Django's own: afterwards there is nothing to tell of.
+        self.log_deletions(request, queryset)
+        self.delete_queryset(request, queryset)
+        text = gettext("Successfully deleted %(count)d %(items)s.")
+        messages.success(request, text % {"count": len(jobs), "items": model_ngettext(self.opts, len(jobs))})
+        return None
 
     def _switch(self, request: HttpRequest, jobs: list[Job], *, on: bool) -> HttpResponse | None:
-        switched = []
-        for job in jobs:
-            if job.enabled is on:
-                continue
-            job.enabled = on
-            try:
-                job.save(update_fields=["enabled"])
-            except CronkiteError as error:
-                messages.error(request, f"{job.name}: {error}")
-                continue
-            switched.append(job)
-            self.log_change(request, job, gettext("Enabled.") if on else gettext("Disabled."))
-        said = (
+        switched, refused = switches.switch(jobs, on=on, using=locks.database())
+        for job, error in refused:
+            messages.error(request, f"{job.name}: {error}")
+        self._note(request, switched, gettext("Enabled.") if on else gettext("Disabled."))
+        text = (
             ngettext("%(count)d job was enabled: %(names)s.", "%(count)d jobs were enabled: %(names)s.", len(switched))
             if on
             else ngettext(
@@ -175,32 +229,40 @@ class JobActions(JobAdminBase):
             )
         )
         if switched:
-            messages.success(request, said % {"count": len(switched), "names": shown.names(switched)})
+            messages.success(request, text % {"count": len(switched), "names": shown.names(switched)})
         else:
             messages.info(request, gettext("Nothing to do."))
-        return self._after(request, jobs)
+        return None
+
+    def _note(self, request: HttpRequest, jobs: Sequence[Job], message: str) -> None:
+        """Write into the history of each what was done to it, by one statement for many."""
+        if jobs:
+            LogEntry.objects.log_actions(
+                user_id=request.user.pk,  # type: ignore[arg-type]  # nobody gets here who is nobody
+                queryset=jobs,
+                action_flag=CHANGE,
+                change_message=message,
+            )
 
     def _confirm(
         self, request: HttpRequest, jobs: Sequence[Job], action: str, title: str, consequences: str
-    ) -> HttpResponse:
+    ) -> HttpResponse | None:
+        if not jobs:
+            messages.warning(request, gettext("What was chosen is gone meanwhile. Nothing was changed."))
+            return None
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "title": title,
             "consequences": consequences,
-            "jobs": jobs,
+            "decisive": decisive.look(action, jobs),
+            "count": len(jobs),
+            "keys": selections.pack(job.pk for job in jobs),
             "action": action,
             "opts": self.opts,
             "media": self.media,
-            "checkbox": helpers.ACTION_CHECKBOX_NAME,
-            "back": request.POST.get(BACK, ""),
-            "back_url": self._page(jobs[0]) if BACK in request.POST and jobs else request.get_full_path(),
+            "checkbox": ACTION_CHECKBOX_NAME,
+            # Where the action was chosen, with its filters: there the answer is sent, and there one comes back to.
+            "address": request.get_full_path(),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/cronkite/job/confirm.html", context)
-
-    def _after(self, request: HttpRequest, jobs: Sequence[Job]) -> HttpResponse | None:
-        """Go back to where the action was chosen; ``None`` is the list."""
-        return HttpResponseRedirect(self._page(jobs[0])) if request.POST.get(BACK) and len(jobs) == 1 else None
-
-    def _page(self, job: Job) -> str:
-        return reverse("admin:cronkite_job_change", args=[job.pk], current_app=self.admin_site.name)

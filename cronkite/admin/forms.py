@@ -12,11 +12,16 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite.admin import choices
 from cronkite.models import Job
+from cronkite.words import listed
 
 if TYPE_CHECKING:
     JobFormBase = forms.ModelForm[Job]
 else:
     JobFormBase = forms.ModelForm
+
+
+#: The name of the buttons on a job's page that act on it; their form is the job's, so that its edits come along.
+ACTION = "action"
 
 
 class JSONText(forms.JSONField):
@@ -72,6 +77,23 @@ class JobForm(JobFormBase):
             for name, field in self.fields.items():
                 # Whoever sends the fields alone, such as a script, edits what differs from the database.
                 field.show_hidden_initial = not self.is_bound or self.add_initial_prefix(name) in self.data
+
+    def unsaved(self) -> list[str]:
+        """Return the labels of the fields that were edited; nothing where no form was sent."""
+        if not any(self.add_initial_prefix(name) in self.data for name in self.fields):
+            return []
+        return [str(self.fields[name].label or name) for name in self.changed_data]
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse to act on a job in the same breath as to edit it."""
+        cleaned = super().clean()
+        if ACTION in self.data and (labels := self.unsaved()):
+            said = _(
+                "Nothing was done, and nothing was saved: you have edited %(fields)s. Save first, and then press the "
+                "button again; or reload the page to drop the edits."
+            )
+            raise ValidationError(said, code="unsaved", params={"fields": listed(labels)})
+        return cleaned
 
     def clean_args(self) -> Any:
         """Take an empty field for no arguments."""

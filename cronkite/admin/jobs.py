@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -17,9 +18,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock, functions
-from cronkite.admin import coming, declared, filters, health, marks, shown, signatures, states, strips
-from cronkite.admin.actions import BACK, JobActions
-from cronkite.admin.forms import JobForm
+from cronkite.admin import coming, decisive, declared, filters, health, marks, shown, signatures, states, strips
+from cronkite.admin.actions import JobActions
+from cronkite.admin.forms import ACTION, JobForm
 from cronkite.admin.timeline import view as timeline
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job
@@ -37,8 +38,12 @@ class JobChangeList(ChangeList):
     """The list of jobs, with what is known of each besides its row, by as many queries however many they are."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Find the jobs of the page, and their strips."""
-        super().get_results(request)
+        """Find the jobs of the page, and their strips. Beyond the last page, as after an action, is the last one."""
+        try:
+            super().get_results(request)
+        except IncorrectLookupParameters:
+            self.page_num = self.model_admin.get_paginator(request, self.queryset, self.list_per_page).num_pages
+            super().get_results(request)
         jobs: list[Any] = list(self.result_list)
         found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
         functions.try_all(job.function for job in jobs)
@@ -164,7 +169,9 @@ class JobAdmin(JobActions):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Show the form, with the strip on top and the actions for this one job."""
+        """Show the form, with the strip on top and the actions for this one job; or do one of them."""
+        if request.method == "POST" and ACTION in request.POST and object_id and (done := self.act(request, object_id)):
+            return done
         return super().changeform_view(
             request, object_id, form_url, {"cronkite_health": health.report(), **(extra_context or {})}
         )
@@ -182,9 +189,14 @@ class JobAdmin(JobActions):
         if obj is not None:
             # As it is in the database: the form may hold what can't be saved.
             stored = Job.objects.get(pk=obj.pk)
-            context |= {"cronkite_actions": self.offered(request, stored), "cronkite_back": BACK}
+            context["cronkite_actions"] = self.offered(request, stored)
         context["cronkite_may_view_logs"] = request.user.has_perm("cronkite.view_log")
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """Add what decides whether the job is to be deleted."""
+        job = Job.objects.with_now().get(pk=context["object"].pk)
+        return super().render_delete_form(request, {**context, "decisive": decisive.look("delete_selected", [job])})
 
     @admin.display(description=_("source"))
     def source(self, job: Job) -> str:

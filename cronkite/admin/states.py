@@ -25,6 +25,7 @@ NAMES: dict[str, _StrOrPromise] = {
     "disabled": _("disabled"),
     "running": _("running"),
     "stuck": _("stuck"),
+    "asked": _("run asked for"),
     "missing": _("function missing here"),
 }
 
@@ -49,6 +50,7 @@ def having(state: str) -> Q:
         "disabled": Q(enabled=False),
         "running": Q(lock__isnull=False) & ~is_stuck(),
         "stuck": is_stuck(),
+        "asked": Q(asked_at__isnull=False),
     }[state]
 
 

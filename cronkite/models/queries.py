@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Without a lock timeout, a run that has shown no life for so long is taken to be gone: ten renewals.
 STUCK_AFTER = 10 * conf.RENEWAL_INTERVAL_WITHOUT_TIMEOUT
 
+#: How many jobs a statement names at most: databases bound the number of its parameters.
+CHUNK = 500
+
 #: The columns that say when a job runs. To change one is to plan the job anew.
 RHYTHM = ("schedule", "timezone", "enabled")
 

@@ -73,8 +73,8 @@ def check_lock_timeout_is_set(**_: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Warning(
-            "CRONKITE_LOCK_TIMEOUT is not set. If a machine dies in the middle of a run, that job does not run again on "
-            "any machine before a person has unlocked it.",
+            "CRONKITE_LOCK_TIMEOUT is not set. If a machine dies in the middle of a run, that job does not run again "
+            "on any machine before a person has unlocked it.",
             hint="Write CRONKITE_LOCK_TIMEOUT = 300 to have its lock cleared after five minutes without a sign of "
             "life, or CRONKITE_LOCK_TIMEOUT = None if a person is to look first.",
             id="cronkite.W006",

@@ -18,6 +18,7 @@ from terminals import Terminal, cron
 
 from cronkite import clock, discovery, holding, locks, pruning, requests, ticks
 from cronkite.cli import prune
+from cronkite.cli.instants import absolute
 from cronkite.discovery import auto_discover
 from cronkite.models import Job, Log, Node
 from cronkite.outcomes import Outcome
@@ -479,6 +480,133 @@ def test_why_refuses_what_is_no_time(make_job):
     make_job()
     said = cron("why", "ok", "soon")
     assert (said.code, "'soon' is no time." in said.err) == (2, True)
+
+
+@pytest.mark.django_db
+def test_why_without_a_time_is_about_the_last_slot(make_job):
+    job = make_job(due=0)
+    slot = job.next_run
+    assert cron("why", "ok").lines[1] == f"{absolute(slot, 'UTC')}: waiting"
+    ticks.tick(workers=0)
+    said = cron("why", "ok")
+    assert said.lines[1] == f"{absolute(slot, 'UTC')}: succeeded"
+    # Its schedule is another one since then, whose last slot came earlier.
+    Job.objects.filter(pk=job.pk).write(schedule="0 0 1 1 *", last_slot=slot + timedelta(seconds=1))
+    assert absolute(slot + timedelta(seconds=1), "UTC") in cron("why", "ok").lines[1]
+
+
+@pytest.mark.django_db
+def test_why_now_is_about_the_slot_that_waits_and_how_the_job_stands(make_job):
+    job = make_job(due=0)
+    slot = job.next_run
+    hold(job, 1000)
+    said = cron("why", "ok", "now")
+    assert "A run of node web-9 holds its lock, last seen alive 16 min ago." in said.out
+    assert f"cron unlock {job.pk}" in said.out
+    assert f"{absolute(slot, 'UTC')}: waiting" in said.lines
+
+
+@pytest.mark.django_db
+def test_why_now_of_a_job_that_is_not_due_tells_when_it_is(make_job):
+    job = make_job(name="x\x1b[2Jy", schedule="0 0 1 1 *")
+    said = cron("why", "ok", "now")
+    assert f"Its next slot is {absolute(job.next_run, 'UTC')}, in " in said.out
+    assert "no slot of the job's schedule" in said.out
+    Job.objects.update(enabled=False)
+    requests.ask(job, "anna")
+    said = cron("why", "ok", "now")
+    assert f"It is disabled. `manage.py cron enable {job.pk}`" in said.out
+    assert "A run was asked for by anna, " in said.out
+    assert cron("why", "ok", "now", "--json").json["remarks"]
+
+
+@pytest.mark.django_db
+def test_why_without_a_time_of_a_job_that_had_no_slot_says_so(make_job):
+    job = make_job()
+    Job.objects.filter(pk=job.pk).write(schedule="nonsense")
+    said = cron("why", "ok")
+    assert (said.code, said.err.startswith("The job has had no slot yet. It cannot be: ")) == (2, True)
+
+
+# log
+
+
+@pytest.mark.django_db
+def test_log_shows_how_a_run_ended_what_it_wrote_and_its_traceback(make_job):
+    job = make_job("app.jobs.fail", due=0)
+    slot = job.next_run
+    ticks.tick(workers=0)
+    log = Log.objects.get()
+    Log.objects.update(output="one\ttwo\r\n\x1b[31mred\n", missed=1)
+    said = cron("log", str(log.pk))
+    assert said.lines[:4] == [
+        "fail (app.jobs.fail): failed",
+        f"  slot      {absolute(slot, 'UTC')}",
+        "  missed    1 slot just before",
+        "  node      here",
+    ]
+    assert said.lines[said.lines.index("Output:") :][:3] == ["Output:", "one     two", "\\x1b[31mred"]
+    assert said.lines[said.lines.index("Traceback:") + 1] == "Traceback (most recent call last):"
+    assert "it went wrong" in said.lines[-1]
+    assert cron("log", str(log.pk), "--json").json["output"] == "one\ttwo\r\n\x1b[31mred\n"
+
+
+@pytest.mark.django_db
+def test_log_shows_what_a_run_by_hand_returned(make_job):
+    make_job(args=[1]).run()
+    said = cron("log", str(Log.objects.get().pk))
+    assert "  slot      none: it was run by hand" in said.lines
+    assert "  returned  {'args': [1], 'kwargs': {}}" in said.lines
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("words", ["0", "9" * 30, "-1", "ok", "1.5", "²"])
+def test_log_that_there_is_none_of_says_where_to_look(words):
+    said = cron("log", "--", words)
+    assert said.code == 2
+    assert f"no log {words}" in said.err or f"'{words}' is no log's number" in said.err
+
+
+# enable, disable
+
+
+@pytest.mark.django_db
+def test_a_job_is_disabled_and_enabled(make_job):
+    job = make_job(name="nightly", due=0)
+    assert cron("disable", "nightly").out == "nightly is disabled.\n"
+    assert (Job.objects.get().enabled, Log.objects.get().reason) == (False, "the job was disabled")
+    assert cron("disable", "nightly").out == "nightly is disabled already.\n"
+    said = cron("enable", "nightly")
+    job = Job.objects.get()
+    assert said.out.startswith(f"nightly is enabled. Its next slot is {absolute(job.next_run, 'UTC')}, in ")
+    assert said.err == ""
+    assert cron("enable", "nightly").out.startswith("nightly is enabled already. Its next slot is ")
+    assert cron("disable", "nightly", "--json").json == {
+        "job": job.pk,
+        "name": "nightly",
+        "enabled": False,
+        "was": True,
+        "next_run": None,
+    }
+
+
+@pytest.mark.django_db
+def test_disabling_tells_that_a_run_goes_on_or_is_asked_for(make_job):
+    hold(make_job(name="running"), 1)
+    assert cron("disable", "running").out == "running is disabled. Its run on node web-9 goes on.\n"
+    requests.ask(make_job(name="wanted"), "anna")
+    assert "It still runs when somebody asks for it." in cron("disable", "wanted").out
+
+
+@pytest.mark.django_db
+def test_a_job_that_is_broken_can_be_disabled_and_says_why_it_cannot_be_enabled(make_job):
+    broken = make_job(name="broken")
+    Job.objects.filter(pk=broken.pk).write(schedule="nonsense")
+    assert cron("disable", "broken").code == 0
+    said = cron("enable", "broken")
+    assert (said.code, said.err.startswith("Job 'broken' cannot be enabled: ")) == (1, True)
+    Job.objects.filter(pk=make_job("app.jobs.gone", name="gone").pk).update(enabled=False)
+    assert "It cannot be run here, but perhaps on other nodes." in cron("enable", "gone").err
 
 
 # health

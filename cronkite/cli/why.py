@@ -1,11 +1,14 @@
 """Tell what became of a job at a time: was that a slot, which node took it and
 how did it end; or why did it not run?
 
-TIME is on the clock of the job's zone, unless it has an offset. Without
+Without TIME this is about its last slot; with "now", about the slot that
+waits, if one does, and how the job stands. TIME is on the clock of the job's zone, unless it has an offset. Without
 seconds it means the slots of that minute. JOB is a job's id, its function's
 dotted name, its name, or a part of either that no other job has.
 
 examples:
+  manage.py cron why send_invoices
+  manage.py cron why send_invoices now
   manage.py cron why send_invoices 03:00
   manage.py cron why send_invoices yesterday 03:00
   manage.py cron why 12 2026-03-29 02:30
@@ -28,7 +31,7 @@ from django.core.management import CommandError
 
 from cronkite import accounts
 from cronkite.accounts import Account, Verdict
-from cronkite.cli import instants, jobs, reasons
+from cronkite.cli import instants, jobs, moments, reasons
 from cronkite.cli.instants import Asked
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.cli.wording import in_words
@@ -42,7 +45,9 @@ STYLES = {Verdict.MISSED: "ERROR", Verdict.WAITING: "WARNING"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Take a job and a time."""
     jobs.add_argument(parser)
-    parser.add_argument("time", nargs="+", metavar="TIME", help="as in 03:00, yesterday 03:00 or 2026-03-29 02:30")
+    parser.add_argument(
+        "time", nargs="*", metavar="TIME", help="as in 03:00, yesterday 03:00, 2026-03-29 02:30, or now"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
@@ -51,10 +56,12 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     job = jobs.find(options["job"])
     zone = job.timezone or settings.TIME_ZONE
     try:
-        asked = instants.asked(" ".join(options["time"]), zone, job.now)
+        asked = moments.meant(job, words := " ".join(options["time"]), zone)
     except instants.NotATime as error:
         raise CommandError(str(error), returncode=2) from None
     remarks = list(_about_time(asked, zone))
+    if words.lower() == moments.NOW:
+        remarks += moments.standing(job, zone)
     told = [
         [(each, list(reasons.of(job, each, zone))) for each in accounts.of(job, start, asked.length)]
         for start in asked.starts
@@ -78,7 +85,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         return 0
     terminal.say(f"{printable(job.name)} ({job.function}): {in_words(job.schedule)}, in {zone}", "MIGRATE_HEADING")
     for line in remarks:
-        terminal.say(line, "WARNING")
+        terminal.say(printable(line), "WARNING")
     for slots, more in zip(told, beside, strict=True):
         for account, lines in slots:
             terminal.say(f"{instants.absolute(account.slot, zone)}: {_headline(account)}", _style(account))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig, apps
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.admin import states
+from cronkite.admin import orders, states
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
@@ -20,6 +22,32 @@ if TYPE_CHECKING:
 JOBS = 100
 #: How many of the newest logs are looked at for the names of nodes: all of them may be millions.
 LOGS = 1000
+
+
+class OrderFilter(admin.SimpleListFilter):
+    """In which order; a choice beside the heads of columns, which a phone has no room for."""
+
+    title = _("order")
+    parameter_name = "order"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, _StrOrPromise]]:
+        """Offer the orders that this person may know; one is by how runs ended."""
+        may = request.user.has_perm("cronkite.view_log")
+        return [(name, label) for name, label in orders.NAMES.items() if may or name != "last"]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Offer the order by name, too, which is the usual one; a column that was chosen before counts no more."""
+        for name, label in [(None, _("by name")), *self.lookup_choices]:
+            asked = {} if name is None else {self.parameter_name: name}
+            yield {
+                "selected": self.value() == name,
+                "query_string": changelist.get_query_string(asked, [self.parameter_name, ORDER_VAR]),
+                "display": label,
+            }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        """Leave none out: the order is the list's own business."""
+        return queryset
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -18,9 +17,23 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock, functions
-from cronkite.admin import coming, decisive, declared, filters, health, marks, shown, signatures, states, strips
+from cronkite.admin import (
+    coming,
+    decisive,
+    declared,
+    filters,
+    health,
+    lately,
+    marks,
+    orders,
+    shown,
+    signatures,
+    states,
+    strips,
+)
 from cronkite.admin.actions import JobActions
 from cronkite.admin.forms import ACTION, JobForm
+from cronkite.admin.lists import JobChangeList
 from cronkite.admin.timeline import view as timeline
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job
@@ -34,42 +47,30 @@ if TYPE_CHECKING:
 DOT = mark_safe(".<wbr>")
 
 
-class JobChangeList(ChangeList):
-    """The list of jobs, with what is known of each besides its row, by as many queries however many they are."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Find the jobs of the page, and their strips. Beyond the last page, as after an action, is the last one."""
-        try:
-            super().get_results(request)
-        except IncorrectLookupParameters:
-            self.page_num = self.model_admin.get_paginator(request, self.queryset, self.list_per_page).num_pages
-            super().get_results(request)
-        jobs: list[Any] = list(self.result_list)
-        found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
-        functions.try_all(job.function for job in jobs)
-        problems = {function: states.missing(function) for function in {job.function for job in jobs}}
-        for job in jobs:
-            job.strip, job.problem = found.get(job.pk), problems[job.function]
-        self.result_list = jobs
-
-
 @admin.register(Job)
 class JobAdmin(JobActions):
     """Jobs can be entered, edited, deleted and acted on. What the nodes keep is only shown."""
 
     form = JobForm
     list_display = ["name", "when", "state", "next", "last"]
-    list_filter = [filters.StateFilter, filters.OutcomeFilter, filters.AppFilter, filters.SourceFilter]
+    list_filter = [
+        filters.OrderFilter,
+        filters.StateFilter,
+        filters.OutcomeFilter,
+        filters.AppFilter,
+        filters.SourceFilter,
+    ]
     search_fields = ["name", "function", "description"]
     show_full_result_count = False
     list_max_show_all = 100
     kept = ["source", "next_run_at", "last_slot_at", "fence", "locked_by", "last_sign"]
-    readonly_fields = [*kept, "state_now", "takes", "ahead", "overridden"]
+    readonly_fields = [*kept, "state_now", "takes", "ahead", "overridden", "lately"]
     definition = [
         (None, {"fields": ["name", "description", "enabled"]}),
         (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
         (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace"]}),
     ]
+    past = (_("Last runs"), {"fields": ["lately"]})
     declaration = (_("What code declares"), {"fields": ["overridden"]})
     kept_by_nodes = (_("State"), {"fields": kept, "description": _("Kept by the nodes.")})
 
@@ -86,6 +87,15 @@ class JobAdmin(JobActions):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Return the jobs, each with the database's clock."""
         return Job.objects.with_now()
+
+    def get_ordering(self, request: HttpRequest) -> list[Any]:
+        """Return the order by name, or the one that was asked for."""
+        return orders.by(request.GET.get("order", ""), outcomes=request.user.has_perm("cronkite.view_log"))
+
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        """Return the columns by which a person may order: when runs were is for who may see logs."""
+        may = request.user.has_perm("cronkite.view_log")
+        return [column for column in self.list_display if may or column != "last"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list's class."""
@@ -123,7 +133,7 @@ class JobAdmin(JobActions):
             away = gettext("due, %(away)s") % {"away": away}
         return format_html('{}<div class="quiet">{}</div>', shown.instant(job.next_run, shown.zone_of(job)), away)
 
-    @admin.display(description=_("last runs"))
+    @admin.display(description=_("last runs"), ordering="fence")
     def last(self, job: Any) -> SafeString | str:
         """Return how the last run ended, with a link to its log, and the last outcomes, with one to all logs."""
         if not job.strip or not job.strip.logs:
@@ -138,7 +148,7 @@ class JobAdmin(JobActions):
         lines.append(format_html('<a href="{}?job={}">{}</a>', url, job.pk, job.strip.draw()))
         return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
 
-    @admin.display(description=_("state"))
+    @admin.display(description=_("state"), ordering="enabled")
     def state(self, job: Any) -> SafeString:
         """Return how the job stands."""
         return states.describe(job, job.strip, job.problem)
@@ -160,7 +170,8 @@ class JobAdmin(JobActions):
             return self.definition
         (title, first), *rest = self.definition
         declared_too = [] if obj.declared_as is None else [self.declaration]
-        return [(title, {"fields": ["state_now", *first["fields"]]}), *rest, *declared_too, self.kept_by_nodes]
+        past = [self.past] if request.user.has_perm("cronkite.view_log") else []
+        return [(title, {"fields": ["state_now", *first["fields"]]}), *past, *rest, *declared_too, self.kept_by_nodes]
 
     def changeform_view(
         self,
@@ -208,6 +219,15 @@ class JobAdmin(JobActions):
         """Return how the job stands."""
         stored = Job.objects.with_now().get(pk=job.pk)
         return states.describe(stored, strips.of([stored])[job.pk], states.missing(stored.function))
+
+    @admin.display(description=_("last runs"))
+    def lately(self, job: Job) -> SafeString:
+        """Return how its runs have gone."""
+        urls = [
+            reverse(f"admin:cronkite_{page}", current_app=self.admin_site.name)
+            for page in ("log_changelist", "job_timeline")
+        ]
+        return mark_safe(lately.show(job, *urls))  # noqa: S308 - of a template
 
     @admin.display(description=_("it takes"))
     def takes(self, job: Job) -> SafeString:

@@ -91,6 +91,18 @@ def test_a_run_is_asked_for(visit, boss, shop):
     assert (log.slot, log.status, log.node) == (None, "succeeded", "web-1")
 
 
+def test_a_button_drops_no_edit_and_the_enter_key_presses_none(visit, boss, shop):
+    page = visit(boss, change(shop["Send invoices"]))
+    page.get_by_label("Name:").fill("Send all invoices")
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator(".errorlist.nonfield")).to_contain_text("you have edited Name.")
+    expect(page.get_by_label("Name:")).to_have_value("Send all invoices")
+    page.get_by_label("Name:").press("Enter")
+    expect(page.locator(".messagelist .success")).to_contain_text("was changed successfully")
+    job = Job.objects.get(pk=shop["Send invoices"].pk)
+    assert (job.name, job.is_asked) == ("Send all invoices", False)
+
+
 def test_a_stuck_job_is_found_and_unlocked(visit, boss, shop):
     page = visit(boss, JOBS)
     filters = page.locator("#changelist-filter")

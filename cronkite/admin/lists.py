@@ -1,0 +1,45 @@
+"""What does the list of jobs know of each, besides its row, and how is it ordered and paged?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from cronkite import functions
+from cronkite.admin import orders, states, strips
+
+
+class JobChangeList(ChangeList):
+    """The list of jobs, with what is known of each besides its row, by as many queries however many they are."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Return the order that was asked for."""
+        self.outcomes = request.user.has_perm("cronkite.view_log")
+        return super().get_ordering(request, queryset)
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Return by what a column is ordered."""
+        if field_name == "state":
+            return orders.attention(outcomes=self.outcomes)
+        if field_name == "last":
+            return orders.last_run() if self.outcomes else None
+        return super().get_ordering_field(field_name)
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the jobs of the page, and their strips. Beyond the last page, as after an action, is the last one."""
+        try:
+            super().get_results(request)
+        except IncorrectLookupParameters:
+            self.page_num = self.model_admin.get_paginator(request, self.queryset, self.list_per_page).num_pages
+            super().get_results(request)
+        jobs: list[Any] = list(self.result_list)
+        found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
+        functions.try_all(job.function for job in jobs)
+        problems = {function: states.missing(function) for function in {job.function for job in jobs}}
+        for job in jobs:
+            job.strip, job.problem = found.get(job.pk), problems[job.function]
+        self.result_list = jobs

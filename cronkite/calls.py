@@ -15,6 +15,15 @@ from django.db import connections
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+#: The tasks of task queues: by a method that only their class has, where the function in them is found.
+_TASKS = {
+    "enqueue": "func",  # django.tasks, and its backport
+    "apply_async": "run",  # Celery
+    "send_with_options": "fn",  # Dramatiq
+    "call_local": "func",  # Huey
+    "defer": "func",  # Procrastinate
+}
+
 if sys.version_info >= (3, 14):
     from annotationlib import Format
 
@@ -36,7 +45,7 @@ _LOOP_IS_RUNNING = (
 def call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Call the function in this process, and return its result once it has one; what it raises goes through.
 
-    - A task of ``django.tasks`` or of Celery is called in place, not enqueued.
+    - A task of a task queue is called in place, not enqueued.
     - What turns out to be awaitable is awaited. In the main thread that happens in this very thread, so that an
       exception raised by a signal handler ends the coroutine (it meets ``CancelledError``) and comes out of here.
       Its database connections, which Django opens in a thread of their own, are closed.
@@ -45,10 +54,11 @@ def call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     an event loop is running in this thread. A coroutine that cancels itself raises ``asyncio.CancelledError``, which
     is no ``Exception``.
     """
-    if is_django_task(function):
-        if getattr(function, "takes_context", False):
-            raise TypeError(_NEEDS_CONTEXT)
-        function = function.func
+    if getattr(function, "takes_context", False) and task_function(function):
+        raise TypeError(_NEEDS_CONTEXT)
+    # A Celery task sets itself up for a call, and may want itself. A call of others may send them to their queue.
+    if not _is_celery_task(function):
+        function = task_function(function) or function
     # Asking the result, not the function, whether it is async: a decorator may hide an "async def".
     result = function(*args, **kwargs)
     if not inspect.isawaitable(result):
@@ -71,7 +81,7 @@ def signature_problem(function: Any, args: Any, kwargs: Any) -> str | None:
         return "The arguments must be a list."
     if not isinstance(kwargs, dict) or not all(isinstance(name, str) for name in kwargs):
         return "The keyword arguments must be an object whose keys are names."
-    if is_django_task(function) and getattr(function, "takes_context", False):
+    if getattr(function, "takes_context", False) and task_function(function):
         return _NEEDS_CONTEXT
     taken = signature(function)
     if taken is None:
@@ -86,32 +96,52 @@ def signature_problem(function: Any, args: Any, kwargs: Any) -> str | None:
 def signature(function: Any) -> inspect.Signature | None:
     """Return which arguments the function, or the task, takes; ``None`` where Python cannot tell."""
     # A task's own signature says nothing: the function in it has one. Celery's "run" is bound where it takes self.
-    is_task = is_django_task(function) or is_celery_task(function)
     try:
-        return _signature((is_task and inner(function)) or function)
+        return _signature(task_function(function) or function)
     except (TypeError, ValueError):
         return None
 
 
 def inner(function: Any) -> Callable[..., Any] | None:
     """Return what a wrapper calls (one layer inwards), or ``None`` when the function is no wrapper that we know."""
-    if isinstance(function, functools.partial) or is_django_task(function):
-        return function.func  # type: ignore[no-any-return]
-    if is_celery_task(function):
-        return function.run  # type: ignore[no-any-return]
+    if isinstance(function, functools.partial):
+        return function.func
+    if (of_task := task_function(function)) is not None:
+        return of_task
     if inspect.ismethod(function):
         return function.__func__
     return getattr(function, "__wrapped__", None)
 
 
-def is_django_task(function: Any) -> bool:
-    """Whether this is a task of ``django.tasks`` (Django 6.0) or of its backport, told by its shape."""
-    return callable(getattr(function, "func", None)) and callable(getattr(function, "enqueue", None))
+def task_function(target: Any) -> Callable[..., Any] | None:
+    """Return the function in a task of a task queue; ``None`` for whatever is no such task.
+
+    Told by their shapes, so that none of the queues need be installed.
+    """
+    if is_mock(target):
+        return None
+    kind = target.__class__  # not type(): Celery's shared tasks stand for others
+    for method, attribute in _TASKS.items():
+        # What invents its attributes does so in the object, and not in its class.
+        if callable(getattr(kind, method, None)) and callable(function := getattr(target, attribute, None)):
+            # Dramatiq leaves coroutines to a thread of its workers, which is not here.
+            coroutine = getattr(function, "__wrapped__", None) if attribute == "fn" else None
+            return coroutine if inspect.iscoroutinefunction(coroutine) else function
+    return None
 
 
-def is_celery_task(function: Any) -> bool:
-    """Whether this is a Celery task, told by its shape, so that Celery need not be installed."""
-    return callable(getattr(function, "run", None)) and callable(getattr(function, "apply_async", None))
+def is_mock(target: Any) -> bool:
+    """Tell whether ``target`` is what ``unittest.mock`` puts in the place of something else."""
+    mock = sys.modules.get("unittest.mock")
+    if mock is None:
+        return False
+    # With autospec=True, a function of the same signature is put there, which has the mock.
+    found = vars(target).get("mock") if inspect.isfunction(target) else target
+    return isinstance(found, mock.NonCallableMock)
+
+
+def _is_celery_task(target: Any) -> bool:
+    return not is_mock(target) and callable(getattr(target.__class__, "apply_async", None))
 
 
 def _loop_is_running() -> bool:

@@ -117,10 +117,11 @@ def of(target: Any) -> Declaration | None:
 
 def plain_function(target: Any) -> Callable[..., Any]:
     """Return the function that a task wraps, or the function itself; raise ``TypeError`` for anything else."""
-    is_task = calls.is_django_task(target) or calls.is_celery_task(target)
-    function = calls.inner(target) if is_task else target
+    function = calls.task_function(target) or target
     if isclass(function) or not callable(function) or not hasattr(function, "__name__"):
-        raise TypeError(f"{target!r} is neither a function nor a task.")
+        raise TypeError(
+            f"{target!r} is neither a function nor a task. Write a function that calls it, and declare that."
+        )
     return function
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 
 from cronkite import commits, conf, databases, greeting, heartbeat, locks, waits
@@ -27,9 +28,11 @@ def tick(workers: int) -> None:
 
     Raises :class:`cronkite.exceptions.DatabaseAway` if it had to give up, and :class:`django.db.ProgrammingError` or
     the like if the tables are not there, or :class:`django.core.exceptions.ImproperlyConfigured` where nothing would be
-    committed.
+    committed, or workers would not see what this process sees.
     """
     commits.demand()
+    if workers:
+        _demand_for_workers()
     with ExitStack() as stack:
         nursery = stack.enter_context(_nursery()) if workers and not _closes_without_trace() else None
         agenda = Agenda()
@@ -54,9 +57,11 @@ def loop(workers: int, prepare: Callable[[], object]) -> None:
     """Tick at each slot until the process is told to stop (SIGTERM or SIGINT).
 
     ``prepare`` is called before, and may use the database. Raises
-    :class:`django.core.exceptions.ImproperlyConfigured` where nothing would be committed.
+    :class:`django.core.exceptions.ImproperlyConfigured` as :func:`tick` does.
     """
     commits.demand()
+    if workers:
+        _demand_for_workers()
     with _nursery() if workers else nullcontext() as nursery:
         prepare()
         greeting.say(workers)
@@ -66,6 +71,23 @@ def loop(workers: int, prepare: Callable[[], object]) -> None:
 def process_queue() -> None:
     """Run what is due in this process: the code behind :meth:`Job.process_queue`."""
     tick(workers=0)
+
+
+def _demand_for_workers() -> None:
+    """Raise :class:`ImproperlyConfigured` where other processes would not see the jobs, as in most projects' tests."""
+    connection = connections[locks.database()]
+    if databases.is_in_memory(connection):
+        why = "The database is in the memory of this process, so worker processes would find it empty."
+        instead = "have a database in a file"
+    elif databases.is_borrowed(connection):
+        why = "This is within a transaction, so worker processes would not see what is written in it."
+        instead = "call it outside of atomic(), in tests from a TransactionTestCase"
+    else:
+        return
+    raise ImproperlyConfigured(
+        f'{why} Run the jobs in this process, with `manage.py cron --workers 0`, call_command("cron", workers=0) or '
+        f"Job.process_queue(); or {instead}."
+    )
 
 
 def _closes_without_trace() -> bool:

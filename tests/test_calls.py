@@ -263,6 +263,61 @@ def test_a_real_celery_task_is_called_in_place():
         assert calls.inner(task) is not None
 
 
+class Actor:
+    """A stand-in with the shape of a Dramatiq actor."""
+
+    def __init__(self, fn):
+        self.fn = fn
+
+    def __call__(self, *args, **kwargs):
+        return self.fn(*args, **kwargs)
+
+    def send(self):
+        raise AssertionError("A job's task is called in place.")
+
+    send_with_options = send
+
+
+class QueueTask:
+    """A stand-in with the shape of a task of Huey, which sends itself to its queue when it is called."""
+
+    def __init__(self, func):
+        self.func = func
+
+    def __call__(self, *args, **kwargs):
+        raise AssertionError("A job's task is called in place.")
+
+    def call_local(self, *args, **kwargs):
+        return self.func(*args, **kwargs)
+
+
+class Deferred:
+    """A stand-in with the shape of a task of Procrastinate."""
+
+    def __init__(self, func):
+        self.func = func
+
+    def defer(self):
+        raise AssertionError("A job's task is called in place.")
+
+
+@pytest.mark.parametrize("kind", [Actor, QueueTask, Deferred])
+def test_tasks_of_other_queues_are_called_in_place(kind):
+    task = kind(targets.add)
+    assert calls.call(task, [1], {"b": 2}) == 3
+    assert calls.call(kind(targets.add_later), [1], {"b": 2}) == 3
+    assert calls.inner(task) is targets.add
+    assert "missing a required argument: 'a'" in calls.signature_problem(task, [], {})
+
+
+def test_a_coroutine_that_its_queue_would_leave_to_another_thread_is_awaited_here():
+    @functools.wraps(targets.add_later)
+    def leave(*args, **kwargs):
+        raise AssertionError("There is no thread of Dramatiq's workers here.")
+
+    assert calls.call(Actor(leave), [1], {"b": 2}) == 3
+
+
 @pytest.mark.parametrize(
     "function", [targets.add, targets.add_later, targets.cached_add, targets.django_task, targets.celery_task]
 )

@@ -27,8 +27,7 @@ def look(dotted: str, args: str | None = None, kwargs: str | None = None) -> Tak
         return Taken(problem=str(error))
     signature = calls.signature(function)
     # Of a task the function in it has the docstring; of anything else the thing itself.
-    is_task = calls.is_django_task(function) or calls.is_celery_task(function)
-    doc = inspect.getdoc((is_task and calls.inner(function)) or function) or ""
+    doc = inspect.getdoc(calls.task_function(function) or function) or ""
     return Taken(
         signature=f"{dotted.rpartition('.')[2]}{'(…)' if signature is None else signature}",
         doc=doc.partition("\n")[0],

@@ -36,6 +36,8 @@ LONGEST_LOOKAHEAD = timedelta(seconds=59)
 LONGEST_DURATION = timedelta(days=366)
 #: A hundred years of logs; more is a slip of the unit.
 MOST_DAYS = 36525
+#: In the list of what may run, it stands for what all installed apps define.
+DEFAULT_RULE = "INSTALLED_APPS"
 #: The length of the columns that hold a node's name, in characters.
 LONGEST_NODE = 255
 
@@ -50,8 +52,8 @@ class Conf:
     """How far before its slot a tick takes a job, to wait for the slot."""
     workers: int
     """How many worker processes a node has; 0: runs take place in the node's own process, one after another."""
-    allowed_functions: tuple[str, ...] | None
-    """Patterns (:mod:`fnmatch`) of the dotted names that may run; ``None``: what installed apps define."""
+    allowed_functions: tuple[str, ...]
+    """Patterns (:mod:`fnmatch`) of the dotted names that may run, but for the default rule; see :attr:`allows_apps`."""
     node: str
     """This node's name; never empty, because an unset name is the host's."""
     shutdown_grace: timedelta
@@ -60,6 +62,11 @@ class Conf:
     """The age from which on a nightly job deletes logs; ``None``: however old."""
     log_max_per_job: int | None
     """How many logs of a job a nightly job leaves; ``None``: however many."""
+
+    @property
+    def allows_apps(self) -> bool:
+        """Whether what installed apps define may run: the default rule, alone or beside patterns."""
+        return DEFAULT_RULE in self.allowed_functions
 
     @property
     def prunes_logs(self) -> bool:
@@ -196,10 +203,10 @@ def _whole(value: object, least: int, most: int | None = None, alternative: str 
     return value
 
 
-def _allowed_functions(value: object) -> tuple[str, ...] | None:
-    """Return the patterns; ``None`` stays ``None``, an empty list allows nothing."""
+def _allowed_functions(value: object) -> tuple[str, ...]:
+    """Return the patterns; ``None`` is the default rule alone, and an empty list allows nothing."""
     if value is None:
-        return None
+        return (DEFAULT_RULE,)
     # A lone string is a sequence of strings, too: "app.*" would allow functions named "a", "p" and "*".
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and _is_word(item) for item in value):
         raise ValueError("None or a list of patterns of dotted names")
@@ -227,7 +234,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
     "CRONKITE_ALLOWED_FUNCTIONS": (
         None,
         _allowed_functions,
-        'Write for example CRONKITE_ALLOWED_FUNCTIONS = ["app.crontab.*"].',
+        'Write for example CRONKITE_ALLOWED_FUNCTIONS = ["INSTALLED_APPS", "warehouse.jobs.*"].',
     ),
     "CRONKITE_NODE": ("", _node, "Leave it out to use the host's name."),
     "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),

@@ -54,6 +54,16 @@ def look_up(dotted: str) -> Callable[..., Any]:
     return _resolve(dotted, lambda module_path: trials.load(module_path, trials.BRIEF))
 
 
+def is_allowed(dotted: str) -> bool:
+    """Tell whether the settings allow a function of this name, as far as can be told without importing anything."""
+    try:
+        module_path, _ = _split(dotted)
+        _refuse_foreign_module(dotted, module_path)
+    except FunctionNotAllowed:
+        return False
+    return True
+
+
 def try_all(dotted_names: Iterable[str]) -> None:
     """Try the imports of these functions' modules together, so that :func:`look_up` need not do so one by one."""
     found = []
@@ -115,17 +125,37 @@ def _split(dotted: str) -> tuple[str, str]:
 
 def _refuse_foreign_module(dotted: str, module_path: str) -> None:
     """Refuse, before anything is imported, a module that no job's function can be in."""
-    patterns = conf.get().allowed_functions
-    if patterns is None:
-        if not _is_in_an_app(module_path):
-            raise FunctionNotAllowed(
-                f"{dotted!r} is refused: {module_path!r} is not in the package of an installed app. "
-                f"Write a function in an app that calls it, or list the name in {_SETTING}."
-            )
-    elif not _matches(dotted, patterns):
+    settings = conf.get()
+    if (settings.allows_apps and _is_in_an_app(module_path)) or _matches(dotted, settings.allowed_functions):
+        return
+    if settings.allows_apps:
         raise FunctionNotAllowed(
-            f"{dotted!r} is refused: nothing in {_SETTING} matches it. Add the name there if it may be run."
+            f"{dotted!r} is refused: {module_path!r} is not in the package of an installed app. "
+            f"Write a function in an app that calls it, or {_addition(dotted)}."
         )
+    raise FunctionNotAllowed(
+        f"{dotted!r} is refused: nothing in {_SETTING} matches it. Add the name there if it may be run."
+        f"{_replaced_rule(module_path)}"
+    )
+
+
+def _addition(dotted: str) -> str:
+    """Say how to allow a function without disallowing all others."""
+    patterns = [*conf.get().allowed_functions, dotted]
+    return f"allow it, too: {_SETTING} = [{', '.join(map(_quoted, patterns))}]"
+
+
+def _replaced_rule(module_path: str) -> str:
+    """Say how what installed apps define may run again, to who has listed something else, and meant to add it."""
+    return (
+        f' To allow what installed apps define beside it, add "{conf.DEFAULT_RULE}".'
+        if _is_in_an_app(module_path)
+        else ""
+    )
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
 
 
 def _import(dotted: str, module_path: str, load: Callable[[str], ModuleType]) -> ModuleType:
@@ -173,8 +203,8 @@ def _refuse_foreign_definition(dotted: str, target: Any) -> None:
     """Refuse a function that a permitted module has only imported, or wrapped, from one that is not."""
     if calls.is_mock(target):
         return  # of a test, which has put it in the place of what the name led to
-    patterns = conf.get().allowed_functions
-    if patterns is not None and dotted in patterns:
+    settings = conf.get()
+    if dotted in settings.allowed_functions:
         return  # whoever listed exactly this name means what it leads to
     try:
         defined = definition(target)
@@ -185,14 +215,16 @@ def _refuse_foreign_definition(dotted: str, target: Any) -> None:
     # A callable object's module is its class's; built-ins such as [].append have None.
     module_path = getattr(defined, "__module__", None) or "builtins"
     name = f"{module_path}.{getattr(defined, '__qualname__', type(defined).__qualname__)}"
-    if _is_in_an_app(module_path) if patterns is None else _matches(name, patterns):
+    if (settings.allows_apps and _is_in_an_app(module_path)) or _matches(name, settings.allowed_functions):
         return
     where = (
-        "which is not in the package of an installed app" if patterns is None else f"and {_SETTING} does not have it"
+        "which is not in the package of an installed app"
+        if settings.allows_apps
+        else f"and {_SETTING} does not have it"
     )
     raise FunctionNotAllowed(
         f"{dotted!r} is refused: what it leads to is defined as {name!r}, {where}. "
-        f"Write a function that calls it, or list {dotted!r} in {_SETTING}."
+        f"Write a function that calls it, or {_addition(dotted)}."
     )
 
 

@@ -43,7 +43,7 @@ def test_defaults_are_those_of_the_documentation():
     assert found.lock_timeout is None
     assert found.lookahead == timedelta(seconds=5)
     assert found.workers == 4
-    assert found.allowed_functions is None
+    assert (found.allowed_functions, found.allows_apps) == (("INSTALLED_APPS",), True)
     assert found.node == socket.gethostname()
     assert found.shutdown_grace == timedelta(seconds=20)
     assert (found.log_max_days, found.log_max_per_job, found.prunes_logs) == (None, None, False)

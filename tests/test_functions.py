@@ -198,7 +198,8 @@ def test_patterns_narrow_what_may_run():
     assert functions.resolve("app.targets.add_one") is targets.add_one
     assert refusal("app.targets.greet") == (
         "'app.targets.greet' is refused: nothing in CRONKITE_ALLOWED_FUNCTIONS matches it. "
-        "Add the name there if it may be run."
+        "Add the name there if it may be run. "
+        'To allow what installed apps define beside it, add "INSTALLED_APPS".'
     )
 
 
@@ -208,6 +209,26 @@ def test_patterns_widen_what_may_run():
 
     assert functions.resolve("textwrap.dedent") is textwrap.dedent
     assert functions.resolve("app.targets.add") is targets.add
+
+
+@pytest.mark.parametrize("dotted", ["django.core.management.call_command", "app.targets.call_command", "os.system"])
+def test_who_does_what_a_refusal_says_allows_that_function_and_loses_no_other(dotted):
+    written = {}
+    for before in (None, ["INSTALLED_APPS"], ["INSTALLED_APPS", "textwrap.*"]):
+        with override_settings(CRONKITE_ALLOWED_FUNCTIONS=before):
+            line = refusal(dotted).rpartition("too: ")[2].removesuffix(".")
+        exec(line, written)
+        with override_settings(**{name: value for name, value in written.items() if name.isupper()}):
+            assert functions.resolve(dotted)
+            assert functions.resolve("app.targets.add") is targets.add
+            refusal("os.popen")
+            assert bool(before and "textwrap.*" in before) is functions.is_allowed("textwrap.dedent")
+
+
+@override_settings(CRONKITE_ALLOWED_FUNCTIONS=["os.system"])
+def test_who_has_replaced_the_rule_by_one_name_is_told_how_to_add_instead():
+    assert 'To allow what installed apps define beside it, add "INSTALLED_APPS".' in refusal("app.targets.add")
+    assert "INSTALLED_APPS" not in refusal("subprocess.run")
 
 
 @override_settings(CRONKITE_ALLOWED_FUNCTIONS=["app.*"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate, pre_delete
+from django.db.models.signals import post_migrate, pre_delete, pre_save
 
 
 class CronkiteConfig(AppConfig):
@@ -26,6 +26,7 @@ class CronkiteConfig(AppConfig):
         verbs.process_queue = ticks.process_queue
         verbs.auto_discover = discovery.auto_discover
         pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid="cronkite.before_delete")
+        pre_save.connect(edits.before_raw_save, sender=Job, dispatch_uid="cronkite.before_raw_save")
         post_migrate.connect(discovery.discover_apps, sender=self, dispatch_uid="cronkite.discover_apps")
         while verbs.asked_early:
             discovery.auto_discover(*verbs.asked_early.pop(0))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from conftest import due, make_due
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.core.management import call_command
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db.models import F
 
 from cronkite import clock, locks
 from cronkite.catch_up import Decision
@@ -220,11 +223,35 @@ def test_enabling_in_bulk_plans_as_a_save_does():
     assert job.next_run is not None
 
 
-def test_a_bulk_update_that_could_not_plan_is_refused():
-    job = new_job()
-    job.schedule = "0 4 * * *"
-    with pytest.raises(TypeError, match="schedule can't be set"):
-        Job.objects.bulk_update([job], ["schedule"])
+def test_a_bulk_update_plans_as_a_save_does(make_job):
+    job, other = make_job(schedule="*/10 * * * *", due=3600), make_job(name="other")
+    job.schedule = other.schedule = "0 4 * * *"
+    gone = make_job(name="gone")
+    Job.objects.filter(pk=gone.pk).delete()
+    assert Job.objects.bulk_update([job, other, gone], ["schedule", "description"]) == 2
+    for each in (job, other):
+        each.refresh_from_db()
+        assert each.next_run == each.get_schedule().next_after(clock.now("default"))
+    assert missed_logs(job)[0].reason == "the schedule was changed"
+
+
+def test_a_bulk_update_of_other_columns_is_one_statement(make_job, django_assert_num_queries):
+    jobs = [make_job(), make_job(name="other")]
+    for job in jobs:
+        job.description = job.name
+    with django_assert_num_queries(1):
+        Job.objects.bulk_update(jobs, ["description"])
+    assert set(Job.objects.values_list("description", flat=True)) == {"ok", "other"}
+
+
+def test_an_edit_by_an_expression_says_what_to_do(make_job):
+    make_job()
+    with pytest.raises(TypeError, match=r"schedule can't be set by an expression: save\(\) it"):
+        Job.objects.update(schedule=F("description"))
+    with pytest.raises(TypeError, match=r"can't update a job's schedule: update_or_create\(\) it"):
+        Job.objects.bulk_create(
+            [Job()], update_conflicts=True, update_fields=["schedule"], unique_fields=["declared_as"]
+        )
 
 
 def test_a_job_is_updated_or_created():
@@ -240,6 +267,164 @@ def test_a_job_is_updated_or_created():
     assert again.next_run == again.get_schedule().next_after(clock.now("default"))
     with pytest.raises(ScheduleError):
         Job.objects.update_or_create(name="bill", defaults={"schedule": "61 * * * *"})
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_jobs_are_set_up_at_each_deploy(times):
+    for _ in range(times):
+        job, is_new = Job.objects.update_or_create(
+            name="bill", defaults={"function": "app.jobs.ok", "schedule": "0 3 * * *", "args": [1]}
+        )
+    assert is_new == (times == 1)
+    again, is_new = Job.objects.get_or_create(name="bill", defaults={"function": "os.system", "schedule": "broken"})
+    assert (again, is_new) == (job, False)
+    new, is_new = Job.objects.get_or_create(name="new", function="app.jobs.ok", schedule="@daily")
+    assert is_new
+    assert new.next_run is not None
+    assert Job.objects.update_or_create(name="new") == (new, False)
+    with pytest.raises(ValueError, match="next_run cannot be saved: django-cronkite keeps it by itself"):
+        Job.objects.update_or_create(name="new", defaults={"next_run": None})
+
+
+def test_a_save_of_nothing_writes_nothing(django_assert_num_queries):
+    job = new_job()
+    with django_assert_num_queries(0):
+        job.save(update_fields=[])
+
+
+def test_a_save_of_what_no_job_has_says_what_there_is():
+    job = new_job()
+    with pytest.raises(ValueError, match=r"A job has no cron\. What can be saved is args, catch_up, "):
+        job.save(update_fields=["cron"])
+
+
+@pytest.mark.parametrize("adding", [True, False])
+def test_a_copy_is_a_job_of_its_own(make_job, adding):
+    job = make_job(due=0, declared_as="app.jobs.ok")
+    locks.claim_by_hand(job, "web-1")
+    copy = Job.objects.get(pk=job.pk)
+    copy.pk, copy.name, copy.schedule = None, "copy", "0 4 * * *"
+    copy._state.adding = adding
+    copy.save()
+    job.refresh_from_db()
+    copy.refresh_from_db()
+    assert copy.pk != job.pk
+    assert copy.next_run == copy.get_schedule().next_after(clock.now("default"))
+    assert (copy.lock, copy.locked_by, copy.locked_at, copy.fence, copy.declared_as) == (None, "", None, 0, None)
+    assert (job.fence, job.locked_by, job.declared_as) == (1, "web-1", "app.jobs.ok")
+
+
+def load(tmp_path, *fixtures):
+    path = tmp_path / "jobs.json"
+    path.write_text(json.dumps([{"model": "cronkite.job", **fixture} for fixture in fixtures]))
+    call_command("loaddata", str(path), verbosity=0)
+
+
+BY_HAND = {"name": "bill", "function": "app.jobs.ok", "schedule": "0 3 * * *"}
+
+
+def test_a_fixture_that_somebody_wrote_is_planned(tmp_path):
+    load(tmp_path, {"fields": BY_HAND}, {"fields": {**BY_HAND, "name": "off", "enabled": False}})
+    job, off = Job.objects.order_by("name")
+    assert job.next_run == job.get_schedule().next_after(clock.now("default"))
+    assert off.next_run is None
+    with pytest.raises(ScheduleError):
+        load(tmp_path, {"fields": {**BY_HAND, "schedule": "61 * * * *"}})
+
+
+def test_a_fixture_that_is_loaded_again_keeps_what_nodes_know(make_job, tmp_path):
+    job = make_job(schedule="*/10 * * * *", due=3600)
+    claim = locks.claim_by_hand(job, "web-1")
+    load(tmp_path, {"pk": job.pk, "fields": {**BY_HAND, "schedule": "*/10 * * * *"}})
+    planned = job.next_run
+    job.refresh_from_db()
+    assert (job.name, job.next_run, job.lock, job.fence) == ("bill", planned, claim.token, 1)
+    load(tmp_path, {"pk": job.pk, "fields": BY_HAND})
+    job.refresh_from_db()
+    assert job.next_run == job.get_schedule().next_after(clock.now("default"))
+    assert (job.lock, job.fence, job.last_slot) == (claim.token, 1, missed_logs(job)[0].slot)
+
+
+def test_what_was_dumped_is_loaded_as_it_was(make_job, tmp_path):
+    job = make_job(due=600)
+    path = tmp_path / "dump.json"
+    call_command("dumpdata", "cronkite.job", output=str(path), verbosity=0)
+    # A dump has milliseconds.
+    before = Job.objects.values(*{field.name for field in Job._meta.fields} - {"planned_at"}).get()
+    Job.objects.all().delete()
+    call_command("loaddata", str(path), verbosity=0)
+    assert Job.objects.values(*before).get() == before
+    assert before["next_run"] == job.next_run
+
+
+@pytest.fixture
+def historical():
+    """The model as a data migration of the project's gets it."""
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    return executor.loader.project_state([executor.loader.graph.leaf_nodes("cronkite")[0]]).apps.get_model(
+        "cronkite.Job"
+    )
+
+
+def test_a_data_migration_can_make_jobs_and_enable_them(historical):
+    made = historical.objects.create(**BY_HAND)
+    historical.objects.bulk_create([historical(**{**BY_HAND, "name": "bulk"})])
+    historical.objects.create(**{**BY_HAND, "name": "off", "enabled": False})
+    off = historical.objects.get(name="off")
+    assert off.next_run is None
+    off.enabled = True
+    off.save()
+    assert historical.objects.update_or_create(name="bill", defaults={"description": "x"}) == (made, False)
+    for job in Job.objects.all():
+        assert job.next_run == job.get_schedule().next_after(clock.now("default"))
+        assert job.planned_at is not None
+    off.schedule, off.next_run = "0 4 * * *", None
+    off.save()
+    off.refresh_from_db()
+    assert off.next_run.hour == 4
+    with pytest.raises(ScheduleError):
+        historical.objects.create(**{**BY_HAND, "schedule": "61 * * * *"})
+
+
+TOO_MUCH = [
+    ({"name": "x" * 256}, "A job's name has at most 255 characters, not 256."),
+    ({"name": "a\0b"}, "A job's name can't have a NUL character"),
+    ({"description": "a\0b"}, "A job's description can't have a NUL character"),
+    ({"grace": 2**31}, "A job's grace is a number of seconds from 0 to 2147483647, not 2147483648."),
+    ({"timeout": -1}, "A job's timeout is a number of seconds from 0"),
+    ({"args": [float("nan")]}, "A job's args must be JSON, without NaN"),
+    ({"kwargs": {"a": "\0"}}, "A job's kwargs must be JSON, without NaN"),
+]
+
+
+@pytest.mark.parametrize(("columns", "said"), TOO_MUCH)
+def test_what_one_database_refuses_all_refuse(columns, said):
+    """However it is written, and with the same error."""
+    job = new_job()
+    for name, value in columns.items():
+        setattr(job, name, value)
+    ways = [
+        lambda: new_job(**columns),
+        lambda: Job.objects.bulk_create([Job(**{**BY_HAND, **columns})]),
+        lambda: Job.objects.update(**columns),
+        lambda: Job.objects.bulk_update([job], list(columns)),
+        lambda: Job.objects.update_or_create(pk=job.pk, defaults=columns),
+        job.save,
+    ]
+    for way in ways:
+        with pytest.raises(DataError) as error, transaction.atomic():
+            way()
+        assert str(error.value).startswith(said)
+    job.refresh_from_db()
+    assert (job.name, Job.objects.count()) == ("job", 1)
+
+
+def test_as_much_as_a_column_holds_is_kept():
+    job = new_job(name="ü" * 255, grace=2**31 - 1, args=["\\u0000", 1.5])
+    job.refresh_from_db()
+    assert (job.name, job.grace, job.args) == ("ü" * 255, 2**31 - 1, ["\\u0000", 1.5])
 
 
 def test_other_columns_are_updated_in_bulk_by_one_statement(django_assert_num_queries):

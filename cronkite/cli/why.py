@@ -2,9 +2,10 @@
 how did it end; or why did it not run?
 
 Without TIME this is about its last slot; with "now", about the slot that
-waits, if one does, and how the job stands. TIME is on the clock of the job's zone, unless it has an offset. Without
-seconds it means the slots of that minute. JOB is a job's id, its function's
-dotted name, its name, or a part of either that no other job has.
+waits, if one does, and how the job stands. TIME is on the clock of the job's
+zone, unless it has an offset. Without seconds it means the slots of that
+minute. JOB is a job's id, its function's dotted name, its name, or a part of
+either that no other job has.
 
 examples:
   manage.py cron why send_invoices

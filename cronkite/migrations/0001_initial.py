@@ -4,6 +4,8 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
+import cronkite.models.fields
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -37,7 +39,7 @@ class Migration(migrations.Migration):
                 ("description", models.TextField(blank=True, verbose_name="description")),
                 (
                     "schedule",
-                    models.CharField(
+                    cronkite.models.fields.Expression(
                         help_text="A crontab expression: minute, hour, day of month, month, day of week, and seconds if you like.",
                         max_length=255,
                         verbose_name="schedule",

@@ -37,6 +37,26 @@ def plan_new(job: Job, using: str) -> None:
         job.next_run = schedule.next_after(now)
 
 
+def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **kwargs: Any) -> None:
+    """Plan a job that comes from a fixture which somebody has written by hand: with what he decides, and no more.
+
+    A receiver of ``pre_save``: ``loaddata`` writes each column, and calls no ``save()``. What a fixture does not say
+    of a job that exists is left as it is, but for its definition. One that was dumped has its plan, and is written as
+    it is.
+    """
+    if not raw or instance.planned_at is not None:
+        return
+    if _rows(instance, using).exists():
+        edit(instance, instance.DEFINITION, using, lambda: None)
+        row = _rows(instance, using).get()
+        for field in row._meta.concrete_fields:  # noqa: SLF001 - documented
+            if field.name not in instance.DEFINITION and not field.generated:
+                setattr(instance, field.attname, getattr(row, field.attname))
+    else:
+        functions.look_up(instance.function)
+        plan_new(instance, using)
+
+
 def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None]) -> None:
     """Write the ``columns`` of ``job`` by calling ``write``, together with the plan that follows from them.
 

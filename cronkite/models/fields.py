@@ -1,11 +1,33 @@
-"""Which kinds of columns does Django lack?"""
+"""Which kinds of columns does Django lack?
+
+Migrations need not know of most of them, and take them for Django's own.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage
+from django.db import DataError, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import GeneratedField
+
+from cronkite import clock, schedules
+
+if TYPE_CHECKING:
+    from django.db.models.expressions import Combinable
+
+    # What they hold, which Django's classes do not take at runtime.
+    CharField = models.CharField[str | Combinable, str]
+    TextField = models.TextField[str | Combinable, str]
+    NumberField = models.PositiveIntegerField[int | Combinable | None, int | None]
+else:
+    CharField, TextField, NumberField = models.CharField, models.TextField, models.PositiveIntegerField
+
+#: What a column of whole numbers holds on every database; SQLite's hold more.
+MOST = 2**31 - 1
 
 
 class KeptByDatabase(GeneratedField):
@@ -23,3 +45,105 @@ class KeptByDatabase(GeneratedField):
         """Be one of Django's own to migrations, which need not know of this."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.GeneratedField", args, kwargs
+
+
+class ShortText(CharField):
+    """A text that every database refuses if it is too long; SQLite's columns take any, and PostgreSQL's no NUL."""
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Raise :class:`django.db.DataError`, as the other databases would."""
+        if isinstance(value, str):
+            if self.max_length is not None and len(value) > self.max_length:
+                _refuse(self, f"has at most {self.max_length} characters, not {len(value)}")
+            if "\0" in value:
+                _refuse(self, "can't have a NUL character, which databases don't take")
+        return super().get_db_prep_save(value, connection)
+
+    def deconstruct(self) -> Any:
+        """Be one of Django's own to migrations, which need not know of this."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+
+class LongText(TextField):
+    """A text of any length, in which no database takes NUL."""
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Raise :class:`django.db.DataError`, as PostgreSQL would."""
+        if isinstance(value, str) and "\0" in value:
+            _refuse(self, "can't have a NUL character, which databases don't take")
+        return super().get_db_prep_save(value, connection)
+
+    def deconstruct(self) -> Any:
+        """Be one of Django's own to migrations, which need not know of this."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.TextField", args, kwargs
+
+
+class Seconds(NumberField):
+    """A number of seconds that every database refuses if it is too large."""
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Raise :class:`django.db.DataError`, as the other databases would."""
+        if isinstance(value, int) and not 0 <= value <= MOST:
+            _refuse(self, f"is a number of seconds from 0 to {MOST}, not {value}")
+        return super().get_db_prep_save(value, connection)
+
+    def deconstruct(self) -> Any:
+        """Be one of Django's own to migrations, which need not know of this."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.PositiveIntegerField", args, kwargs
+
+
+class Arguments(models.JSONField):
+    """What every database stores as JSON: Python's knows numbers and characters that theirs does not."""
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Raise :class:`django.db.DataError`, as some of the databases would."""
+        if not hasattr(value, "resolve_expression") and not is_storable(value):
+            _refuse(self, "must be JSON, without NaN, Infinity and NUL characters, which databases don't take")
+        return super().get_db_prep_save(value, connection)
+
+    def deconstruct(self) -> Any:
+        """Be one of Django's own to migrations, which need not know of this."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
+
+
+class Expression(ShortText):
+    """The crontab expression of a job, which plans the next run of a job that a data migration writes.
+
+    The model of a migration has columns and nothing else, so what :class:`Job <cronkite.models.Job>` does at a
+    ``save()`` is not done; and an enabled job without a next run is refused by the schema.
+    """
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """Plan the job if nobody has: this column is read before the ones that follow from it."""
+        job = model_instance
+        # Ours has methods, and plans by itself.
+        if not hasattr(job, "get_schedule") and job.enabled and job.next_run is None:
+            now = clock.now(router.db_for_write(type(job), instance=job))
+            job.next_run = schedules.get(job.schedule, job.timezone or settings.TIME_ZONE).next_after(now)
+            job.planned_at = now
+        return super().pre_save(job, add)
+
+    def deconstruct(self) -> Any:
+        """Be itself to migrations, whose model it is about."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "cronkite.models.fields.Expression", args, kwargs
+
+
+def is_storable(value: Any) -> bool:
+    """Tell whether every database takes the value as JSON."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    # The other backslashes are those of escaped backslashes, which come in pairs.
+    return "\\u0000" not in text.replace("\\\\", "")
+
+
+def _refuse(field: models.Field[Any, Any], why: str) -> None:
+    """Raise the error that the strictest of the databases raises."""
+    raise DataError(f"A {field.model._meta.verbose_name}'s {field.name} {why}.")  # noqa: SLF001 - documented

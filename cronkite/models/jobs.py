@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from cronkite import conf, functions, schedules, verbs
 from cronkite.catch_up import CatchUp, Pending
 from cronkite.models import edits, validation
-from cronkite.models.fields import KeptByDatabase
+from cronkite.models.fields import Arguments, Expression, KeptByDatabase, LongText, Seconds, ShortText
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 
 
@@ -29,23 +29,23 @@ class Job(models.Model):
     there on): an edit cannot undo what a tick wrote meanwhile.
     """
 
-    name = models.CharField(_("name"), max_length=255)
-    function = models.CharField(
+    name = ShortText(_("name"), max_length=255)
+    function = ShortText(
         _("function"), max_length=255, help_text=_("The dotted name of the function, as in shop.crontab.bill.")
     )
-    args = models.JSONField(_("arguments"), default=list, blank=True, help_text=_("A JSON list."))
-    kwargs = models.JSONField(_("keyword arguments"), default=dict, blank=True, help_text=_("A JSON object."))
-    description = models.TextField(_("description"), blank=True)
-    schedule = models.CharField(
+    args = Arguments(_("arguments"), default=list, blank=True, help_text=_("A JSON list."))
+    kwargs = Arguments(_("keyword arguments"), default=dict, blank=True, help_text=_("A JSON object."))
+    description = LongText(_("description"), blank=True)
+    schedule = Expression(
         _("schedule"),
         max_length=255,
         help_text=_("A crontab expression: minute, hour, day of month, month, day of week, and seconds if you like."),
     )
-    timezone = models.CharField(
+    timezone = ShortText(
         _("time zone"), max_length=64, blank=True, help_text=_("As in Europe/Berlin. Empty: the project's.")
     )
     enabled = models.BooleanField(_("enabled"), default=True)
-    catch_up = models.CharField(
+    catch_up = ShortText(
         _("catch-up"),
         max_length=8,
         choices=[
@@ -56,13 +56,13 @@ class Job(models.Model):
         default=CatchUp.LATEST.value,
         help_text=_("What becomes of slots that no node ran in time."),
     )
-    grace = models.PositiveIntegerField(
+    grace = Seconds(
         _("grace"),
         null=True,
         blank=True,
         help_text=_("Seconds after which a slot is too old to be run. Empty: no limit (120 s where catch-up is none)."),
     )
-    timeout = models.PositiveIntegerField(
+    timeout = Seconds(
         _("timeout"),
         null=True,
         blank=True,
@@ -93,7 +93,7 @@ class Job(models.Model):
         _("fencing token"), default=0, editable=False, help_text=_("The number of claims.")
     )
     lock = models.UUIDField(_("lock"), null=True, blank=True, editable=False, help_text=_("The claim that holds it."))
-    locked_by = models.CharField(_("locked by"), max_length=255, blank=True, editable=False)
+    locked_by = ShortText(_("locked by"), max_length=255, blank=True, editable=False)
     locked_at = models.DateTimeField(
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
     )
@@ -105,7 +105,7 @@ class Job(models.Model):
         editable=False,
         help_text=_("When somebody asked for a run that no node has taken yet."),
     )
-    asked_by = models.CharField(_("asked by"), max_length=255, blank=True, editable=False)
+    asked_by = ShortText(_("asked by"), max_length=255, blank=True, editable=False)
     # The database keeps it, so that one index, and one query, finds both what is due and what was asked for.
     due_at = KeptByDatabase(
         verbose_name=_("due at"),
@@ -172,22 +172,38 @@ class Job(models.Model):
         """Write the definition of the job, and plan its next run from the database's now on where that changes it.
 
         What fell due until then is recorded as missed. Raises :class:`ScheduleError`, or :class:`FunctionError` for a
-        new function that can't be run here, before anything is written.
+        new function that can't be run here, before anything is written. Without a ``pk``, it becomes another job.
         """
         using = using or router.db_for_write(type(self), instance=self)
-        if self._state.adding:
+        if self._state.adding or self.pk is None:
             functions.look_up(self.function)
+            if self.planned_at is not None:
+                self._forget_original()
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
             return
         columns = self.DEFINITION if update_fields is None else frozenset(update_fields)
-        if kept := columns - self.DEFINITION:
-            raise ValueError(f"A job's {', '.join(sorted(kept))} cannot be saved: django-cronkite keeps it by itself.")
+        if others := columns - self.DEFINITION:
+            raise ValueError(self._why_not_saved(others))
+        if not columns:
+            return
 
         def write() -> None:
             super(Job, self).save(using=using, update_fields=columns)
 
         edits.edit(self, columns, using, write)
+
+    def _forget_original(self) -> None:
+        """Be a job of its own, of which nothing is known yet: this is the copy of another one."""
+        for field in self._meta.concrete_fields:
+            if not (field.primary_key or field.generated or field.name in self.DEFINITION - {"declared_as"}):
+                setattr(self, field.attname, field.get_default())
+
+    def _why_not_saved(self, columns: frozenset[str]) -> str:
+        named = ", ".join(sorted(columns))
+        if columns <= {field.name for field in self._meta.concrete_fields}:
+            return f"A job's {named} cannot be saved: django-cronkite keeps it by itself."
+        return f"A job has no {named}. What can be saved is {', '.join(sorted(self.DEFINITION))}."
 
     @property
     def source(self) -> str:

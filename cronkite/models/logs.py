@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
 from cronkite.catch_up import Decision
+from cronkite.models.fields import ShortText
 from cronkite.models.primary import PrimaryQuerySet
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ class Log(models.Model):
     job = models.ForeignKey(
         "cronkite.Job", verbose_name=_("job"), null=True, on_delete=models.SET_NULL, related_name="logs"
     )
-    job_name = models.CharField(_("job name"), max_length=255)
-    function = models.CharField(_("function"), max_length=255)
+    job_name = ShortText(_("job name"), max_length=255)
+    function = ShortText(_("function"), max_length=255)
     slot = models.DateTimeField(_("slot"), null=True, blank=True)
     fence = models.BigIntegerField(
         _("fencing token"), null=True, blank=True, help_text=_("The number of the claim. Missed slots have none.")
     )
-    node = models.CharField(_("node"), max_length=255)
-    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.RUNNING)
+    node = ShortText(_("node"), max_length=255)
+    status = ShortText(_("status"), max_length=16, choices=Status.choices, default=Status.RUNNING)
     created = models.DateTimeField(_("created"))
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)

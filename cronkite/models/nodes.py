@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from cronkite.models.fields import ShortText
 from cronkite.models.primary import PrimaryQuerySet
 
 
@@ -18,7 +19,7 @@ class Node(models.Model):
     Nothing rests on it: it tells people who ticks, and nodes do without it.
     """
 
-    name = models.CharField(_("name"), max_length=255, unique=True)
+    name = ShortText(_("name"), max_length=255, unique=True)
     ticked_at = models.DateTimeField(_("ticked at"), help_text=_("The last sign of life, by the database's clock."))
     started_at = models.DateTimeField(
         _("started at"), help_text=_("Since when it is known; a node that stays: since when it runs.")
@@ -28,7 +29,7 @@ class Node(models.Model):
         _("its own clock"), null=True, blank=True, help_text=_("What the node's clock said when it ticked.")
     )
     stays = models.BooleanField(_("stays"), default=False, help_text=_("Whether it is a loop."))
-    version = models.CharField(_("version"), max_length=32, blank=True, help_text=_("The version of django-cronkite."))
+    version = ShortText(_("version"), max_length=32, blank=True, help_text=_("The version of django-cronkite."))
 
     objects = NodeQuerySet.as_manager()
 

@@ -81,9 +81,7 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         if not rhythm:
             return super().update(**values)
         if any(hasattr(values[column], "resolve_expression") for column in rhythm):
-            raise TypeError(
-                f"A job's {' and '.join(rhythm)} can't be set by an expression or bulk_update(): save() it."
-            )
+            raise TypeError(f"A job's {' and '.join(rhythm)} can't be set by an expression: save() it.")
         with transaction.atomic(using=self.db):
             jobs = list(self)
             for job in jobs:
@@ -91,6 +89,18 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
                     setattr(job, column, value)
                 job.save(using=self.db, update_fields=list(values))
         return len(jobs)
+
+    def bulk_update(self, objs: Iterable[Job], fields: Iterable[str], batch_size: int | None = None) -> int:
+        """Update the columns of the jobs; each is saved by itself where that changes when it runs, as in update()."""
+        columns, jobs = list(fields), list(objs)
+        if not {*columns} & {*RHYTHM}:
+            return super().bulk_update(jobs, columns, batch_size)
+        with transaction.atomic(using=self.db):
+            there = set(self.filter(pk__in=[job.pk for job in jobs]).values_list("pk", flat=True))
+            for job in jobs:
+                if job.pk in there:
+                    job.save(using=self.db, update_fields=columns)
+        return len(there)
 
     def update_or_create(
         self,
@@ -121,6 +131,10 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
 
     def bulk_create(self, objs: Iterable[Job], *args: Any, **kwargs: Any) -> list[Job]:
         """Create the jobs in one go, each planned from the database's now on unless it has a ``next_run``."""
+        if rhythm := {*RHYTHM} & {*(kwargs.get("update_fields") or ())}:
+            raise TypeError(
+                f"bulk_create() can't update a job's {' and '.join(sorted(rhythm))}: update_or_create() it."
+            )
         jobs = list(objs)
         unplanned = [job for job in jobs if job.enabled and job.next_run is None]
         if unplanned:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -13,6 +12,7 @@ from django.utils.translation import gettext as _
 from cronkite import calls, functions, schedules
 from cronkite.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
+from cronkite.models.fields import is_storable
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -36,22 +36,11 @@ def _wrong_json(job: Job) -> dict[str, str]:
     if not isinstance(job.kwargs, dict):
         found["kwargs"] = _('This must be a JSON object, as in {"a": 1}.')
     for field, value in (("args", job.args), ("kwargs", job.kwargs)):
-        if field not in found and not _is_storable(value):
+        if field not in found and not is_storable(value):
             found[field] = _(
                 "This cannot be stored: JSON has no NaN and no Infinity, and databases take no NUL character."
             )
     return found
-
-
-def _is_storable(value: Any) -> bool:
-    """Whether every database takes the value: Python's JSON knows numbers and characters that PostgreSQL's does not."""
-    try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError):
-        return False
-    # The other backslashes are those of escaped backslashes, which come in pairs.
-    return "\\u0000" not in text.replace("\\\\", "")
 
 
 def _wrong_seconds(job: Job) -> dict[str, str]:

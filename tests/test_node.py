@@ -77,7 +77,7 @@ def test_a_node_waits_for_a_slot_to_the_fraction_of_a_millisecond(monkeypatch):
     one, asked = node.Node("one", Here(), agenda.Agenda()), []
     wait = one._runs.wait
     monkeypatch.setattr(one._runs, "wait", lambda seconds, wake: asked.append(seconds) or wait(seconds, wake))
-    monkeypatch.setattr(one, "_pause", lambda: 0.0025)
+    monkeypatch.setattr(one, "_next", lambda: (0.0025, ""))
     with stopped_by_signals(one.stop) as wake:
         began = time.monotonic()
         one._wait(wake)

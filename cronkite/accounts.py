@@ -75,7 +75,9 @@ def by_hand(job: Job, start: datetime, length: timedelta) -> list[Log]:
 
 
 def _logs(job: Job) -> QuerySet[Log]:
-    return Log.objects.using(locks.database()).filter(job=job.pk).defer("output", "exc_info", "result")
+    return (
+        Log.objects.using(locks.database()).filter(job=job.pk).defer("output", "exc_info", "result", "args", "kwargs")
+    )
 
 
 def _account(job: Job, slot: datetime, log: Log | None) -> Account:

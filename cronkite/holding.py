@@ -17,7 +17,7 @@ from cronkite import databases, waits
 from cronkite.clock import Now
 from cronkite.locks import Claim, database
 from cronkite.models import Job, Log
-from cronkite.models.logs import JOB_DELETED
+from cronkite.models.logs import JOB_DELETED, also
 from cronkite.models.queries import JobQuerySet
 from cronkite.outcomes import Outcome, ascii_only
 from cronkite.statements import Both, Update, place, stand_in
@@ -100,7 +100,7 @@ def unlock(job: Job, by: str) -> bool:
         if not rows.write(lock=None, locked_by="", locked_at=None):
             return False
         running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
-        running.update(status=Log.Status.LOST, finished_at=Now(), reason=f"unlocked by {by}")
+        running.update(status=Log.Status.LOST, finished_at=Now(), reason=also(f"unlocked by {by}"))
     return True
 
 
@@ -123,7 +123,7 @@ def _finish(claim: Claim, outcome: Outcome) -> bool:
         result=outcome.result,
         output=outcome.output,
         exc_info=outcome.exc_info,
-        reason=f"its lock was lost while it ran; it ended late, as {outcome.status}",
+        reason=also(f"its lock was lost while it ran; it ended late, as {outcome.status}"),
     )
 
 
@@ -144,7 +144,7 @@ def _free(using: str, is_borrowed: bool) -> tuple[JobQuerySet, dict[str, Any]]:
 
 def _close(using: str, is_borrowed: bool) -> tuple[models.QuerySet[Log], dict[str, Any]]:
     # Lost because its job is gone: this run's end is its own all the same.
-    running = Q(status=Log.Status.RUNNING) | Q(status=Log.Status.LOST, reason=JOB_DELETED)
+    running = Q(status=Log.Status.RUNNING) | Q(status=Log.Status.LOST, reason__endswith=JOB_DELETED)
     log = Log.objects.using(using).filter(running, pk=place(Log, "id", "claim.log_id"))
     outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
     return log, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}

@@ -42,7 +42,9 @@ from cronkite.clock import Now
 from cronkite.conf import get as get_conf
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log, restores
+from cronkite.models.logs import also
 from cronkite.models.queries import JobQuerySet, is_free
+from cronkite.outcomes import keep_arguments
 from cronkite.statements import Chains, Insert, Update, place, stand_in
 
 P = ParamSpec("P")
@@ -72,6 +74,16 @@ class Claim:
     next_run: datetime | None
     log_id: int
     reason: str = ""
+
+    @property
+    def kept_args(self) -> Any:
+        """What of the arguments goes into the log."""
+        return keep_arguments(self.args)
+
+    @property
+    def kept_kwargs(self) -> Any:
+        """What of the keyword arguments goes into the log."""
+        return keep_arguments(self.kwargs)
 
     def __str__(self) -> str:
         when = f"slot {self.slot:%Y-%m-%d %H:%M:%S} UTC" if self.slot else "by hand"
@@ -433,7 +445,7 @@ def _record(claim: Claim, insert: Callable[[], int]) -> Claim:
 def _mark_lost(job_id: int, node: str, using: str) -> None:
     """Mark the run that held the stale lock. The claim of ours has no log yet, so whatever runs is that one."""
     logs = Log.objects.using(using).filter(job=job_id, status=Log.Status.RUNNING)
-    if logs.update(status=Log.Status.LOST, finished_at=Now(), reason=TAKEN_OVER.format(node=node)):
+    if logs.update(status=Log.Status.LOST, finished_at=Now(), reason=also(TAKEN_OVER.format(node=node))):
         logger.warning("Job %s: a stale lock was cleared, and the run that held it is marked as lost.", job_id)
 
 
@@ -475,7 +487,13 @@ def _new_log() -> Log:
     claim = {name: name for name in ("job_id", "job_name", "function", "slot", "fence", "reason")}
     row = vars(stand_in(Log, "claim", **claim))
     return Log(
-        **row, node=place(Log, "node", "node"), missed=place(Log, "missed", "missed"), created=Now(), started_at=Now()
+        **row,
+        args=place(Log, "args", "claim.kept_args"),
+        kwargs=place(Log, "kwargs", "claim.kept_kwargs"),
+        node=place(Log, "node", "node"),
+        missed=place(Log, "missed", "missed"),
+        created=Now(),
+        started_at=Now(),
     )
 
 

@@ -23,6 +23,8 @@ OUTPUT_LIMIT = 64 * 1024
 HALF = OUTPUT_LIMIT // 2
 #: How long a result may be, in bytes of UTF-8: its JSON, or its repr if JSON can't hold it.
 RESULT_LIMIT = 64 * 1024
+#: How long the arguments may be that a log keeps whole, as JSON, in bytes; a log is written for each run.
+ARGUMENTS_LIMIT = 8 * 1024
 #: How many lists and objects of a result may lie inside each other; MySQL's own limit is 100.
 DEPTH_LIMIT = 90
 
@@ -70,6 +72,17 @@ def keep_result(value: object) -> Any:
     except Exception:  # noqa: BLE001, S110  # not only _NotJson: a subclass of dict may do anything
         pass
     return _bounded_repr(value)
+
+
+def keep_arguments(value: Any) -> Any:
+    """Return the arguments to keep of a run: themselves, as they came out of a JSON column, if they are not too long.
+
+    Else the first ``ARGUMENTS_LIMIT`` bytes of their JSON, as a text: what is no list or object any more was cut.
+    """
+    if not value:
+        return value
+    text = json.dumps(value)
+    return value if len(text) <= ARGUMENTS_LIMIT else text[: ARGUMENTS_LIMIT - len(_CUT)] + _CUT
 
 
 def keep_text(text: str | bytes) -> str:

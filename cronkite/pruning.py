@@ -16,6 +16,7 @@ from django.db.models import Count, Exists, F, OuterRef
 
 from cronkite import clock, databases
 from cronkite.models import Job, Log
+from cronkite.models.logs import also
 
 logger = logging.getLogger("cronkite")
 
@@ -67,7 +68,9 @@ def lose_unlocked() -> int:
             with transaction.atomic(using=using):
                 # Whoever claims the job, or ends its run, waits, or is done: nothing that is seen now is to be undone.
                 Job.objects.using(using).filter(pk=job).write(fence=F("fence"))
-                lost += unlocked.filter(pk=key).update(status=Log.Status.LOST, finished_at=clock.Now(), reason=UNLOCKED)
+                lost += unlocked.filter(pk=key).update(
+                    status=Log.Status.LOST, finished_at=clock.Now(), reason=also(UNLOCKED)
+                )
         except DatabaseError as error:
             if not databases.is_conflict(error):
                 raise

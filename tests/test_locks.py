@@ -6,10 +6,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from admin_pages import SLOT, make_log
 from conftest import due, make_due
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections, transaction
 
-from cronkite import catch_up, clock, databases, holding, locks
+from cronkite import catch_up, clock, databases, holding, locks, requests
 from cronkite.catch_up import CatchUp, Decision
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log
@@ -726,3 +727,83 @@ def test_what_was_claimed_of_several_jobs_before_an_error_is_in_doubt_and_not_gi
     (first,) = doubt.value.claims
     assert first.job_name == "first"
     assert locks.settle(first) == first
+
+
+@pytest.mark.django_db
+def test_who_asked_and_who_unlocked_stays_in_the_reason_when_a_late_end_is_added(job):
+    taken = locks.claim_by_hand(job, "node", "asked for by kim")
+    job.refresh_from_db()
+    assert holding.unlock(job, by="ada")
+    told = "asked for by kim; unlocked by ada"
+    log = Log.objects.get(pk=taken.log_id)
+    assert log.reason == told
+    for _ in "twice, as when the answer is lost":
+        assert not holding.finish(taken, Outcome(Status.FAILED, exc_info="late"))
+    log.refresh_from_db()
+    assert log.reason == f"{told}; its lock was lost while it ran; it ended late, as failed"
+    assert log.exc_info == "late"
+
+
+@pytest.mark.django_db
+def test_who_asked_stays_in_the_reason_when_the_lock_is_taken_over(job, lock_timeout):
+    lock_timeout(60)
+    old = locks.claim_by_hand(job, "dead", "asked for by kim")
+    make_stale(job)
+    locks.claim_by_hand(job, "live")
+    assert Log.objects.get(pk=old.log_id).reason == "asked for by kim; the lock was stale and live took it over"
+
+
+@pytest.mark.django_db
+def test_who_asked_stays_in_the_reason_when_the_job_is_deleted(job):
+    taken = locks.claim_by_hand(job, "node", "asked for by kim")
+    Job.objects.get(pk=job.pk).delete()
+    log = Log.objects.get(pk=taken.log_id)
+    assert (log.status, log.reason) == (Status.LOST, "asked for by kim; its job was deleted while it ran")
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED))
+    log.refresh_from_db()
+    assert (log.status, log.reason) == (Status.SUCCEEDED, "asked for by kim")
+
+
+ARGUMENTS = {"args": [1, {"a": [None, 'ü"\\']}], "kwargs": {"to": "ü€😀", "n": 2**53}}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("way", ["slot", "steps", "hand", "asked"])
+def test_a_log_keeps_the_arguments_that_it_ran_with(make_job, way, request):
+    if way == "steps":
+        request.getfixturevalue("in_steps")
+    job = make_job(due=0, **ARGUMENTS)
+    if way == "asked":
+        requests.ask(job, "kim")
+        taken = locks.claim_asked(Job.objects.agenda().get(), "node")
+    else:
+        taken = locks.claim_by_hand(job, "node") if way == "hand" else claim(job)
+    Job.objects.filter(pk=job.pk).update(args=["edited"], kwargs={})
+    log = Log.objects.get(pk=taken.log_id)
+    assert {"args": log.args, "kwargs": log.kwargs} == ARGUMENTS
+    assert log.has_arguments
+
+
+@pytest.mark.django_db
+def test_a_log_keeps_the_beginning_of_very_long_arguments(make_job):
+    taken = claim(make_job(due=0, args=["ü" * 10_000], kwargs={"a": 1}))
+    log = Log.objects.get(pk=taken.log_id)
+    assert (len(log.args), log.args[:3], log.args[-9:]) == (8192, '["\\', "... (cut)")
+    assert log.kwargs == {"a": 1}
+    assert not log.has_arguments
+    assert taken.args == ["ü" * 10_000]
+
+
+@pytest.mark.django_db
+def test_code_that_does_not_know_of_arguments_can_write_logs(job):
+    """As that of nodes which are brought up to date after the database."""
+    quote = connection.ops.quote_name
+    make_log(job, slot=SLOT, status=Status.SUCCEEDED)
+    other = {"node": "'b'", "fence": "2", "slot": "NULL"}
+    names = [field.column for field in Log._meta.concrete_fields if field.name not in {"id", "args", "kwargs"}]
+    values = ", ".join(other.get(name, quote(name)) for name in names)
+    with connection.cursor() as cursor:
+        into = f"INSERT INTO cronkite_log ({', '.join(map(quote, names))})"
+        cursor.execute(f"{into} SELECT {values} FROM cronkite_log")
+    log = Log.objects.get(node="b")
+    assert (log.args, log.kwargs, log.has_arguments) == (None, None, False)

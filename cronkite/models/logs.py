@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Concat
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
@@ -31,6 +33,17 @@ class Status(models.TextChoices):
 
 #: Why a run is lost whose job is gone, and its lock with that: it may still go on, and then its end is its record.
 JOB_DELETED = "its job was deleted while it ran"
+
+
+def also(note: str) -> Case:
+    """Return the reason of a log with ``note`` behind it, once: who asked for the run, or unlocked it, stays there."""
+    text = models.TextField()
+    return Case(
+        When(reason="", then=Value(note)),
+        When(reason__endswith=note, then=F("reason")),
+        default=Concat("reason", Value(f"; {note}"), output_field=text),
+        output_field=text,
+    )
 
 
 class LogQuerySet(PrimaryQuerySet["Log"]):
@@ -63,6 +76,9 @@ class Log(models.Model):
     result = models.JSONField(_("result"), null=True, blank=True)
     output = models.TextField(_("output"), blank=True)
     exc_info = models.TextField(_("traceback"), blank=True)
+    # Null where that is not known: in logs of slots that were missed, and of code that did not keep it.
+    args = models.JSONField(_("arguments"), null=True, blank=True, help_text=_("What it ran with."))
+    kwargs = models.JSONField(_("keyword arguments"), null=True, blank=True, help_text=_("What it ran with."))
     missed = models.PositiveIntegerField(
         _("missed"), default=0, help_text=_("How many slots were passed over just before this one.")
     )
@@ -88,8 +104,14 @@ class Log(models.Model):
         indexes = [models.Index(fields=["created"], name="cronkite_log_created")]
 
     def __str__(self) -> str:
-        when = self.slot.strftime("%Y-%m-%d %H:%M:%S UTC") if self.slot else _("by hand")
+        # On the clock of whoever reads it, as all else on a page of the admin is.
+        when = f"{timezone.localtime(self.slot):%Y-%m-%d %H:%M:%S %Z}" if self.slot else _("by hand")
         return f"{self.job_name}, {when}: {self.get_status_display()}"
+
+    @property
+    def has_arguments(self) -> bool:
+        """Whether it is known with which arguments it ran, all of them: very long ones are cut, and are a text then."""
+        return isinstance(self.args, list) and isinstance(self.kwargs, dict)
 
     @classmethod
     def record_missed(cls, job: Job, decision: Decision, *, node: str, using: str) -> None:
@@ -114,4 +136,4 @@ class Log(models.Model):
         Now, and not when it has shown no life for too long: without its job there is nowhere to show any.
         """
         running = cls.objects.using(using).filter(job=job.pk, status=Status.RUNNING)
-        running.update(status=Status.LOST, finished_at=clock.Now(), reason=JOB_DELETED)
+        running.update(status=Status.LOST, finished_at=clock.Now(), reason=also(JOB_DELETED))

@@ -16,7 +16,7 @@ from django.db.models import F, QuerySet
 
 from cronkite import conf, databases, waits
 from cronkite.clock import Now
-from cronkite.models.logs import Log, Status
+from cronkite.models.logs import Log, Status, also
 from cronkite.models.queries import is_free
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _move(job: Job, using: str) -> dict[str, Any]:
         # With a stale lock: what its run writes at its end goes by the number of its claim, and would not free it.
         moved |= {"fence": fence, "lock": None, "locked_by": "", "locked_at": None}
         lost = _logs(job, using).filter(status=Status.RUNNING, fence__gte=job.fence)
-        lost.update(status=Status.LOST, finished_at=Now(), reason=REPLACED)
+        lost.update(status=Status.LOST, finished_at=Now(), reason=also(REPLACED))
     if moved:
         rows.write(**moved)
     return moved

@@ -65,7 +65,9 @@ def happened(logs: QuerySet[Log], jobs: Mapping[int, Job], window: Window, by: s
     if seen.order_by()[: MOST + 1].count() > MOST:
         events = list(_counted(logs, window, by))
     else:
-        rows = list(seen.defer("function", "fence", "output", "exc_info", "result").order_by("created"))
+        rows = list(
+            seen.defer("function", "fence", "output", "exc_info", "result", "args", "kwargs").order_by("created")
+        )
         known = {row.pk for row in rows}
         rows += [row for row in _running(logs, jobs.values()) if row.pk not in known and row.created < window.end]
         events = [event for row in rows for event in _told(row, jobs.get(row.job_id or 0), window.now)]
@@ -99,7 +101,9 @@ def _running(logs: QuerySet[Log], jobs: Iterable[Job]) -> list[Log]:
     for job in jobs:
         if job.is_locked:
             held |= Q(job=job.pk, fence=job.fence)
-    return list(logs.filter(held).defer("output", "exc_info", "result")) if held != Q(pk__in=[]) else []
+    return (
+        list(logs.filter(held).defer("output", "exc_info", "result", "args", "kwargs")) if held != Q(pk__in=[]) else []
+    )
 
 
 def _told(log: Log, job: Job | None, now: datetime) -> Iterator[Event]:

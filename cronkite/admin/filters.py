@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import AppConfig, apps
 from django.contrib import admin
-from django.contrib.admin.views.main import ORDER_VAR
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.admin import orders, states
+from cronkite import clock
+from cronkite.admin import addresses, orders, states
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
+    from django.contrib.admin.views.main import ChangeList
     from django.utils.functional import _StrOrPromise
 
 #: How many jobs a filter offers; others are found by a job's own link to its logs.
@@ -60,6 +64,11 @@ class StateFilter(admin.SimpleListFilter):
         """Offer the states."""
         return [*states.NAMES.items()]
 
+    @staticmethod
+    def takes(name: str, value: str) -> bool:
+        """Whether there is such a state."""
+        return value in states.NAMES
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         """Return the jobs in that state."""
         state = self.value()
@@ -76,6 +85,11 @@ class OutcomeFilter(admin.SimpleListFilter):
         """Offer what a run can come to."""
         outcomes = [(value, label) for value, label in Log.Status.choices if value != Log.Status.MISSED]
         return [*outcomes, ("none", _("no run yet"))]
+
+    @staticmethod
+    def takes(name: str, value: str) -> bool:
+        """Whether a run can come to it."""
+        return value in {*Log.Status.values, "none"}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         """Return the jobs whose last claim ended so."""
@@ -99,6 +113,11 @@ class AppFilter(admin.SimpleListFilter):
         every = Job.objects.order_by().values_list("function", flat=True).distinct()
         found = {config.label: config for function in every if (config := _app_of(function))}
         return sorted(((label, config.verbose_name) for label, config in found.items()), key=lambda pair: str(pair[1]))
+
+    @staticmethod
+    def takes(name: str, value: str) -> bool:
+        """Whether the project has such an app."""
+        return value in apps.app_configs
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         """Return the jobs of that app, without those of apps inside its package."""
@@ -128,6 +147,11 @@ class SourceFilter(admin.SimpleListFilter):
         """Offer both."""
         return [("code", _("code")), ("admin", _("admin"))]
 
+    @staticmethod
+    def takes(name: str, value: str) -> bool:
+        """Whether it is one of both."""
+        return value in {"code", "admin"}
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         """Return the jobs from there."""
         source = self.value()
@@ -144,14 +168,19 @@ class JobFilter(admin.SimpleListFilter):
         """Offer the first jobs by name, and the one that was asked for."""
         first = [*Job.objects.order_by("name", "id").values_list("pk", "name")[:JOBS]]
         chosen = request.GET.get(self.parameter_name, "")
-        if _is_key(chosen) and int(chosen) not in dict(first):
+        if addresses.is_key(chosen) and int(chosen) not in dict(first):
             first += Job.objects.filter(pk=int(chosen)).values_list("pk", "name")[:1]
         return [(str(pk), name) for pk, name in first]
+
+    @staticmethod
+    def takes(name: str, value: str) -> bool:
+        """Whether it can be a job's key."""
+        return addresses.is_key(value)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Log]) -> QuerySet[Log]:
         """Return that job's logs."""
         job = self.value() or ""
-        return queryset.filter(job_id=int(job)) if _is_key(job) else queryset
+        return queryset.filter(job_id=int(job)) if addresses.is_key(job) else queryset
 
 
 class NodeFilter(admin.SimpleListFilter):
@@ -171,6 +200,81 @@ class NodeFilter(admin.SimpleListFilter):
         return queryset.filter(node=self.value()) if self.value() else queryset
 
 
-def _is_key(text: str) -> bool:
-    """Whether the text can be a row's key: whole, and no larger than what databases take."""
-    return text.isascii() and text.isdecimal() and int(text[:20]) < 2**63
+class WhenFilter(admin.ListFilter):
+    """When the log was written: of late, or from one instant to another, on the clock of the active zone."""
+
+    title = _("time")
+    template = "admin/cronkite/log/when.html"
+    START, END, LAST = "created__gte", "created__lt", "created__lte"
+    parameters = ("when", START, END, LAST)
+    #: What can be chosen by a click; the values are of the parameter ``when``.
+    SPANS: ClassVar[dict[str, _StrOrPromise]] = {
+        "hour": _("last hour"),
+        "today": _("today"),
+        "week": _("last 7 days"),
+    }
+
+    def __init__(
+        self, request: HttpRequest, params: dict[str, Any], model: type[Log], model_admin: admin.ModelAdmin[Any]
+    ) -> None:
+        """Take what is ours of ``params``, as Django's filters do."""
+        super().__init__(request, params, model, model_admin)
+        for name in self.parameters:
+            if name in params and (value := params.pop(name)[-1]):
+                self.used_parameters[name] = value
+        self.kept = [(name, value) for name, value in request.GET.items() if name not in {*self.parameters, PAGE_VAR}]
+
+    @staticmethod
+    def takes(name: str, value: str) -> bool:
+        """Whether there is such a span, or such an instant."""
+        return value in WhenFilter.SPANS if name == "when" else addresses.moment(value) is not None
+
+    def has_output(self) -> bool:
+        """Offer it always."""
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        """Return the names of the parameters."""
+        return [*self.parameters]
+
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+        """Offer the spans; the template adds the two instants."""
+        chosen = self.used_parameters.get("when", "")
+        for value, label in {"": _("any time"), **self.SPANS}.items():
+            yield {
+                "selected": chosen == value and (bool(value) or not self.used_parameters),
+                "query_string": changelist.get_query_string({"when": value or None}, ["created__"]),
+                "display": label,
+            }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Log]) -> QuerySet[Log]:
+        """Return the logs that were written then."""
+        when = self.used_parameters.get("when")
+        if when == "hour":
+            queryset = queryset.filter(created__gte=clock.Now() - timedelta(hours=1))
+        elif when == "week":
+            queryset = queryset.filter(created__gte=clock.Now() - timedelta(days=7))
+        elif when == "today":
+            now = timezone.localtime(clock.now(queryset.db))
+            queryset = queryset.filter(created__gte=now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0))
+        asked = {name: addresses.moment(str(self.used_parameters.get(name, ""))) for name in self.parameters[1:]}
+        return queryset.filter(**{name: moment for name, moment in asked.items() if moment is not None})
+
+    @property
+    def start(self) -> str:
+        """Since when, as the page's form has it."""
+        return self._typed(self.START)
+
+    @property
+    def end(self) -> str:
+        """Until when, alike."""
+        return self._typed(self.END) or self._typed(self.LAST)
+
+    @property
+    def zone(self) -> str:
+        """Whose clock it is."""
+        return timezone.get_current_timezone_name()
+
+    def _typed(self, name: str) -> str:
+        moment = addresses.moment(str(self.used_parameters.get(name, "")))
+        return f"{timezone.localtime(moment):%Y-%m-%dT%H:%M}" if moment else ""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.admin import filters, health, marks, paging, shown
+from cronkite.admin import addresses, filters, health, marks, paging, problems, record, shown
 from cronkite.models import Log
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ else:
     LogAdminBase = admin.ModelAdmin
 
 
-class LogChangeList(ChangeList):
+class LogChangeList(addresses.SoundChangeList):
     """The list of logs, which leaves the long texts in the database."""
 
     @property
@@ -34,49 +33,63 @@ class LogChangeList(ChangeList):
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Return the logs of the list."""
-        return super().get_queryset(*args, **kwargs).defer("output", "exc_info", "result", "reason")
+        logs = super().get_queryset(*args, **kwargs)
+        return problems.with_ends(logs.defer("output", "exc_info", "result", "args", "kwargs", "reason"))
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the logs of the page."""
+        super().get_results(request)
+        # Or the page would offer to show all, which there is no way to.
+        self.full_result_count = self.result_count
 
 
 @admin.register(Log)
-class LogAdmin(LogAdminBase):
+class LogAdmin(addresses.SoundAddresses, LogAdminBase):
     """Logs can be read. They are a record: nobody adds, changes or deletes them here."""
 
     list_display = ["job_name", "outcome", "slot_at", "late", "start", "duration", "node"]
-    list_filter = [
-        "status",
-        filters.JobFilter,
-        filters.NodeFilter,
-        ("created", admin.DateFieldListFilter),
-    ]
-    search_fields = ["job_name", "function", "node"]
+    list_filter = ["status", filters.WhenFilter, filters.JobFilter, filters.NodeFilter]
+    search_fields = ["job_name", "function", "node", "exc_info", "reason"]
     # Newest first, by the key; any other order would have the database sort millions.
     sortable_by = ()
     show_full_result_count = False
     paginator = paging.ShortPaginator
     list_max_show_all = 0
     show_facets = admin.ShowFacets.NEVER
-    fieldsets = [
-        (None, {"fields": [("job", "job_name"), "function", ("outcome", "slot_at", "late"), "reason", "missed"]}),
-        (_("Run"), {"fields": [("node", "fence"), ("recorded", "start"), ("end", "duration")]}),
-        (_("What came of it"), {"fields": ["traceback", "output_text", "result_text"]}),
-    ]
 
     recorded = shown.moment_column("created", _("created"))
     start = shown.moment_column("started_at", _("started at"))
     end = shown.moment_column("finished_at", _("finished at"))
-    output_text = shown.text_field("output", _("output"))
-    traceback = shown.text_field("exc_info", _("traceback"))
 
     class Media:
-        css = {"all": ["cronkite/admin.css"]}
+        css = {"all": ["cronkite/admin.css", "cronkite/log.css"]}
+        js = ["cronkite/copy.js"]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LogChangeList]:
         """Return the list's class."""
         return LogChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, with the strip on top."""
         return super().changelist_view(request, {**_strip(request), **(extra_context or {})})
+
+    @property
+    def search_help_text(self) -> str:  # type: ignore[override]  # Django reads it anew for each page
+        """Say what is searched, and how far back."""
+        said = gettext("Job, function, node, traceback or reason, of the newest %(count)s logs of the list.")
+        return said % {"count": number_format(paging.SEARCHED, force_grouping=True)}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Log], search_term: str
+    ) -> tuple[QuerySet[Log], bool]:
+        """Search the newest logs of the list, so that it takes no longer the more there are."""
+        if search_term.strip():
+            queryset = paging.newest(queryset)
+        return super().get_search_results(request, queryset, search_term)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Log | None = None) -> Any:
+        """Return what there is to say of the log."""
+        return record.fieldsets(obj) if obj is not None else []
 
     def changeform_view(
         self,
@@ -87,6 +100,21 @@ class LogAdmin(LogAdminBase):
     ) -> Any:
         """Show a log, with the strip on top."""
         return super().changeform_view(request, object_id, form_url, {**_strip(request), **(extra_context or {})})
+
+    def render_change_form(  # noqa: PLR0913, PLR0917 - Django's own
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Log | None = None,
+    ) -> HttpResponse:
+        """Add where the page leads."""
+        if obj is not None:
+            context["subtitle"] = record.title(obj)
+            context["cronkite_links"] = list(record.links(request, obj, self.admin_site.name))
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse."""
@@ -102,6 +130,12 @@ class LogAdmin(LogAdminBase):
 
     @admin.display(description=_("status"))
     def outcome(self, log: Log) -> SafeString:
+        """Return how the run ended, and in a line what went wrong; for the list, which knows the ends of the texts."""
+        said = problems.line(log.status, log.tail, log.head)  # type: ignore[attr-defined]  # of problems.with_ends()
+        return format_html('{}<div class="cronkite-problem-line">{}</div>', self.ended(log), said)
+
+    @admin.display(description=_("status"))
+    def ended(self, log: Log) -> SafeString:
         """Return how the run ended, and how many slots were missed before it."""
         if not log.missed:
             return marks.outcome(log.status)
@@ -127,12 +161,40 @@ class LogAdmin(LogAdminBase):
             return shown.NOTHING
         return shown.precise(log.finished_at - log.started_at)
 
+    @admin.display(description=_("what went wrong"))
+    def problem(self, log: Log) -> SafeString:
+        """Return the exception's own line."""
+        return record.problem(log)
+
+    @admin.display(description=_("reason"))
+    def why(self, log: Log) -> str:
+        """Return the reason."""
+        return record.reason(log)
+
+    @admin.display(description=_("output"))
+    def output_text(self, log: Log) -> SafeString:
+        """Return the output."""
+        return record.text(log.output, _("output"), "cronkite-output")
+
+    @admin.display(description=_("traceback"))
+    def traceback(self, log: Log) -> SafeString:
+        """Return the traceback."""
+        return record.text(log.exc_info, _("traceback"), "cronkite-traceback")
+
     @admin.display(description=_("result"))
-    def result_text(self, log: Log) -> SafeString | str:
+    def result_text(self, log: Log) -> SafeString:
         """Return the result as JSON."""
-        if log.result is None:
-            return shown.NOTHING
-        return shown.verbatim(json.dumps(log.result, indent=2, ensure_ascii=False), _("result"))
+        return record.value(log.result, _("result"), "cronkite-result")
+
+    @admin.display(description=_("arguments"))
+    def arguments(self, log: Log) -> SafeString:
+        """Return the arguments that it ran with."""
+        return record.value(log.args, _("arguments"), "cronkite-args")
+
+    @admin.display(description=_("keyword arguments"))
+    def keyword_arguments(self, log: Log) -> SafeString:
+        """Return the keyword arguments, alike."""
+        return record.value(log.kwargs, _("keyword arguments"), "cronkite-kwargs")
 
 
 def _strip(request: HttpRequest) -> dict[str, Any]:

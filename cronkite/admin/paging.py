@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.paginator import Paginator
+from django.db.models import Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
@@ -18,6 +20,16 @@ else:
 MOST = 5000
 
 
+#: How many logs are searched for a text, of those that are asked for otherwise: a text has no index.
+SEARCHED = 20_000
+
+
+def newest(logs: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the newest :data:`SEARCHED` of the logs, as a condition on their keys."""
+    oldest = logs.order_by("-pk").values("pk")[SEARCHED - 1 : SEARCHED]
+    return logs.filter(pk__gte=Coalesce(Subquery(oldest), Value(0)))
+
+
 class ShortPaginator(PaginatorBase):
     """A paginator that counts no further than :data:`MOST`, and has pages for so many."""
 
@@ -25,4 +37,4 @@ class ShortPaginator(PaginatorBase):
     def count(self) -> int:
         """Return the number of rows, or :data:`MOST` if there are more."""
         rows = cast("QuerySet[Any]", self.object_list)
-        return rows.order_by()[:MOST].count()
+        return rows.order_by().values("pk")[:MOST].count()

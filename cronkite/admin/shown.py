@@ -97,19 +97,3 @@ def moment_column(column: str, label: _StrOrPromise) -> Callable[[Any, Model], S
         return instant(moment) if moment else NOTHING
 
     return show
-
-
-def text_field(column: str, label: _StrOrPromise) -> Callable[[Any, Model], SafeString | str]:
-    """Make a field of a text that is shown as it is, line by line."""
-
-    @admin.display(description=label)
-    def show(_: Any, record: Model) -> SafeString | str:
-        value = getattr(record, column)
-        return verbatim(value, label) if value else NOTHING
-
-    return show
-
-
-def verbatim(value: str, label: _StrOrPromise) -> SafeString:
-    """Return a text as it was written; what is too long for the page can be scrolled, by keyboard as well."""
-    return format_html('<pre class="cronkite-text" tabindex="0" role="region" aria-label="{}">{}</pre>', label, value)

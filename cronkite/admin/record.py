@@ -1,0 +1,176 @@
+"""What does the page of one log tell, and where does it lead?
+
+What decides comes first: how it ended, and what went wrong. Then what it wrote, and then the bookkeeping. Rows that
+have nothing to say are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from cronkite.admin import ansi, problems, shown
+from cronkite.models import Log
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+    from django.utils.safestring import SafeString
+
+#: From how many lines, or characters, on a text is long: its end is a click away.
+LONG_LINES, LONG = 40, 6000
+#: What of the timeline is shown: the moment is in the middle of an hour.
+HALF_AN_HOUR = timedelta(minutes=30)
+
+#: The fields by group, each with what tells whether a log has it.
+GROUPS: list[tuple[_StrOrPromise | None, dict[str, Callable[[Log], Any]]]] = [
+    (
+        None,
+        {
+            "ended": lambda log: True,
+            "problem": lambda log: log.exc_info,
+            "why": lambda log: log.reason,
+        },
+    ),
+    (
+        gettext_lazy("What came of it"),
+        {
+            "output_text": lambda log: log.output,
+            "traceback": lambda log: log.exc_info,
+            "result_text": lambda log: log.result is not None,
+        },
+    ),
+    (
+        gettext_lazy("What ran"),
+        {
+            "job": lambda log: log.job,
+            "job_name": lambda log: log.job is None or log.job.name != log.job_name,
+            "function": lambda log: log.function,
+            "arguments": lambda log: log.args,
+            "keyword_arguments": lambda log: log.kwargs,
+            "slot_at": lambda log: True,
+            "late": lambda log: log.slot and log.started_at,
+        },
+    ),
+    (
+        gettext_lazy("Run"),
+        {
+            "start": lambda log: log.started_at,
+            "end": lambda log: log.finished_at,
+            "duration": lambda log: log.started_at and log.finished_at,
+            "node": lambda log: log.node,
+            "fence": lambda log: log.fence,
+            "recorded": lambda log: True,
+        },
+    ),
+]
+
+#: An instant as reasons have it.
+_INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\b")
+
+
+def fieldsets(log: Log) -> list[tuple[_StrOrPromise | None, dict[str, Any]]]:
+    """Return the groups of fields that have something to say of the log."""
+    found = [(title, [name for name, has in fields.items() if has(log)]) for title, fields in GROUPS]
+    return [(title, {"fields": names}) for title, names in found if names]
+
+
+def title(log: Log) -> str:
+    """Name the log by its job and its slot, on the clock of the page."""
+    return f"{log.job_name}, {shown.plain(log.slot) if log.slot else _('by hand')}"
+
+
+def reason(log: Log) -> str:
+    """Return the reason, with its instants on the clock of the page."""
+    return _INSTANT.sub(_local, log.reason)
+
+
+def _local(found: re.Match[str]) -> str:
+    try:
+        moment = datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return found[0]
+    return shown.plain(moment)
+
+
+def problem(log: Log) -> SafeString:
+    """Return the line of the traceback that names the exception."""
+    return format_html('<strong class="cronkite-bad">{}</strong>', problems.exception(log.exc_info))
+
+
+def text(value: str, label: _StrOrPromise, name: str) -> SafeString:
+    """Return a text as it was written, with its colours, a button that copies it, and a way to its end if it is long.
+
+    The button is for scripts, and hidden until one shows it. What is too long for the page can be scrolled, by keyboard
+    as well.
+    """
+    lines = value.count("\n") + 1
+    is_long = lines > LONG_LINES or len(value) > LONG
+    end = format_html('<span id="{}-end"></span>', name) if is_long else ""
+    jump = format_html(' <a href="#{}-end">{}</a>', name, _("Jump to the end")) if is_long else ""
+    said = ngettext("%(count)d line", "%(count)d lines", lines) % {"count": lines}
+    return format_html(
+        '<div class="cronkite-block"><p class="cronkite-tools">'
+        '<button type="button" class="cronkite-copy" data-copies="{0}" data-done="{1}" hidden>{2}</button>{3}'
+        ' <span class="quiet">{4}</span></p>'
+        '<pre class="cronkite-text" id="{0}" tabindex="0" role="region" aria-label="{5}">{6}{7}</pre></div>',
+        name,
+        _("Copied"),
+        _("Copy"),
+        jump,
+        said if is_long else "",
+        label,
+        ansi.show(value),
+        end,
+    )
+
+
+def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:
+    """Return a JSON value as text; of what was cut, the beginning."""
+    return text(json.dumps(found, indent=2, ensure_ascii=False), label, name)
+
+
+def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPromise, str]]:
+    """Yield where the page leads, label and address: only to what the person may see."""
+    may_view_job = request.user.has_perm("cronkite.view_job")
+
+    def url(name: str, *args: Any, **query: Any) -> str:
+        found = reverse(f"admin:cronkite_{name}", args=args, current_app=site)
+        return f"{found}?{urlencode(query)}" if query else found
+
+    if log.job_id is None:
+        return
+    if may_view_job:
+        yield _("Job"), url("job_change", log.job_id)
+    yield _("Its logs"), url("log_changelist", job=log.job_id)
+    before, after = _neighbours(log)
+    if before is not None:
+        yield _("Run before"), url("log_change", before)
+    if after is not None:
+        yield _("Run after"), url("log_change", after)
+    if may_view_job:
+        moment = log.started_at or log.slot or log.created
+        yield (
+            _("Timeline then"),
+            url("job_timeline", job=log.job_id, window="hour", until=(moment + HALF_AN_HOUR).isoformat()),
+        )
+
+
+def _neighbours(log: Log) -> tuple[int | None, int | None]:
+    """Return the keys of the logs just before and after: of runs by the order of claims, of missed slots by slots."""
+    # Each by an index whose end is at once where it is looked for, however many logs there are.
+    column = "slot" if log.fence is None else "fence"
+    logs = Log.objects.filter(job=log.job_id)
+    here = getattr(log, column)
+    before = logs.filter(**{f"{column}__lt": here}).order_by(f"-{column}").values_list("pk", flat=True).first()
+    after = logs.filter(**{f"{column}__gt": here}).order_by(column).values_list("pk", flat=True).first()
+    return before, after

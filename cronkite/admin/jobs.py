@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -18,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock, functions
 from cronkite.admin import (
+    addresses,
     coming,
     decisive,
     declared,
@@ -48,7 +48,7 @@ DOT = mark_safe(".<wbr>")
 
 
 @admin.register(Job)
-class JobAdmin(JobActions):
+class JobAdmin(addresses.SoundAddresses, JobActions):
     """Jobs can be entered, edited, deleted and acted on. What the nodes keep is only shown."""
 
     form = JobForm
@@ -97,7 +97,7 @@ class JobAdmin(JobActions):
         may = request.user.has_perm("cronkite.view_log")
         return [column for column in self.list_display if may or column != "last"]
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobChangeList]:
         """Return the list's class."""
         return JobChangeList
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from cronkite import functions
-from cronkite.admin import orders, states, strips
+from cronkite.admin import addresses, orders, states, strips
 
 
-class JobChangeList(ChangeList):
+class JobChangeList(addresses.SoundChangeList):
     """The list of jobs, with what is known of each besides its row, by as many queries however many they are."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
-from cronkite.admin import health, marks, shown
+from cronkite.admin import addresses, health, marks, shown
 from cronkite.admin.timeline import lanes, windows
 from cronkite.admin.timeline.events import AHEAD, Event, ahead, happened, of_jobs
 from cronkite.admin.timeline.lanes import Lane, Lock
@@ -35,7 +35,7 @@ Link = Callable[[Sequence[Event]], str]
 
 def show(model_admin: admin.ModelAdmin[Job], request: HttpRequest) -> HttpResponse:
     """Return the page; whoever calls this has seen to permissions."""
-    asked = {name: request.GET.get(name, "") for name in ("window", "until", "by", "q", "job", "p")}
+    asked = {name: addresses.text(request, name) for name in ("window", "until", "by", "q", "job", "p")}
     window = windows.read(asked["window"], asked["until"], clock.now("default"))
     by = "node" if asked["by"] == "node" else "job"
     jobs = _jobs(asked)

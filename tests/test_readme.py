@@ -76,7 +76,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES["default"]["NAME"] = __file__ + ".sqlite3"
 """
 BANK = """
-def pay(day, token):
+import datetime
+
+
+def pay(day: datetime.date, token: int) -> None:
     print(f"paid on {day} with token {token}")
 """
 SCRIPT = """
@@ -96,15 +99,38 @@ import shop.admin  # as each start of a node does
 import shop.urls
 assert before == {job.name: job.revision for job in Job.objects.all()}, "something was written though nothing changed"
 for name, job in sorted(jobs.items()):
-    if name != "pay_suppliers":
-        job.run()
+    job.run()  # by hand, as one would to try it
 pay = jobs["pay_suppliers"]
 slot = datetime.datetime(2026, 3, 2, 1, tzinfo=datetime.timezone.utc)
 Job.objects.filter(pk=pay.pk).write(next_run=slot)
 call_command("cron", workers=0)
-print("ran", *(f"{log.job_name}:{log.status}" for log in Log.objects.order_by("job_name")))
+print("ran", *(f"{log.job_name}:{log.status}" for log in Log.objects.order_by("job_name", "pk")))
+
+import pathlib, shlex
+from django.core.management import CommandError
+
+for line in pathlib.Path("commands").read_text().splitlines():
+    code = 0
+    try:
+        call_command(*shlex.split(line))
+    except SystemExit as end:
+        code = end.code
+    except CommandError as error:
+        code = error.returncode
+    print(f"{line} -> {code}")
 call_command("test", "shop", verbosity=0)  # which exits where one fails
 """
+
+
+#: What a reader would enter, but for what stays.
+COMMAND_LINES = [
+    line.removeprefix("python manage.py ")
+    for block in blocks("console")
+    for line in block.splitlines()
+    if line.startswith("python manage.py cron") and " loop" not in line
+]
+#: Those that do not exit with 0 in a new project with one node.
+OTHER_CODES = {"cron log 4711": 2, "cron health --nodes 3 --silent 120 600": 1}
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +146,7 @@ def project(tmp_path_factory):
     (folder / "project_settings.py").write_text(SETTINGS)
     (folder / "shop" / "bank.py").write_text(BANK)
     (folder / "script.py").write_text(SCRIPT)
+    (folder / "commands").write_text("\n".join(COMMAND_LINES))
     return folder
 
 
@@ -135,8 +162,41 @@ def test_the_code_makes_a_project_that_passes_the_checks_and_runs_its_jobs(proje
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    declared = ["ask_carriers", "pay_suppliers", "prune_logs", "send_invoices"]
+    # By hand, and by its slot.
+    declared = ["ask_carriers", "pay_suppliers", "pay_suppliers", "prune_logs", "send_invoices"]
     assert f"ran {' '.join(f'{name}:succeeded' for name in declared)}" in done.stdout.splitlines()
+    for line in COMMAND_LINES:
+        assert f"{line} -> {OTHER_CODES.get(line, 0)}" in done.stdout.splitlines()
+
+
+@pytest.mark.once
+def test_the_code_has_the_types_that_it_says(project, tmp_path):
+    """As a project, and each block by itself, as one copies it."""
+    pytest.importorskip("mypy", reason="mypy, which tox -e lint has, is not installed")
+    alone = []
+    for number, block in enumerate(blocks("python")):
+        alone.append(tmp_path / f"block_{number}.py")
+        alone[-1].write_text(_typed(block))
+    for path in project.rglob("*.py"):
+        path.write_text(_typed(path.read_text()))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"),
+            # What stands around the blocks is checked elsewhere; what is in them has no annotations.
+            *("--follow-imports=silent", "--check-untyped-defs"),
+            *("shop", "readme_settings.py", *map(str, alone)),
+        ],
+        cwd=project,
+        env={**os.environ, "MYPYPATH": os.pathsep.join([str(project), str(Path(cronkite.__file__).parent.parent)])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _typed(code: str) -> str:
+    """Return the code without what no type checker can know: a function that is given an attribute."""
+    return re.sub(r"^(\w+\.schedule = .*)$", r"\1  # type: ignore[attr-defined]", code, flags=re.MULTILINE)
 
 
 def test_every_block_of_code_names_its_file():

@@ -148,31 +148,43 @@ def clock() -> datetime:
 
 
 def set_enabled(value: bool) -> tuple[datetime, datetime]:
-    """Enable or disable all jobs; return instants right before and right after."""
+    """Enable or disable all jobs; return instants right before and right after.
+
+    Jobs are enabled just before the nodes look for new ones: a slot that came earlier would be missed, for no better
+    reason than that nobody knew of it.
+    """
+    from cronkite.agenda import POLL
     from cronkite.models import Job
 
     # In the middle of a second, so that no slot falls in between.
-    time.sleep((1.3 - clock().microsecond / 1e6) % 1)
+    period = POLL if value else 1.0
+    time.sleep((period - 0.7 - clock().timestamp()) % period)
     before = clock()
     Job.objects.update(enabled=value)
     return before, clock()
 
 
-def watch(nodes: list[Node], seconds: float) -> None:
-    """Wait until the nodes have begun, and for the seconds after that; tell how it goes."""
-    began, since = time.monotonic(), None
-    last = 0.0
-    while since is None or time.monotonic() - since < seconds:
+def await_start(nodes: list[Node]) -> None:
+    """Wait until the nodes have begun; raise NodeFailed if they do not."""
+    began = time.monotonic()
+    while not all(node.has_begun() for node in nodes):
         time.sleep(0.1)
         for node in nodes:
             node.check()
-        if since is None:
-            if all(node.has_begun() for node in nodes):
-                since = time.monotonic()
-                say(f"  all {len(nodes)} nodes tick, after {since - began:.1f} s")
-            elif time.monotonic() - began > START_PATIENCE:
-                raise NodeFailed(f"The nodes did not begin within {START_PATIENCE} s.")
-        elif time.monotonic() - last > (1 if sys.stdout.isatty() else 5):
+        if time.monotonic() - began > START_PATIENCE:
+            raise NodeFailed(f"The nodes did not begin within {START_PATIENCE} s.")
+    say(f"  all {len(nodes)} nodes tick, after {time.monotonic() - began:.1f} s")
+
+
+def watch(nodes: list[Node], seconds: float) -> None:
+    """Wait for so many seconds; tell how it goes."""
+    since = time.monotonic()
+    last = 0.0
+    while time.monotonic() - since < seconds:
+        time.sleep(0.1)
+        for node in nodes:
+            node.check()
+        if time.monotonic() - last > (1 if sys.stdout.isatty() else 5):
             last = time.monotonic()
             progress(f"  {last - since:>3.0f} of {seconds:g} s: {_so_far()}")
     progress("")
@@ -227,11 +239,13 @@ def run(seconds: float, folder: Path) -> int:
     say("Three nodes share the jobs of a little shop. Each slot is to be run by one of them.")
     try:
         url = prepare(folder)
-        say(f"start: the jobs are enabled, and {len(NODES)} nodes (`manage.py cron loop`) run for {seconds:g} s")
+        say(f"start: {len(NODES)} nodes (`manage.py cron loop`), before the first slot")
         interrupted = False
         with contextlib.ExitStack() as stack:
             nodes = [stack.enter_context(Node.running(name, folder, url)) for name in NODES]
+            await_start(nodes)
             opened = set_enabled(True)
+            say(f"run: the jobs are enabled, and the nodes share them for {seconds:g} s")
             try:
                 watch(nodes, seconds)
             except KeyboardInterrupt:

@@ -352,6 +352,9 @@ def test_contributors_are_told_of_every_module():
     assert set(re.findall(r"``(\w+)``", " ".join(listed))) == modules - {"__init__", "migrations"}
 
 
-@pytest.mark.parametrize("path", re.findall(r"^\.\. image:: (.*)$", TEXT, re.MULTILINE))
-def test_a_picture_is_there(path):
-    assert (ROOT / path).is_file()
+@pytest.mark.parametrize("address", re.findall(r"^\.\. image:: (.*)$", TEXT, re.MULTILINE))
+def test_a_picture_is_there_and_is_shown_where_the_package_has_its_home(address):
+    assert (ROOT / "docs" / address.rpartition("/")[2]).is_file()
+    # PyPI shows no relative address, and as long as the package says of no home, there is no other one.
+    has_home = "[project.urls]" in (ROOT / "pyproject.toml").read_text()
+    assert address.startswith("https://" if has_home else "docs/")

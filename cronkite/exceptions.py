@@ -11,12 +11,13 @@ class ScheduleError(CronkiteError, ValueError):
     """A crontab expression or a time zone cannot be used.
 
     ``field`` names the culprit (``"minute"``, ``"day of week"``, ``"timezone"``, …), or is ``None`` when the
-    expression as a whole is at fault.
+    expression as a whole is at fault. ``suggestion`` is an expression that may be written instead, or ``None``.
     """
 
-    def __init__(self, message: str, field: str | None = None) -> None:
+    def __init__(self, message: str, field: str | None = None, suggestion: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.suggestion = suggestion
 
 
 class FunctionError(CronkiteError, ValueError):

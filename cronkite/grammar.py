@@ -1,0 +1,159 @@
+"""Which numbers does each field of an expression name?
+
+The grammar is that of ``man 5 crontab`` as Debian's cron reads it, and no wider: what cron refuses is refused here,
+and so is what cron takes but never fires. One extension: a sixth field, last, names the seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cronkite.exceptions import ScheduleError
+
+#: The longest expression that is read, in characters. The cost of reading one grows with its length.
+MAX_LENGTH = 255
+
+#: What stands for five fields.
+NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
+#: How many days the months have at most.
+LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One field of an expression: its name, and what may stand there."""
+
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()  # of low, low + 1, …
+
+    @property
+    def hint(self) -> str:
+        """What may stand here, for a person who wrote something else."""
+        names = f", or {' '.join(self.names)}" if self.names else ""
+        return f"{self.low} to {self.high}{names}"
+
+
+MINUTE = Field("minute", 0, 59)
+HOUR = Field("hour", 0, 23)
+DAY = Field("day of month", 1, 31)
+MONTH = Field("month", 1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"))
+WEEKDAY = Field("day of week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat"))
+SECOND = Field("second", 0, 59)
+FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY, SECOND)
+
+
+def read(words: list[str]) -> dict[Field, tuple[int, ...]]:
+    """The numbers that each of the five or six fields names, ascending; Sunday is 0. See :func:`split`.
+
+    Raises :class:`ScheduleError` if cron would refuse it, or would never fire it. The error's ``field`` is the name of
+    the culprit.
+    """
+    written = dict(zip(FIELDS, words, strict=False))  # the sixth is optional
+    numbers = {field: read_field(word, field) for field, word in written.items()}
+    if not is_either_day(words) and not possible_days(numbers[DAY], numbers[MONTH]):
+        raise ScheduleError(
+            f"day of month: no month in {written[MONTH]!r} has a day {written[DAY]!r}, so this never runs; "
+            "write a day that one of the months has",
+            DAY.name,
+        )
+    return {SECOND: (0,), **numbers}
+
+
+def is_either_day(words: list[str]) -> bool:
+    """Whether a day has to be named by one of the two day fields only, and not by both."""
+    # Debian's cron looks at the first character only: ``*/10`` counts as a star here, and ``25,*`` does not.
+    return not (words[2].startswith("*") or words[4].startswith("*"))
+
+
+def split(text: str) -> list[str]:
+    """The five or six fields, as written; those that a nickname stands for. Raises :class:`ScheduleError`."""
+    if len(text) > MAX_LENGTH:
+        raise ScheduleError(f"the expression has {len(text)} characters; write at most {MAX_LENGTH}")
+    # Blanks are what cron takes for blanks: str.split() would also split at a no-break space.
+    if control := re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
+        raise ScheduleError(f"the expression holds the control character {control[0]!r}; write it on one plain line")
+    words = [word for word in re.split(r"[ \t]+", text) if word]
+    if words and words[0].startswith("@"):
+        nickname = " ".join(words)
+        if nickname not in NICKNAMES:
+            raise ScheduleError(
+                f"{nickname!r} names no times; write one of {', '.join(NICKNAMES)}, alone, or five fields"
+            )
+        return NICKNAMES[nickname].split()
+    if len(words) not in (5, 6):
+        raise ScheduleError(
+            f"the expression has {len(words)} field{'s' * (len(words) != 1)}; write five, with blanks between them: "
+            "minute, hour, day of month, month, day of week (and if need be a sixth, last: second)"
+        )
+    return words
+
+
+def read_field(word: str, field: Field) -> tuple[int, ...]:
+    """The numbers that one field names, ascending; raises :class:`ScheduleError`."""
+    numbers: set[int] = set()
+    for item in word.split(","):
+        numbers.update(read_item(item, field))
+    # 7 is a Sunday, too.
+    return tuple(sorted({number % 7 for number in numbers} if field is WEEKDAY else numbers))
+
+
+def read_item(item: str, field: Field) -> range:
+    """One item of a list: ``*``, a number, or a range, the first and the last with a step if need be."""
+    if not item:
+        raise ScheduleError(f"{field.name}: a comma has nothing on one side; write lists like 1,2,3", field.name)
+    span, slash, step = item.partition("/")
+    first, dash, last = span.partition("-")
+    if slash and (not _is_number(step) or int(step) == 0):
+        raise ScheduleError(
+            f"{field.name}: the step in {item!r} must be a number from 1 up; write one like */2", field.name
+        )
+    if span == "*":
+        low, high = field.low, field.high
+    else:
+        low = _read_number(first, item, field)
+        high = _read_number(last, item, field) if dash else low
+    if low > high:
+        raise ScheduleError(
+            f"{field.name}: the range {span!r} runs backwards; write {low}-{field.high},{field.low}-{high}", field.name
+        )
+    if slash and not dash and span != "*":
+        raise ScheduleError(
+            f"{field.name}: {item!r} has a step but no range; write {low}-{field.high}/{step}", field.name
+        )
+    return range(low, high + 1, int(step or 1))
+
+
+def _read_number(text: str, item: str, field: Field) -> int:
+    if text.lower() in field.names:
+        return field.low + field.names.index(text.lower())
+    if not _is_number(text):
+        raise ScheduleError(
+            f"{field.name}: {item!r} is not understood; write {field.hint}, with * , - / as in man 5 crontab",
+            field.name,
+        )
+    if not field.low <= int(text) <= field.high:
+        raise ScheduleError(f"{field.name}: {text} is out of range; write {field.hint}", field.name)
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    # str.isdigit() alone takes the digits of every script; cron takes ASCII alone.
+    return text.isascii() and text.isdigit()
+
+
+def possible_days(days: tuple[int, ...], months: tuple[int, ...]) -> tuple[int, ...]:
+    """The days of the month that at least one of the months has."""
+    longest = max(LONGEST_MONTHS[month - 1] for month in months)
+    return tuple(day for day in days if day <= longest)

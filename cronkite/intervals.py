@@ -1,0 +1,60 @@
+"""Which expression is closest to an interval, or to a time of the day, that stands in a schedule's place?
+
+``@every 5m`` is of Go's schedulers, ``rate(5 minutes)`` of Amazon's EventBridge, and ``every 5 minutes`` of people.
+"""
+
+from __future__ import annotations
+
+import re
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+WEEK, MONTH, YEAR = 7 * DAY, 30 * DAY, 365 * DAY
+#: By the first letters of the unit.
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), MINUTE),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), HOUR),
+    **dict.fromkeys(("d", "day", "days"), DAY),
+    **dict.fromkeys(("w", "week", "weeks"), WEEK),
+    **dict.fromkeys(("month", "months"), MONTH),
+    **dict.fromkeys(("year", "years"), YEAR),
+}
+_EVERY = re.compile(r"(?:@?every|rate)[ \t]*\(?[ \t]*((?:[0-9]{1,9}[ \t]*[a-z]+[ \t]*)+|[a-z]+)\)?", re.IGNORECASE)
+_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
+
+
+def _expressions() -> dict[int, str]:
+    """Return, by seconds, what an expression can say that is always as far apart."""
+    seconds = {n: f"* * * * * */{n}" for n in range(2, MINUTE) if MINUTE % n == 0}
+    minutes = {n * MINUTE: f"*/{n} * * * *" for n in range(2, 60) if 60 % n == 0}
+    hours = {n * HOUR: f"0 */{n} * * *" for n in range(2, 24) if 24 % n == 0}
+    longer = {DAY: "0 0 * * *", WEEK: "0 0 * * 0", MONTH: "0 0 1 * *", YEAR: "0 0 1 1 *"}
+    months = {n * MONTH: f"0 0 1 */{n} *" for n in range(2, 12) if 12 % n == 0}
+    return {
+        1: "* * * * * *", **seconds, MINUTE: "* * * * *", **minutes, HOUR: "0 * * * *", **hours, **longer, **months
+    }  # fmt: skip
+
+
+EXPRESSIONS = _expressions()
+
+
+def closest(text: str) -> tuple[str, bool] | None:
+    """Return the expression, and whether it says just that; ``None`` if the text is something else.
+
+    >>> closest("@every 5m"), closest("every 7 minutes"), closest("3:30")
+    (('*/5 * * * *', True), ('*/6 * * * *', False), ('30 3 * * *', True))
+    """
+    if found := _TIME.fullmatch(text):
+        hour, minute, second = (int(part or 0) for part in found.groups())
+        return f"{minute} {hour} * * *" + (f" {second}" if second else ""), True
+    found = _EVERY.fullmatch(text)
+    if not found:
+        return None
+    parts = re.findall(r"([0-9]*)[ \t]*([a-z]+)", found[1].lower())
+    if any(unit not in _UNITS for _, unit in parts):
+        return None
+    length = sum(int(number or 1) * _UNITS[unit] for number, unit in parts)
+    if not length:
+        return None
+    best = min(EXPRESSIONS, key=lambda each: abs(each - length))
+    return EXPRESSIONS[best], best == length

@@ -17,7 +17,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from cronkite import commits, conf, discovery, owner, trials
+from cronkite import commits, conf, discovery, foreign, owner, trials
 
 TAG = "cronkite"
 
@@ -164,6 +164,23 @@ def check_isolation_level(**_: Any) -> list[checks.CheckMessage]:
         if connections[alias].vendor == "postgresql"
         # The names are numbers themselves, of a class of their own.
         and type(level := connections[alias].settings_dict["OPTIONS"].get("isolation_level")) is int
+    ]
+
+
+@checks.register(TAG)
+def check_declared_schedules(**_: Any) -> list[checks.CheckMessage]:
+    """W007: a declared schedule has six fields, and its seconds seem to be meant to come first."""
+    if not _is_asked():
+        return []
+    return [
+        checks.Warning(
+            f"{declaration.function} is declared with the schedule {declaration.schedule!r}, whose last field names "
+            "the seconds, and not the first one.",
+            hint=f"If it was written for a scheduler that has the seconds first, write {meant!r}.",
+            id="cronkite.W007",
+        )
+        for declaration in discovery.declared_by_apps()
+        if (meant := foreign.suspect(declaration.schedule))
     ]
 
 

@@ -27,9 +27,10 @@ class Differences:
     """Jobs that are declared and have no row, rows that were edited since, and rows whose declaration is gone.
 
     ``broken`` has the modules that can't be imported, with the error; their jobs are left alone. ``refused`` are the
-    declarations that could not be made good.
+    declarations that could not be made good. ``declared`` are all.
     """
 
+    declared: list[Declaration] = field(default_factory=list)
     new: list[Declaration] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
     gone: list[Job] = field(default_factory=list)
@@ -50,6 +51,7 @@ def find() -> Differences:
     for module in modules:
         for declaration in _declarations(module, found):
             known.add(declaration.function)
+            found.declared.append(declaration)
             job = declared_rows.get(declaration.function)
             if job is not None:
                 if columns := declaration.differences(job):

@@ -161,6 +161,18 @@ def test_declared_functions_that_differ_by_case_or_accents_only_are_a_warning(mo
     assert message.hint
 
 
+def test_seconds_that_seem_to_come_first_are_a_warning(monkeypatch):
+    declared = [
+        Declaration(f"shop.crontab.{each}", each, "", each) for each in ("0 */5 * * * *", "* * * * * */5", "5 *")
+    ]
+    monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
+    (message,) = run_checks(tags=[checks.TAG])
+    assert isinstance(message, django_checks.Warning)
+    assert message.id == "cronkite.W007"
+    assert "'0 */5 * * * *'" in message.msg
+    assert message.hint.endswith("write '*/5 * * * *'.")
+
+
 def test_only_the_databases_that_hold_our_tables_are_judged(database, monkeypatch):
     database(vendor="sqlite", supports_timezones=False, zone="Europe/Berlin")
     monkeypatch.setattr(checks, "_aliases", list)

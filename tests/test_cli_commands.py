@@ -246,6 +246,17 @@ def test_next_points_out_overlaps_and_what_gaps_swallow():
     assert "the clock skips 02:00 to 03:00, and with it 3 times of this schedule" in spring
 
 
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [("0 */5 * * * *", "write */5 * * * *."), ("*/45 * * * *", "*/45 begins anew in each hour"), ("0 3 * * *", "")],
+)
+def test_next_warns_of_what_may_not_be_meant_so(expression, words):
+    said = cron("next", expression, "-n", "1")
+    assert words in said.lines[1]
+    assert len(said.lines) == 3 + bool(words)
+    assert len(cron("next", expression, "--json").json["warnings"]) == bool(words)
+
+
 def test_next_says_at_a_terminal_what_the_clock_does_below(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     arguments = ("next", "30 2 * * *", "--timezone", "Europe/Berlin", "-n", "1", "--after", "2026-03-29", "--no-color")
@@ -724,6 +735,17 @@ def test_sync_tells_of_what_is_declared_and_cannot_be_a_job(declared, monkeypatc
     assert "! app.declared_badly.unreadable is declared, but can't be a job; the log says why." in said.lines
     assert cron("sync").lines == [line for line in said.lines if line.startswith("!")]
     assert [each["name"] for each in cron("sync", "--json").json["refused"]] == ["unreadable", "_private"]
+
+
+def test_sync_warns_of_seconds_that_seem_to_come_first(declared, monkeypatch):
+    monkeypatch.setattr(discovery, "crontabs", lambda: ["app.declared_foreign"])
+    for _ in range(2):
+        said = cron("sync")
+        assert said.code == 0
+        (warning,) = [line for line in said.lines if line.startswith("!")]
+        assert warning.startswith("! app.declared_foreign.often: The last field names the seconds")
+        assert warning.endswith("write */5 * * * *.")
+    assert list(cron("sync", "--json").json["warnings"]) == ["app.declared_foreign.often"]
 
 
 def test_sync_knows_modules_that_are_looked_at_by_a_call(declared):

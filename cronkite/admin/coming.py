@@ -13,7 +13,7 @@ from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cronkite import expressions, schedules
+from cronkite import cautions, expressions, schedules
 from cronkite.admin import shown
 from cronkite.exceptions import ScheduleError
 from cronkite.expressions import Expression
@@ -69,7 +69,10 @@ def look_ahead(expression: str, timezone: str, now: datetime) -> Coming:
     except ScheduleError:
         pass  # the calendar ends
     return Coming(
-        zone, describe(expression), [_run(slot, zone, now) for slot in slots], _warnings(says, zone, first, now)
+        zone,
+        describe(expression),
+        [_run(slot, zone, now) for slot in slots],
+        [*cautions.of(expression), *_warnings(says, zone, first, now)],
     )
 
 

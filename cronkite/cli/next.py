@@ -26,7 +26,7 @@ from django.core.management import CommandError
 from cronkite import schedules
 from cronkite.cli import instants
 from cronkite.cli.terminal import Cell, Terminal
-from cronkite.cli.wording import in_words
+from cronkite.cli.wording import in_words, warnings
 from cronkite.coming import Coming, Oddity, coming
 from cronkite.exceptions import ScheduleError
 from cronkite.zones import Change
@@ -58,11 +58,14 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
                 "expression": schedule.expression,
                 "timezone": schedule.timezone,
                 "words": in_words(schedule.expression),
+                "warnings": warnings(schedule.expression),
                 "slots": [_for_programs(each) for each in found],
             }
         )
         return 0
     terminal.say(f"{in_words(schedule.expression)}, in {schedule.timezone}", "MIGRATE_HEADING")
+    for warning in warnings(schedule.expression):
+        terminal.say(warning, "WARNING")
     terminal.table(
         ["LOCAL TIME", "UTC", "FROM NOW", "REMARK"],
         [_row(each, schedule.timezone, now) for each in found],

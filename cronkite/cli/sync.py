@@ -25,6 +25,7 @@ from typing import Any
 
 from cronkite import differences
 from cronkite.cli.terminal import Terminal, printable
+from cronkite.cli.wording import suspicion
 from cronkite.differences import Changed, Differences
 
 
@@ -73,8 +74,16 @@ def _tell(found: Differences, options: dict[str, Any], terminal: Terminal) -> No
         terminal.say(f"! {module} can't be imported, so its jobs are left alone. {printable(error)}", "ERROR")
     for declaration in found.refused:
         terminal.say(f"! {declaration.function} is declared, but can't be a job; the log says why.", "ERROR")
+    for function, warning in _warnings(found).items():
+        terminal.say(f"! {function}: {warning}", "WARNING")
     if not (found.new or found.changed or found.gone or found.broken or found.refused):
         terminal.say("The jobs are what the code declares.")
+
+
+def _warnings(found: Differences) -> dict[str, str]:
+    """Return what seems to be meant otherwise, by the declared function."""
+    told = {each.function: suspicion(each.schedule) for each in found.declared}
+    return {function: warning for function, warning in told.items() if warning}
 
 
 def _columns(changed: Changed) -> dict[str, tuple[Any, Any]]:
@@ -97,4 +106,5 @@ def _for_programs(found: Differences) -> dict[str, Any]:
         "gone": [{"id": job.pk, "name": job.name, "function": job.declared_as} for job in found.gone],
         "broken": found.broken,
         "refused": [declaration.columns() for declaration in found.refused],
+        "warnings": _warnings(found),
     }

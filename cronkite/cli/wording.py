@@ -1,10 +1,10 @@
-"""What does a schedule say, in words? In English, as all of the command line is."""
+"""What does a schedule say, in words, and what should one know of it? In English, as all of the command line is."""
 
 from __future__ import annotations
 
 from django.utils import translation
 
-from cronkite import words
+from cronkite import cautions, words
 from cronkite.exceptions import ScheduleError
 
 
@@ -15,3 +15,18 @@ def in_words(expression: str) -> str:
             return words.describe(expression)
         except ScheduleError:
             return expression
+
+
+def warnings(expression: str) -> list[str]:
+    """Return what a person should know of the expression; nothing of one that is broken."""
+    with translation.override("en"):
+        try:
+            return cautions.of(expression)
+        except ScheduleError:
+            return []
+
+
+def suspicion(expression: str) -> str:
+    """Return a sentence if the seconds of the expression seem to be meant to come first; else nothing."""
+    with translation.override("en"):
+        return cautions.about_seconds(expression)

@@ -31,12 +31,10 @@ def of(expression: str) -> list[str]:
     []
     """
     says = parse(expression)
-    steps = [
-        sentence
-        for field, word in zip(FIELDS, grammar.split(expression), strict=False)
-        if (sentence := _about_step(field, word, says))
-    ]
-    return [*filter(None, [about_seconds(expression)]), *steps]
+    if seconds := about_seconds(expression):
+        return [seconds]  # the other fields are not what they seem either
+    words = zip(FIELDS, grammar.split(expression), strict=False)
+    return [sentence for field, word in words if (sentence := _about_step(field, word, says))]
 
 
 def about_seconds(expression: str) -> str:

@@ -11,12 +11,17 @@ from zoneinfo import ZoneInfo
 from cronkite.schedules import Schedule
 from cronkite.zones import SECOND, UTC, Change, WallClock
 
+#: From three hours on, Debian's cron takes a gap for a clock that was reset, and runs nothing of it (``man 8 cron``).
+DEBIANS_LONGEST_GAP = timedelta(hours=3)
+
 
 class Oddity(str, Enum):
     """How a change of the clock touches a schedule."""
 
     MOVED = "moved"
-    """The named time is skipped, so the slot is the first instant after the gap."""
+    """The named time is skipped, so the slot is the first instant after the gap; one slot if several are."""
+    MERGED = "merged"
+    """The slot is named itself, and stands also for the named times that are skipped just before it."""
     SKIPPED = "skipped"
     """No slot: the named times are skipped, and a schedule with wildcards follows the clock."""
     EARLIER = "first pass"
@@ -29,8 +34,8 @@ class Oddity(str, Enum):
 class Coming:
     """A slot (UTC), or the place of one that there would be, and its time on the zone's clock.
 
-    ``oddity`` is ``None`` for nearly all. For ``SKIPPED`` ones there is no slot: ``slot`` is the end of the gap, and
-    ``count`` says how many named times lie in it.
+    ``oddity`` is ``None`` for nearly all. For ``SKIPPED`` ones there is no slot: ``slot`` is the end of the gap.
+    ``count`` says how many named times lie in the gap, for those that one does something to.
     """
 
     slot: datetime
@@ -75,7 +80,9 @@ def _told(schedule: Schedule, named: Schedule, clock: WallClock, slot: datetime,
     _, change = clock.read(wall)
     if change is not None and not change.is_gap:
         return Coming(slot, local, Oddity.EARLIER if utc < change.at else Oddity.LATER, change)
-    if not schedule.is_wildcard and not named.is_slot(wall.replace(tzinfo=UTC)):
-        (change,) = clock.changes_between(utc - timedelta(seconds=1), utc)
-        return Coming(slot, local, Oddity.MOVED, change)
+    if not schedule.is_wildcard:
+        for gap in clock.changes_between(utc - SECOND, utc):
+            if lost := _named_in(named, gap) if gap.is_gap else 0:
+                oddity = Oddity.MERGED if named.is_slot(wall.replace(tzinfo=UTC)) else Oddity.MOVED
+                return Coming(slot, local, oddity, gap, lost)
     return Coming(slot, local)

@@ -15,7 +15,9 @@ zone's offset (see :mod:`cronkite.zones`). How a slot is found:
 6. The instant asked about may itself lie in an overlap, where wall times do not ascend with time. So each pass is
    searched by itself before the search goes on from the overlap's edge.
 
-The one known difference from Debian's cron: a gap of three hours or more, which it takes for a reset of the clock.
+Two known differences from Debian's cron. A gap of three hours or more it takes for a reset of the clock. And several
+fixed times of one schedule in one gap (``0,30 2 * * *`` in Berlin), or in a gap and at its end (``0 2,3 * * *``), are
+one slot here, as slots are instants; it fires once for each of them, all at that instant.
 
 Counting needs no search: between two changes of the zone's offset it is arithmetic on the wall clock.
 """

@@ -51,6 +51,11 @@ class Change:
     def end(self) -> datetime:
         return self.at + max(self.before, self.after)
 
+    @property
+    def is_within_day(self) -> bool:
+        """Whether the times from ``first`` to ``end`` are told apart without their dates."""
+        return self.first.date() == self.end.date()
+
 
 class WallClock:
     """The wall clock of the zone ``name``; raises :class:`ScheduleError` if there is no such zone.

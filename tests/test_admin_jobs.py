@@ -394,6 +394,40 @@ def test_warnings(expression, zone, warning):
 
 
 @pytest.mark.parametrize(
+    ("expression", "zone", "day", "warning"),
+    [
+        (
+            "0 3 * * *",
+            "Pacific/Apia",
+            (2011, 12, 29),
+            "from 00:00 to 2011-12-31 00:00, and the job runs at 2011-12-31 00:00 instead.",
+        ),
+        (
+            "30 23 * * *",
+            "America/Nuuk",
+            (2025, 3, 1),
+            "On 2025-03-29 the clock skips the time from 23:00 to 2025-03-30 00:00, and the job runs at 2025-03-30",
+        ),
+        (
+            "0,30 2 * * *",
+            "Europe/Berlin",
+            (2026, 3, 1),
+            "the job runs once at 03:00, for all 2 times that it names. Debian's cron would run it for each.",
+        ),
+        ("0 2,3 * * *", "Europe/Berlin", (2026, 3, 1), "for all 2 times that it names. Debian's cron would"),
+        (
+            "0 0,12 * * *",
+            "Pacific/Apia",
+            (2011, 12, 29),
+            "runs once at 2011-12-31 00:00, for all 3 times that it names.",
+        ),
+    ],
+)
+def test_it_is_said_when_and_how_often_a_job_runs_for_times_that_the_clock_skips(expression, zone, day, warning):
+    assert warning in coming.look_ahead(expression, zone, datetime(*day, tzinfo=timezone.utc)).warnings[0]
+
+
+@pytest.mark.parametrize(
     ("expression", "zone"),
     [
         ("0 3 * * *", "Europe/Berlin"),

@@ -247,6 +247,40 @@ def test_next_points_out_overlaps_and_what_gaps_swallow():
 
 
 @pytest.mark.parametrize(
+    ("expression", "zone", "after", "remark"),
+    [
+        (
+            "0,30 2 * * *",
+            "Europe/Berlin",
+            "2026-03-29",
+            "times of this schedule; this one slot, the first instant after, is for all; Debian's cron fires for each",
+        ),
+        (
+            "0 2,3 * * *",
+            "Europe/Berlin",
+            "2026-03-29",
+            "and with it a time of this schedule; this slot is for all; Debian's cron fires for each",
+        ),
+        (
+            "0 3 * * *",
+            "Pacific/Apia",
+            "2011-12-29 12:00",
+            "the clock skips 2011-12-30 00:00 to 2011-12-31 00:00, so this is the first instant after",
+        ),
+        (
+            "30 23 * * *",
+            "America/Nuuk",
+            "2025-03-29",
+            "the clock skips 2025-03-29 23:00 to 2025-03-30 00:00, so this is the first instant after",
+        ),
+    ],
+)
+def test_next_says_what_becomes_of_times_that_the_clock_skips(expression, zone, after, remark):
+    said = cron("next", expression, "--timezone", zone, "-n", "1", "--after", after, "--json").json
+    assert said["slots"][0]["remark"].endswith(remark)
+
+
+@pytest.mark.parametrize(
     ("expression", "words"),
     [("0 */5 * * * *", "write */5 * * * *."), ("*/45 * * * *", "*/45 begins anew in each hour"), ("0 3 * * *", "")],
 )

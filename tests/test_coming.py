@@ -31,6 +31,15 @@ def test_a_fixed_time_at_the_end_of_the_gap_is_as_it_is():
     assert told("0 3 * * *", *SPRING) == [("03:00", None, 1)]
 
 
+def test_several_fixed_times_in_the_gap_are_one_slot():
+    assert told("0,30 2 * * *", *SPRING) == [("03:00", "moved", 2)]
+
+
+def test_fixed_times_in_the_gap_and_at_its_end_are_one_slot():
+    assert told("0 2,3 * * *", *SPRING) == [("03:00", "merged", 1)]
+    assert told("0,30 2,3 * * *", *SPRING) == [("03:00", "merged", 2), ("03:30", None, 1)]
+
+
 def test_a_wildcard_in_the_gap_is_skipped():
     assert told("*/30 1-3 * * *", *SPRING) == [
         ("01:00", None, 1),

@@ -15,10 +15,11 @@ from django.utils.translation import ngettext
 
 from cronkite import cautions, expressions, schedules
 from cronkite.admin import shown
+from cronkite.coming import DEBIANS_LONGEST_GAP
 from cronkite.exceptions import ScheduleError
 from cronkite.expressions import Expression
 from cronkite.words import describe
-from cronkite.zones import UTC, Change, WallClock
+from cronkite.zones import SECOND, UTC, Change, WallClock
 
 #: How many runs are told.
 RUNS = 10
@@ -125,7 +126,8 @@ def _change(says: Expression, change: Change) -> str:
     at = {
         "date": date_format(change.first, "Y-m-d"),
         "first": time_format(change.first, "H:i"),
-        "end": time_format(change.end, "H:i"),
+        # Of another day, if a day is skipped, or midnight.
+        "end": time_format(change.end, "H:i") if change.is_within_day else date_format(change.end, "Y-m-d H:i"),
     }
     if not change.is_gap:
         return (
@@ -135,6 +137,26 @@ def _change(says: Expression, change: Change) -> str:
         )
     if says.is_wildcard:
         return _("On %(date)s the clock skips the time from %(first)s to %(end)s, and the job does not run.") % at
-    return (
-        _("On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs at %(end)s instead.") % at
-    )
+    # One slot stands for all that are skipped, and for what is named at the end of the gap.
+    count = inside + says.count(change.end, change.end + SECOND)
+    if count == 1:
+        words = _(
+            "On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs at %(end)s instead."
+        )
+    elif change.end - change.first < DEBIANS_LONGEST_GAP:
+        words = ngettext(
+            "On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs once at %(end)s, for "
+            "%(count)d time that it names. Debian's cron would run it for each.",
+            "On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs once at %(end)s, for all "
+            "%(count)d times that it names. Debian's cron would run it for each.",
+            count,
+        )
+    else:
+        words = ngettext(
+            "On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs once at %(end)s, for "
+            "%(count)d time that it names.",
+            "On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs once at %(end)s, for all "
+            "%(count)d times that it names.",
+            count,
+        )
+    return words % {**at, "count": count}

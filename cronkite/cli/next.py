@@ -26,10 +26,9 @@ from django.core.management import CommandError
 from cronkite import schedules
 from cronkite.cli import instants
 from cronkite.cli.terminal import Cell, Terminal
-from cronkite.cli.wording import in_words, warnings
-from cronkite.coming import Coming, Oddity, coming
+from cronkite.cli.wording import in_words, stretch, warnings
+from cronkite.coming import DEBIANS_LONGEST_GAP, Coming, Oddity, coming
 from cronkite.exceptions import ScheduleError
-from cronkite.zones import Change
 
 MOST = 1000
 
@@ -109,19 +108,20 @@ def remark(each: Coming) -> str:
     if each.oddity is None or each.change is None:
         return ""
     change = each.change
-    if each.oddity is Oddity.MOVED:
-        return f"the clock skips {_skipped(change)}, so this is the first instant after"
+    if not change.is_gap:
+        which = "first" if each.oddity is Oddity.EARLIER else "second"
+        return f"the clock shows {stretch(change)} twice; this is the {which} pass"
+    skipped, times = f"the clock skips {stretch(change)}", "a time" if each.count == 1 else f"{each.count} times"
     if each.oddity is Oddity.SKIPPED:
-        times = "a time" if each.count == 1 else f"{each.count} times"
-        return f"the clock skips {_skipped(change)}, and with it {times} of this schedule"
-    twice = f"the clock shows {change.first:%H:%M} to {change.end:%H:%M} twice"
-    if each.oddity is Oddity.EARLIER:
-        return f"{twice}; this is the first pass"
-    return f"{twice}; this is the second pass"
-
-
-def _skipped(change: Change) -> str:
-    return f"{change.first:%H:%M} to {change.end:%H:%M}"
+        return f"{skipped}, and with it {times} of this schedule"
+    if each.oddity is Oddity.MOVED and each.count == 1:
+        return f"{skipped}, so this is the first instant after"
+    # Of a longer one, it takes no notice.
+    debian = "; Debian's cron fires for each" if change.end - change.first < DEBIANS_LONGEST_GAP else ""
+    this = (
+        "this one slot, the first instant after, is for all" if each.oddity is Oddity.MOVED else "this slot is for all"
+    )
+    return f"{skipped}, and with it {times} of this schedule; {this}{debian}"
 
 
 def _for_programs(each: Coming) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from cronkite.accounts import Account, Verdict
 from cronkite.cli import instants, jobs, moments, reasons
 from cronkite.cli.instants import Asked
 from cronkite.cli.terminal import Terminal, printable
-from cronkite.cli.wording import in_words
+from cronkite.cli.wording import in_words, stretch
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job, Log
 from cronkite.zones import SECOND
@@ -102,7 +102,7 @@ def _about_time(asked: Asked, zone: str) -> Iterator[str]:
     change = asked.change
     if change is None:
         return
-    hours = f"{change.first:%H:%M} to {change.end:%H:%M}"
+    hours = stretch(change)
     if change.is_gap:
         after = instants.absolute(asked.starts[0], zone)
         yield f"In {zone} the clock skipped that time ({hours}). This is about the first instant after, {after}:"

@@ -6,6 +6,7 @@ from django.utils import translation
 
 from cronkite import cautions, words
 from cronkite.exceptions import ScheduleError
+from cronkite.zones import Change
 
 
 def in_words(expression: str) -> str:
@@ -30,3 +31,10 @@ def suspicion(expression: str) -> str:
     """Return a sentence if the seconds of the expression seem to be meant to come first; else nothing."""
     with translation.override("en"):
         return cautions.about_seconds(expression)
+
+
+def stretch(change: Change) -> str:
+    """Return the times that a clock skips or shows twice, with their dates if they are of two days."""
+    if change.is_within_day:
+        return f"{change.first:%H:%M} to {change.end:%H:%M}"
+    return f"{change.first:%Y-%m-%d %H:%M} to {change.end:%Y-%m-%d %H:%M}"

@@ -112,9 +112,64 @@ def test_thousands_of_runs_are_no_more_bars_than_a_person_can_read():
     assert sum(len(bar.events) for bar in bars) == 3600
 
 
+def stack(*found):
+    return lanes.stack(sorted(found, key=lambda each: each.start), HOUR, lambda _: "/log/")
+
+
+def told(minutes, length=0.0, status=Status.SUCCEEDED):
+    return event(minutes, length, status, log_id=1)
+
+
 def test_runs_at_a_time_lie_one_above_the_other():
-    rows = lanes.spread([event(0, 10), event(1, 10), event(2, 3), event(3, 1), event(4, 1), event(20, 1)], HOUR)
-    assert [len(row) for row in rows] == [2, 1, 1, 2]
+    bars = stack(told(0, 10), told(1, 10), told(2, 3), told(3, 1), told(4, 1), told(20, 1))
+    assert [bar.row for bar in bars].count(0) == 2
+    assert [sum(bar.row == row for bar in bars) for row in range(4)] == [2, 1, 1, 2]
+
+
+def test_a_nodes_outcomes_are_one_bar_with_each_in_proportion():
+    (bar,) = stack(
+        event(10, 1, count=213), event(10, 1, Status.TIMED_OUT, count=2), event(10, 1, Status.INTERRUPTED, count=71)
+    )
+    assert bar.status == "timed_out"
+    assert [(part.status, part.y, part.height) for part in bar.parts] == [
+        ("succeeded", 2, 16),
+        ("timed_out", 14, 4),
+        ("interrupted", 10, 4),
+    ]
+
+
+@given(st.dictionaries(st.sampled_from(Status.values), st.integers(1, 10**6), min_size=1))
+def test_the_parts_of_a_bar_fill_it_and_show_the_worst(counts):
+    (bar,) = stack(*(event(10, 1, status, count=count) for status, count in counts.items()))
+    most, *others = bar.parts
+    assert (most.y, most.height) == (2, 16)
+    assert all(part.y >= 2 and part.y + part.height <= 18 and part.height >= lanes.THIN for part in others)
+    assert sum(part.height for part in others) <= 16 - lanes.THIN
+    assert bar.status in {part.status for part in bar.parts}
+    assert all(
+        one.y + one.height <= other.y or other.y + other.height <= one.y
+        for number, one in enumerate(others)
+        for other in others[:number]
+    )
+
+
+def test_pieces_side_by_side_are_bars_of_their_own():
+    found = [event(number, 1, status) for number in range(60) for status in (Status.SUCCEEDED, Status.FAILED)]
+    assert len(merge(*found)) == len(stack(*found)) == 60
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-30, 90), st.floats(0, 40), st.sampled_from(Status.values)).map(lambda each: told(*each)),
+        max_size=60,
+    )
+)
+def test_a_nodes_bars_hold_every_run_and_never_overlap(found):
+    bars = stack(*found)
+    assert sum(len(bar.events) for bar in bars) == len(found)
+    for row in range(lanes.ROWS):
+        for bar, following in pairwise(sorted((bar for bar in bars if bar.row == row), key=lambda bar: bar.left)):
+            assert bar.right <= following.left + lanes.TINY
 
 
 # The page.
@@ -151,7 +206,7 @@ def test_each_run_is_a_bar_that_leads_to_its_log(admin_client, make_job, at):
     assert name == "Report"
     assert re.fullmatch(r"Report: failed, from \S+ \S+ UTC on beta, took 0:02:00", label)
     page = response.content.decode()
-    assert f'class="cronkite-bar cronkite-failed" href="{LOGS}{log.pk}/change/" aria-label="{label}"' in page
+    assert f'class="cronkite-bar cronkite-failed" href="{LOGS}{log.pk}/change/"><title>{label}</title>' in page
 
 
 def test_missed_slots_are_gaps_with_their_reason(admin_client, make_job, at):
@@ -231,20 +286,27 @@ def test_a_merged_bar_leads_to_the_logs_that_it_stands_for(admin_client, make_jo
 
 @pytest.mark.parametrize("window", windows.SIZES)
 @pytest.mark.parametrize("by", ["job", "node"])
-def test_what_is_too_much_to_be_told_is_counted(admin_client, make_job, at, monkeypatch, window, by):
+@pytest.mark.parametrize("slots", [True, False], ids=["by slot", "by hand"])
+def test_what_is_too_much_to_be_told_is_counted(admin_client, make_job, at, monkeypatch, window, by, slots):
     monkeypatch.setattr(events, "MOST", 5)
     job = make_job(name="busy")
     for number in range(10):
         ran(job, at, 10 + number / 10, 0.01, Status.FAILED if number == 3 else Status.SUCCEEDED, missed=number == 7)
+    if not slots:
+        job.logs.update(slot=None)
     found = admin_client.get(TIMELINE, {"window": window, "by": by}).context["lanes"]
     told = [each for lane in found for bar in lane.runs for each in bar.events]
     assert sum(each.count for each in told) == 10
     assert {each.status for each in told} == {"failed", "succeeded"}
     assert sum(each.count for lane in found for bar in lane.missed for each in bar.events) == 1
-    urls = [bar.url for lane in found for bar in lane.runs]
-    assert all(parse_qs(urlsplit(url).query).keys() >= {"created__gte"} for url in urls)
-    listed = {log.pk for url in urls for log in admin_client.get(url).context["cl"].result_list}
-    assert len(listed) == 10
+    everything = set()
+    for bar in (bar for lane in found for bar in lane.runs):
+        asked = {name: value for name, (value,) in parse_qs(urlsplit(bar.url).query).items()}
+        listed = [log.status for log in admin_client.get(bar.url).context["cl"].result_list]
+        assert listed == [bar.status] * bar.counts[bar.status]
+        assert asked.pop("status__exact") == bar.status
+        everything |= {log.pk for log in admin_client.get(LOGS, asked).context["cl"].result_list}
+    assert len(everything) == 10
 
 
 def test_the_number_of_queries_does_not_depend_on_how_much_there_is(admin_client, make_job, at):

@@ -6,6 +6,7 @@ A mark is a small drawing in a box of 12 by 12: fonts differ in what signs they 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from django.utils.html import format_html
@@ -39,6 +40,11 @@ WORST_FIRST: tuple[str, ...] = (
     Status.RUNNING,
     Status.SUCCEEDED,
 )
+
+
+def worst(found: Collection[str]) -> str:
+    """Return the worst of these statuses; nothing if there is none that a log can have."""
+    return next((status for status in WORST_FIRST if status in found), "")
 
 
 def tell(counts: Counter[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -41,7 +42,20 @@ def instant(moment: datetime, zone: tzinfo | None = None) -> SafeString:
 
 def plain(moment: datetime, zone: tzinfo | None = None) -> str:
     """Return an instant as :func:`instant` does, as mere text."""
+    return _plain(moment, zone or timezone.get_current_timezone())
+
+
+@lru_cache(maxsize=1024)
+def _plain(moment: datetime, zone: tzinfo) -> str:
+    """Return the text; a timeline has the same instants in each of its lanes."""
     return f"{timezone.localtime(moment, zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def stretch(first: datetime, last: datetime) -> tuple[str, str]:
+    """Return two whole minutes in short: without seconds, and the day only once if it is the same."""
+    begin, end = timezone.localtime(first), timezone.localtime(last)
+    same = begin.date() == end.date()
+    return f"{begin:%Y-%m-%d %H:%M %Z}", f"{end:%H:%M %Z}" if same else f"{end:%Y-%m-%d %H:%M %Z}"
 
 
 def zone_of(job: Job) -> tzinfo:

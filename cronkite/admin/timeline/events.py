@@ -24,13 +24,18 @@ STEPS = 60
 COMING = 150
 
 SECOND = timedelta(seconds=1)
+#: What of a log is not shown.
+UNSEEN = ("function", "fence", "output", "exc_info", "result", "args", "kwargs")
 #: The status of slots that are yet to come.
 AHEAD = "ahead"
 
 
 @dataclass(frozen=True)
 class Event:
-    """A run, a stretch of ``count`` missed slots, or ``count`` logs of one status in a piece of the window."""
+    """A run, a stretch of ``count`` missed slots, or ``count`` logs of one status in a piece of the window.
+
+    ``told_by`` is the status of the log itself, which may be that of a run before which slots were missed.
+    """
 
     status: str
     start: datetime
@@ -42,6 +47,7 @@ class Event:
     reason: str = ""
     log_id: int | None = None
     count: int = 1
+    told_by: str = ""
 
 
 def of_jobs(keys: Collection[int]) -> QuerySet[Log]:
@@ -53,28 +59,42 @@ def of_jobs(keys: Collection[int]) -> QuerySet[Log]:
     return Log.objects.alias(of=F("job_id") + 0).filter(of__in=keys)
 
 
-def happened(logs: QuerySet[Log], jobs: Mapping[int, Job], window: Window, by: str) -> list[Event]:
-    """Return what ``logs`` tell of the window, by the beginning. ``jobs`` are those whose schedules are known.
+def happened(keys: Collection[int] | None, jobs: Mapping[int, Job], window: Window, by: str) -> list[Event]:
+    """Return what the jobs of these keys (``None``: all) did in the window, by the beginning.
 
-    ``by`` ("job" or "node") says of what logs are counted where they are too many.
+    ``jobs`` are those whose schedules are known. ``by`` ("job" or "node") says of what logs are counted where they are
+    too many.
     """
+    logs = Log.objects.all() if keys is None else of_jobs(keys)
     before = window.start - window.size.before
     seen = logs.filter(created__gte=before, created__lt=window.end).filter(
         Q(created__gte=window.start) | Q(finished_at__gte=window.start) | Q(finished_at__isnull=True)
     )
-    if seen.order_by()[: MOST + 1].count() > MOST:
-        events = list(_counted(logs, window, by))
-    else:
-        rows = list(
-            seen.defer("function", "fence", "output", "exc_info", "result", "args", "kwargs").order_by("created")
-        )
+    # The newest first, as an index has them in that order: without one, all would be sorted to find the first of them.
+    rows = None if _are_many(keys, window) else list(seen.defer(*UNSEEN).order_by("-created")[: MOST + 1])
+    if rows is not None and len(rows) <= MOST:
         known = {row.pk for row in rows}
         rows += [row for row in _running(logs, jobs.values()) if row.pk not in known and row.created < window.end]
         events = [event for row in rows for event in _told(row, jobs.get(row.job_id or 0), window.now)]
+    else:
+        events = list(_counted(logs, window, by))
     return sorted(
         (event for event in events if event.end >= window.start and event.start < window.end),
         key=lambda event: event.start,
     )
+
+
+def _are_many(keys: Collection[int] | None, window: Window) -> bool:
+    """Whether an index alone can tell that there are too many: logs are written near their slots.
+
+    What else there is must be read to be counted, and a window with too many takes twice as long then.
+    """
+    near = (
+        Log.objects.filter(created__gte=window.start, created__lt=window.end)
+        if keys is None
+        else Log.objects.filter(job__in=keys, slot__gte=window.start, slot__lt=window.end)
+    )
+    return near.order_by()[: MOST + 1].count() > MOST
 
 
 def ahead(job: Job, window: Window) -> list[Event]:
@@ -123,6 +143,7 @@ def _told(log: Log, job: Job | None, now: datetime) -> Iterator[Event]:
             log.reason,
             log.pk,
             missed,
+            log.status,
         )
     if log.status != Log.Status.MISSED:
         start = log.started_at or log.created
@@ -176,6 +197,6 @@ def _counted(logs: QuerySet[Log], window: Window, by: str) -> Iterator[Event]:
         named = {name: row[name] for name in about}
         missed = row["passed_over"] + (row["logs"] if row["status"] == Log.Status.MISSED else 0)
         if missed:
-            yield Event(Log.Status.MISSED, begin, begin + width, **named, count=missed)
+            yield Event(Log.Status.MISSED, begin, begin + width, **named, count=missed, told_by=row["status"])
         if row["status"] != Log.Status.MISSED:
             yield Event(row["status"], begin, begin + width, **named, count=row["logs"])

@@ -27,8 +27,10 @@ TINY = 0.01
 TOP, ROW, FLOOR = 2, 18, 14
 #: In pixels: the height of a bar, and the least of what can be seen of a part of it.
 BAR, THIN = 16, 4
-#: The right third of the page, where a tip has to end instead of begin.
-LEFT, RIGHT = 33, 67
+
+
+#: Gives the address that a bar of these events leads to.
+Link = Callable[[Sequence[Event]], str]
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,6 @@ class Bar:
         return percent(self.right - self.left)
 
     @property
-    def end(self) -> str:
-        """Where it ends, for SVG."""
-        return percent(self.right)
-
-    @property
     def is_wide(self) -> bool:
         """Whether it is more than a point."""
         return self.right - self.left > LEAST + TINY
@@ -75,31 +72,29 @@ class Bar:
         """How far down it begins, in pixels."""
         return TOP + self.row * ROW
 
-    @property
-    def middle(self) -> str:
-        """Where its mark stands, for SVG."""
-        return percent((self.left + self.right) / 2)
-
     @cached_property
     def status(self) -> str:
         """The worst of its events' statuses."""
-        found = {event.status for event in self.events}
-        return next((status for status in marks.WORST_FIRST if status in found), AHEAD)
-
-    @property
-    def mark(self) -> str:
-        """The lines of the mark: that of the worst."""
-        return marks.PATHS.get(self.status, "")
+        return marks.worst({event.status for event in self.events}) or AHEAD
 
     @property
     def parts(self) -> list[Part]:
-        """What it is drawn of: all of it as most of its events were, and from below the share of the worst."""
+        """What it is drawn of: all of it as most of its events were, upon that the shares of the others, in proportion.
+
+        What is worse comes from below, what is better from above; the worse, the surer it can be seen.
+        """
         counts = self.counts
+        if len(counts) == 1:
+            return [Part(self.status, self.y, BAR)]
         most = max(counts, key=lambda status: (counts[status], status == self.status))
-        found = [Part(most, self.y, BAR)]
-        if most != self.status:
-            share = max(THIN, round(BAR * counts[self.status] / counts.total()))
-            found.append(Part(self.status, self.y + BAR - share, share))
+        found, top, bottom, worse = [Part(most, self.y, BAR)], self.y, self.y + BAR, True
+        for status in marks.WORST_FIRST:
+            if status == most:
+                worse = False
+            elif counts[status] and (room := bottom - top - THIN) >= THIN:
+                share = min(room, max(THIN, round(BAR * counts[status] / counts.total())))
+                found.append(Part(status, bottom - share if worse else top, share))
+                top, bottom = (top, bottom - share) if worse else (top + share, bottom)
         return found
 
     @cached_property
@@ -109,12 +104,6 @@ class Bar:
         for event in self.events:
             counts[event.status] += event.count
         return counts
-
-    @property
-    def anchor(self) -> str:
-        """At which of its ends a tip stands over the bar, so that it stays on the page."""
-        middle = (self.left + self.right) / 2
-        return "start" if middle < LEFT else "middle" if middle < RIGHT else "end"
 
     @cached_property
     def label(self) -> str:
@@ -128,11 +117,10 @@ class Bar:
         if self.status == AHEAD:
             return _to_come(self.events)
         first, last = min(event.start for event in self.events), max(event.end for event in self.events)
-        return gettext("%(first)s to %(last)s: %(told)s") % {
-            "first": shown.plain(first),
-            "last": shown.plain(last),
-            "told": marks.tell(self.counts),
-        }
+        is_counted = all(event.log_id is None for event in self.events) and not (first.second or last.second)
+        begin, end = shown.stretch(first, last) if is_counted else (shown.plain(first), shown.plain(last))
+        told = marks.tell(self.counts)
+        return gettext("%(first)s to %(last)s: %(told)s") % {"first": begin, "last": end, "told": told}
 
 
 @dataclass(frozen=True)
@@ -179,40 +167,51 @@ class Lane:
         return not (self.runs or self.missed or self.ahead or self.lock)
 
 
-def merge(events: Iterable[Event], window: Window, link: Callable[[Sequence[Event]], str], row: int = 0) -> list[Bar]:
+def merge(events: Iterable[Event], window: Window, link: Link) -> list[Bar]:
     """Return the bars of events that come by their beginnings; ``link`` gives the address that a bar leads to."""
-    bars: list[Bar] = []
+    found: list[tuple[float, float, list[Event]]] = []
     for event in events:
         left = window.at(event.start)
         right = max(window.at(event.end), left + LEAST)
-        before = bars[-1] if bars else None
-        if before is None or left >= before.right:
-            bars.append(Bar(left, right, (event,), row))
-        elif left - before.left < WIDEST:
-            bars[-1] = replace(before, right=max(before.right, right), events=(*before.events, event))
+        if not found or left > found[-1][1] - TINY:
+            left = max(left, found[-1][1]) if found else left
+            found.append((left, right, [event]))
+            continue
+        begin, end, merged = found[-1]
+        if left - begin < WIDEST:
+            merged.append(event)
+            found[-1] = (begin, max(end, right), merged)
         else:
-            bars[-1] = replace(before, right=left)
-            bars.append(Bar(left, right, (event,), row))
-    return [replace(bar, right=min(bar.right, 100.0), url=link(bar.events)) for bar in bars]
+            found[-1] = (begin, left, merged)
+            found.append((left, right, [event]))
+    return [Bar(left, min(right, 100.0), tuple(merged), url=link(merged)) for left, right, merged in found]
 
 
-def spread(events: Iterable[Event], window: Window) -> list[list[Event]]:
-    """Return the events in rows in which none overlaps another, as far as :data:`ROWS` suffice."""
-    rows: list[list[Event]] = []
-    ends: list[float] = []
+def stack(events: Iterable[Event], window: Window, link: Link) -> list[Bar]:
+    """Return the bars of a node, which runs several jobs at a time.
+
+    Runs that are points, and those that are merely counted, are merged: a bar shows what came of them in proportion.
+    The others lie one above the other where they overlap, as far as :data:`ROWS` suffice.
+    """
+    points: list[Event] = []
+    long: list[Event] = []
     for event in events:
-        left = window.at(event.start)
-        right = max(window.at(event.end), left + LEAST)
-        free = next((number for number, end in enumerate(ends) if end <= left), None)
+        is_point = event.log_id is None or window.at(event.end) - window.at(event.start) <= LEAST
+        (points if is_point else long).append(event)
+    bars = merge(points, window, link) + [bar for event in long for bar in merge([event], window, link)]
+    rows: list[list[Bar]] = [[]]
+    for bar in sorted(bars, key=lambda bar: bar.left):
+        free = next((row for row in rows if not row or row[-1].right <= bar.left + TINY), None)
         if free is None and len(rows) < ROWS:
-            rows.append([])
-            ends.append(0.0)
-            free = len(rows) - 1
+            free = []
+            rows.append(free)
         elif free is None:
-            free = ROWS - 1
-        rows[free].append(event)
-        ends[free] = max(ends[free], right)
-    return rows
+            free = rows[-1]
+        free.append(bar)
+    if len(rows) == ROWS:
+        rest = sorted((event for bar in rows[-1] for event in bar.events), key=lambda event: event.start)
+        rows[-1] = merge(rest, window, link)
+    return [replace(bar, row=number) for number, row in enumerate(rows) for bar in row]
 
 
 def _to_come(slots: Sequence[Event]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -16,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
 from cronkite.admin import addresses, health, marks, shown
-from cronkite.admin.timeline import lanes, windows
-from cronkite.admin.timeline.events import AHEAD, Event, ahead, happened, of_jobs
-from cronkite.admin.timeline.lanes import Lane, Lock
+from cronkite.admin.timeline import drawing, lanes, links, windows
+from cronkite.admin.timeline.events import Event, ahead, happened
+from cronkite.admin.timeline.lanes import Lane, Link, Lock
 from cronkite.admin.timeline.windows import Window
 from cronkite.models import Job, Log
 
@@ -30,8 +29,6 @@ JOBS = 40
 #: How many jobs that are locked a node's page looks at, for runs that began long ago.
 LOCKED = 500
 
-Link = Callable[[Sequence[Event]], str]
-
 
 def show(model_admin: admin.ModelAdmin[Job], request: HttpRequest) -> HttpResponse:
     """Return the page; whoever calls this has seen to permissions."""
@@ -42,8 +39,7 @@ def show(model_admin: admin.ModelAdmin[Job], request: HttpRequest) -> HttpRespon
     page = int(asked["p"]) if asked["p"].isascii() and asked["p"].isdecimal() and len(asked["p"]) < 6 else 0  # noqa: PLR2004
     site = model_admin.admin_site
 
-    def link(events: Sequence[Event]) -> str:
-        return _log_url(events, site.name)
+    link = links.to_logs(site.name)
 
     def to(**changes: Any) -> str:
         kept = {**asked, "window": window.name, "by": by, "until": asked["until"] and window.end.isoformat(), **changes}
@@ -56,6 +52,7 @@ def show(model_admin: admin.ModelAdmin[Job], request: HttpRequest) -> HttpRespon
     else:
         pages = {"previous": "", "next": ""}
         drawn = _by_node(jobs if asked["q"] or asked["job"] else None, window, link)
+    lines, now_x = list(window.lines()), windows.percent(window.at(window.now)) if window.has_now else ""
     context = {
         **site.each_context(request),
         "title": gettext("Timeline"),
@@ -63,11 +60,13 @@ def show(model_admin: admin.ModelAdmin[Job], request: HttpRequest) -> HttpRespon
         "media": model_admin.media,
         "cronkite_health": health.report(),
         "window": window,
-        "lines": list(window.lines()),
-        "now_x": windows.percent(window.at(window.now)),
+        "lines": lines,
+        "now_x": now_x,
         "start": shown.plain(window.start),
         "end": shown.plain(window.end),
         "lanes": drawn,
+        "drawn": [(lane, drawing.draw(lane, now_x)) for lane in drawn],
+        "symbols": drawing.symbols(line.x for line in lines),
         "by": by,
         "asked": asked,
         "sizes": [(name, size.label, to(window=name, p="")) for name, size in windows.SIZES.items()],
@@ -93,7 +92,7 @@ def _jobs(asked: dict[str, str]) -> QuerySet[Job]:
 def _by_job(jobs: list[Job], window: Window, link: Link, site: str) -> list[Lane]:
     known = {job.pk: job for job in jobs}
     events: dict[int, list[Event]] = {pk: [] for pk in known}
-    for event in happened(of_jobs(list(known)), known, window, "job"):
+    for event in happened(known, known, window, "job"):
         if event.job_id in events:
             events[event.job_id].append(event)
     drawn = []
@@ -114,20 +113,19 @@ def _by_job(jobs: list[Job], window: Window, link: Link, site: str) -> list[Lane
 
 
 def _by_node(jobs: QuerySet[Job] | None, window: Window, link: Link) -> list[Lane]:
-    logs = Log.objects.all() if jobs is None else of_jobs([job.pk for job in jobs[:LOCKED]])
+    keys = None if jobs is None else [job.pk for job in jobs[:LOCKED]]
     locked = {job.pk: job for job in Job.objects.filter(lock__isnull=False)[:LOCKED]}
     nodes: dict[str, list[Event]] = {}
     passed_over: list[Event] = []
-    for event in happened(logs, locked, window, "node"):
+    for event in happened(keys, locked, window, "node"):
         if event.status == Log.Status.MISSED:
             passed_over.append(event)
         else:
             nodes.setdefault(event.node, []).append(event)
     drawn = []
     for node, events in sorted(nodes.items()):
-        rows = lanes.spread(events, window)
-        bars = [bar for number, row in enumerate(rows) for bar in lanes.merge(row, window, link, number)]
-        drawn.append(Lane(node, runs=bars, rows=max(1, len(rows))))
+        bars = lanes.stack(events, window, link)
+        drawn.append(Lane(node, runs=bars, rows=1 + max(bar.row for bar in bars)))
     if passed_over:
         drawn.append(Lane(gettext("no node"), note=gettext("missed"), missed=lanes.merge(passed_over, window, link)))
     return drawn
@@ -153,22 +151,3 @@ def _lock(job: Job, events: Sequence[Event], window: Window) -> Lock | None:
     }
     left, right = window.at(begun), window.at(window.now)
     return Lock(status, windows.percent(left), windows.percent(max(right, left + lanes.LEAST)), said)
-
-
-def _log_url(events: Sequence[Event], site: str) -> str:
-    """Return the address of the log, or of the list of those that a merged bar stands for."""
-    if len(events) == 1 and events[0].log_id is not None:
-        return reverse("admin:cronkite_log_change", args=[events[0].log_id], current_app=site)
-    if all(event.status == AHEAD for event in events):
-        return ""
-    asked: dict[str, Any] = {}
-    jobs, nodes = {event.job_id for event in events}, {event.node for event in events}
-    if len(jobs) == 1 and (job := jobs.pop()) is not None:
-        asked["job"] = job
-    elif len(nodes) == 1:
-        asked["node"] = nodes.pop()
-    # A log is written when its run is claimed, just before that begins, and a missed slot's some time after it.
-    asked["created__gte"] = (min(event.start for event in events) - timedelta(seconds=2)).isoformat()
-    if all(event.status != Log.Status.MISSED for event in events):
-        asked["created__lte"] = max(event.end if event.log_id is None else event.start for event in events).isoformat()
-    return f"{reverse('admin:cronkite_log_changelist', current_app=site)}?{urlencode(asked)}"

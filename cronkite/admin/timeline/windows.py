@@ -120,4 +120,6 @@ def read(name: str, end: str, now: datetime) -> Window:
         until = now + size.length * AHEAD
     elif timezone.is_naive(until):
         until = timezone.make_aware(until)
+    # Whole minutes: the pieces of the window are told exactly, and in short, in thousands of addresses.
+    until = until.replace(second=0, microsecond=0)
     return Window(name, until - size.length, until, now)

@@ -85,8 +85,17 @@ class JobForm(JobFormBase):
         return [str(self.fields[name].label or name) for name in self.changed_data]
 
     def clean(self) -> dict[str, Any] | None:
-        """Refuse to act on a job in the same breath as to edit it."""
+        """Refuse to act on a job in the same breath as to edit it, and to overwrite unseen what another has saved."""
         cleaned = super().clean()
+        for name in self.overtaken(cleaned or {}):
+            self._show_anew(name)
+            said = _(
+                "Somebody else has changed this since you opened the page: it is now %(value)s. Save again to have it "
+                "as you typed it, or reload the page to have theirs."
+            )
+            shown = self[name].field.prepare_value(self.initial[name])
+            error = ValidationError(said, code="overtaken", params={"value": shown if shown != "" else "–"})
+            self.add_error(name, error)
         if ACTION in self.data and (labels := self.unsaved()):
             said = _(
                 "Nothing was done, and nothing was saved: you have edited %(fields)s. Save first, and then press the "
@@ -94,6 +103,29 @@ class JobForm(JobFormBase):
             )
             raise ValidationError(said, code="unsaved", params={"fields": listed(labels)})
         return cleaned
+
+    def overtaken(self, cleaned: dict[str, Any]) -> list[str]:
+        """Return the fields that were edited here and, since the form was shown, in the database to something else."""
+        found = []
+        for name in self.changed_data:
+            field, key = self.fields[name], self.add_initial_prefix(name)
+            if name not in cleaned or key not in self.data:
+                continue
+            current = self.initial[name]
+            # By the database's own value, in Django's way to tell whether a field was edited.
+            typed = field.widget.value_from_datadict(self.data, self.files, self.add_prefix(name))
+            seen = field.hidden_widget().value_from_datadict(self.data, self.files, key)
+            if field.has_changed(current, seen) and field.has_changed(current, typed):
+                found.append(name)
+        return found
+
+    def _show_anew(self, name: str) -> None:
+        """Have the form carry what the field holds now: whoever sends it again has seen that."""
+        field = self.fields[name]
+        now = field.hidden_widget().format_value(field.prepare_value(self.initial[name]))
+        data: Any = self.data.copy()  # type: ignore[attr-defined]  # Django's own, which can't be changed
+        data[self.add_initial_prefix(name)] = "" if now is None else now
+        self.data = data
 
     def clean_args(self) -> Any:
         """Take an empty field for no arguments."""

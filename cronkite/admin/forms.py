@@ -94,7 +94,7 @@ class JobForm(JobFormBase):
                 "as you typed it, or reload the page to have theirs."
             )
             shown = self[name].field.prepare_value(self.initial[name])
-            error = ValidationError(said, code="overtaken", params={"value": shown if shown != "" else "–"})
+            error = ValidationError(said, code="overtaken", params={"value": "-" if shown in {None, ""} else shown})
             self.add_error(name, error)
         if ACTION in self.data and (labels := self.unsaved()):
             said = _(

@@ -23,6 +23,7 @@ from cronkite.admin import (
     declared,
     filters,
     health,
+    lacking,
     lately,
     marks,
     orders,
@@ -48,7 +49,7 @@ DOT = mark_safe(".<wbr>")
 
 
 @admin.register(Job)
-class JobAdmin(addresses.SoundAddresses, JobActions):
+class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions):
     """Jobs can be entered, edited, deleted and acted on. What the nodes keep is only shown."""
 
     form = JobForm
@@ -103,6 +104,8 @@ class JobAdmin(addresses.SoundAddresses, JobActions):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, with the strip on top."""
+        if self.lacks_sight(request):
+            return super().changelist_view(request)
         extra = {"cronkite_health": health.report()} if request.method == "GET" else {}
         return super().changelist_view(request, {**extra, **(extra_context or {})})
 
@@ -284,7 +287,12 @@ class JobAdmin(addresses.SoundAddresses, JobActions):
 
 def live(name: str, content: str, url: str = "") -> SafeString:
     """Return a piece of the page that the form's script renews."""
-    return format_html('<div id="{}" data-url="{}">{}</div>', name, url, mark_safe(content))  # noqa: S308 - of templates
+    silent = gettext(
+        "There is no answer to what you typed, so what stands here is out of date. Is the connection there, and are "
+        "you still logged in? A save checks it all the same."
+    )
+    piece = '<div id="{}" data-url="{}" data-silent="{}">{}</div>'
+    return format_html(piece, name, url, silent if url else "", mark_safe(content))  # noqa: S308 - of templates
 
 
 def _look(schedule: str, zone: str) -> coming.Coming | None:

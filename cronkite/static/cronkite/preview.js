@@ -1,5 +1,7 @@
 /* The job form's preview: what the schedule and the function come to, as one types. Without it, a save shows the same. */
 "use strict";
+/* How long an answer may take, in milliseconds. */
+const PATIENCE = 10000;
 document.addEventListener("DOMContentLoaded", () => {
     const ahead = document.getElementById("cronkite-ahead");
     const takes = document.getElementById("cronkite-takes");
@@ -17,19 +19,37 @@ document.addEventListener("DOMContentLoaded", () => {
     said.className = "visually-hidden";
     said.setAttribute("role", "status");
     ahead.after(said);
+    // Said instead of a preview that can't be had: what stands there is of what was typed before.
+    const silent = document.createElement("p");
+    silent.className = "cronkite-problem";
+    silent.setAttribute("role", "alert");
+    ahead.before(silent);
     let timer, request;
+
+    const tell = (words) => {
+        silent.textContent = words;
+        ahead.classList.toggle("cronkite-stale", words !== "");
+        takes.classList.toggle("cronkite-stale", words !== "");
+    };
 
     const ask = async () => {
         const query = new URLSearchParams(fields.map((field) => [field.name, field.value]));
         request?.abort();
-        request = new AbortController();
+        const mine = new AbortController();
+        request = mine;
+        let late = false;
+        const patience = setTimeout(() => {
+            late = true;
+            mine.abort();
+        }, PATIENCE);
         try {
             const response = await fetch(`${ahead.dataset.url}?${query}`, {
-                signal: request.signal,
+                signal: mine.signal,
                 headers: {Accept: "application/json"},
             });
+            // A page to log in is an answer to another question, and no JSON.
             if (!response.ok) {
-                return;
+                throw new Error(`${response.status}`);
             }
             const answer = await response.json();
             // The server has escaped what people typed, as for the page itself.
@@ -38,10 +58,14 @@ document.addEventListener("DOMContentLoaded", () => {
             if (said.textContent !== answer.words) {
                 said.textContent = answer.words;
             }
+            tell("");
         } catch (error) {
-            if (error.name !== "AbortError") {
+            if (late || error.name !== "AbortError") {
                 console.warn("The preview could not be had:", error);
+                tell(ahead.dataset.silent);
             }
+        } finally {
+            clearTimeout(patience);
         }
     };
     for (const field of fields) {

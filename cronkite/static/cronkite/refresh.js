@@ -118,6 +118,8 @@ document.addEventListener("DOMContentLoaded", () => {
             location.reload(); // the run that one looks at has ended: all of its page is new
             return;
         }
+        // Other scripts dress what comes as they have dressed what is there, or it would be taken for changed.
+        document.dispatchEvent(new CustomEvent("cronkite:fresh", {detail: fresh}));
         const focused = document.activeElement;
         for (const part of PARTS) {
             const old = [...document.querySelectorAll(part)], found = [...fresh.querySelectorAll(part)];
@@ -139,6 +141,7 @@ document.addEventListener("DOMContentLoaded", () => {
         if (focused && focused.isConnected && document.activeElement !== focused) {
             focused.focus({preventScroll: true});
         }
+        document.dispatchEvent(new CustomEvent("cronkite:renewed"));
     };
 
     const look = async () => {

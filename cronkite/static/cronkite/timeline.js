@@ -41,20 +41,35 @@ document.addEventListener("DOMContentLoaded", () => {
     };
 
     // One stop of the tab key for each lane: from there, arrows go along it, and to the lanes above and below.
-    const rows = [...lanes.querySelectorAll(".cronkite-track[role=group]")].map((track) => {
-        const bars = [...track.querySelectorAll(".cronkite-bar")];
-        for (const bar of bars) {
+    const dress = (root) => {
+        for (const bar of root.querySelectorAll(".cronkite-track[role=group] .cronkite-bar")) {
             // The browser would show a title beside the tip.
             const title = bar.querySelector(":scope > title");
             bar.setAttribute("aria-label", title.textContent);
             title.remove();
             bar.setAttribute("tabindex", "-1");
         }
-        const found = bars.map((bar) => ({bar, at: Number.parseFloat(place(bar))}));
-        found.sort((one, other) => one.at - other.at);
-        found[0]?.bar.setAttribute("tabindex", "0");
+    };
+    const collect = () => [...lanes.querySelectorAll(".cronkite-track[role=group]")].map((track) => {
+        const found = [...track.querySelectorAll(".cronkite-bar")]
+            .map((bar) => ({bar, at: Number.parseFloat(place(bar))}))
+            .sort((one, other) => one.at - other.at);
+        const stop = found.find((each) => each.bar === document.activeElement) ?? found[0];
+        stop?.bar.setAttribute("tabindex", "0");
         return found;
     }).filter((row) => row.length);
+    dress(lanes);
+    let rows = collect();
+    // The page is renewed by refresh.js: what it brings is dressed before, and known after.
+    document.addEventListener("cronkite:fresh", (event) => dress(event.detail));
+    document.addEventListener("cronkite:renewed", () => {
+        rows = collect();
+        if (shown?.isConnected) {
+            show(shown);
+        } else {
+            hide();
+        }
+    });
     function place(bar) {
         const shape = bar.firstElementChild;
         return shape.getAttribute("x") ?? shape.getAttribute("cx") ?? shape.getAttribute("x1");

@@ -1,8 +1,8 @@
 """django-cronkite: cron for a cluster, with the project's own database as the only thing that its nodes share."""
 
 from cronkite.current import CurrentRun, current_run
-from cronkite.declarations import cron
+from cronkite.declarations import Scheduled, cron
 
 __version__ = "1.0.0"
 
-__all__ = ["CurrentRun", "cron", "current_run"]
+__all__ = ["CurrentRun", "Scheduled", "cron", "current_run"]

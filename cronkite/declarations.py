@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from inspect import getdoc, isclass
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import Any, Literal, Protocol, TypeVar
 
 from cronkite import calls, schedules
 from cronkite.catch_up import CatchUp
@@ -14,9 +16,15 @@ from cronkite.catch_up import CatchUp
 T = TypeVar("T")
 
 
+class Scheduled(Protocol):
+    """For type checkers: what an attribute declares, as in ``cast("Scheduled", send).schedule = "@daily"``."""
+
+    schedule: str
+
+
 @dataclass(frozen=True)
 class Declaration:
-    """A job as code declares it; the fields are the job's."""
+    """A job as code declares it; the fields are the job's. ``enabled`` is how it begins, which is then people's."""
 
     function: str
     name: str
@@ -28,10 +36,18 @@ class Declaration:
     catch_up: str = CatchUp.LATEST.value
     grace: int | None = None
     timeout: int | None = None
+    enabled: bool = True
 
     def columns(self) -> dict[str, Any]:
-        """Return what the job's row is to hold."""
-        return {**vars(self), "args": list(self.args), "kwargs": dict(self.kwargs), "declared_as": self.function}
+        """Return what the job's row is to hold, but for whether it is enabled."""
+        values = {**vars(self), "args": list(self.args), "kwargs": dict(self.kwargs), "declared_as": self.function}
+        del values["enabled"]
+        return values
+
+    @property
+    def module(self) -> str:
+        """The module that the function is defined in."""
+        return self.function.rpartition(".")[0]
 
     def differences(self, row: object) -> dict[str, tuple[Any, Any]]:
         """Return where the job's ``row`` says otherwise: by column, what it holds and what is declared."""
@@ -56,14 +72,16 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     name: str = "",
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
-    catch_up: str = CatchUp.LATEST.value,
-    grace: int | None = None,
-    timeout: int | None = None,
+    catch_up: CatchUp | Literal["latest", "all", "none"] = CatchUp.LATEST.value,
+    grace: int | timedelta | None = None,
+    timeout: int | timedelta | None = None,
+    enabled: bool = True,
 ) -> Callable[[T], T]:
     """Declare a job next to its function, which is returned as it is.
 
-    The options are the job's fields; ``grace`` and ``timeout`` are in seconds. The function may be a plain one, an
-    ``async def`` one, a ``django.tasks`` task or a Celery task; a task is called by the node, not sent to its queue.
+    The options are the job's fields; ``grace`` and ``timeout`` are in seconds, or a timedelta. With ``enabled=False``
+    the job waits for a person to enable it. The function may be a plain one, an ``async def`` one, or a task of a task
+    queue, which is called by the node, and not sent to its queue. It may be one that another module defines.
     Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
     :class:`TypeError` for what is no function.
 
@@ -71,21 +89,30 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     ... def bill():
     ...     "Bill the orders of the day."
     """
+    if not isinstance(schedule, str):
+        raise TypeError(f'Write the schedule, as in @cronkite.cron("0 3 * * *"): a text, and not {schedule!r}.')
+    if not isinstance(enabled, bool):
+        raise TypeError(f"enabled must be True or False, not {enabled!r}.")
     schedules.get(schedule, timezone or "UTC")
     options = {
         "timezone": timezone,
         "args": _as_json("args", args, list),
         "kwargs": _as_json("kwargs", kwargs or {}, dict),
-        "catch_up": CatchUp(catch_up).value,
+        "catch_up": _catch_up(catch_up),
         "grace": _seconds("grace", grace, 0),
         "timeout": _seconds("timeout", timeout, 1),
+        "enabled": enabled,
     }
 
     def declare(target: T) -> T:
         function = plain_function(target)
         dotted = dotted_name(function)
         if function.__qualname__ != function.__name__:
-            raise ValueError(f"{function.__qualname__} cannot be declared: no dotted name leads to it from outside.")
+            raise ValueError(
+                f"{function.__qualname__} cannot be declared: no dotted name leads to it from outside. Declare a "
+                "function of the module itself. If a decorator made this one, have it use functools.wraps, or write "
+                "@cronkite.cron beneath it, next to the function."
+            )
         if problem := calls.signature_problem(target, options["args"], options["kwargs"]):
             raise ValueError(f"{dotted} cannot be declared so. {problem}")
         if len(name) > LONGEST_NAME:
@@ -113,6 +140,35 @@ def of(target: Any) -> Declaration | None:
     if not isinstance(schedule, str):
         return None
     return Declaration(dotted, function.__name__, getdoc(function) or "", schedule)
+
+
+def in_module(module: ModuleType, is_looked_at: Callable[[str], bool]) -> list[Declaration]:
+    """Return what is declared in ``module``, in its order.
+
+    That is of the functions *defined* there and, with :func:`cron`, of what it only names, unless that is defined in a
+    module that ``is_looked_at`` itself. A function that a decorator has hidden counts by its name.
+    """
+    found: dict[str, Declaration] = {}
+    for name, target in list(vars(module).items()):
+        declaration = of(target)
+        if declaration is None and callable(target):
+            declaration = _declared.get(f"{module.__name__}.{name}")
+        if declaration is not None and (
+            declaration.module == module.__name__
+            or (declaration.function in _declared and not is_looked_at(declaration.module))
+        ):
+            found.setdefault(declaration.function, declaration)
+    return list(found.values())
+
+
+def named(dotted: str, target: Any) -> Declaration | None:
+    """Return what is declared of the function that ``dotted`` leads to, which is ``target``, if anything is."""
+    return of(target) or _declared.get(dotted)
+
+
+def all_by_cron() -> list[Declaration]:
+    """Return all that this process has seen :func:`cron` declare."""
+    return list(_declared.values())
 
 
 def plain_function(target: Any) -> Callable[..., Any]:
@@ -143,9 +199,21 @@ def _as_json(option: str, value: Any, kind: type) -> Any:
     return copy
 
 
+def _catch_up(value: object) -> str:
+    try:
+        return CatchUp(value).value
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in CatchUp)
+        raise ValueError(f"catch_up must be one of {known}, not {value!r}.") from None
+
+
 def _seconds(option: str, value: object, least: int) -> int | None:
     if value is None:
         return None
+    if isinstance(value, timedelta) and not value.microseconds:
+        value = value // timedelta(seconds=1)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_SECONDS:
-        raise ValueError(f"{option} must be None or a whole number of seconds from {least} up, not {value!r}.")
+        raise ValueError(
+            f"{option} must be None or a whole number of seconds from {least} up, or such a timedelta, not {value!r}."
+        )
     return value

@@ -35,6 +35,8 @@ class Differences:
     changed: list[Changed] = field(default_factory=list)
     gone: list[Job] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
+    #: By the declared function, the module that declares it, which may name it only.
+    modules: dict[str, str] = field(default_factory=dict)
     refused: list[Declaration] = field(default_factory=list)
 
 
@@ -46,12 +48,16 @@ def find() -> Differences:
     by_hand = {job.function for job in rows if job.declared_as is None}
     ours = set(discovery.crontabs())
     known: set[str] = set()
-    modules = sorted(ours | {name.rpartition(".")[0] for name in declared_rows})
+    # Ours first: a module that only defines a function does not say whether another one declares it.
+    modules = [*sorted(ours), *sorted({name.rpartition(".")[0] for name in declared_rows} - ours)]
     trials.try_all(modules, trials.LONG)
     for module in modules:
         for declaration in _declarations(module, found):
+            if declaration.function in known:
+                continue
             known.add(declaration.function)
             found.declared.append(declaration)
+            found.modules[declaration.function] = module
             job = declared_rows.get(declaration.function)
             if job is not None:
                 if columns := declaration.differences(job):
@@ -59,15 +65,19 @@ def find() -> Differences:
             elif module in ours and declaration.function not in by_hand:
                 # Somebody entered that job before it was declared; discovery leaves it alone, too.
                 found.new.append(declaration)
+    # What is defined in no module of ours may be named in one of those that can't be imported.
+    in_doubt = {name for name in declared_rows if found.broken and name.rpartition(".")[0] not in ours}
     found.gone = [
-        job for name, job in declared_rows.items() if name not in known and name.rpartition(".")[0] not in found.broken
+        job
+        for name, job in declared_rows.items()
+        if name not in known and name.rpartition(".")[0] not in found.broken and name not in in_doubt
     ]
     return found
 
 
 def create(found: Differences) -> None:
     """Make rows of what is new, as each node does at its start."""
-    for module in {declaration.function.rpartition(".")[0] for declaration in found.new}:
+    for module in {found.modules[declaration.function] for declaration in found.new}:
         discovery.auto_discover(module)
     names = [declaration.function for declaration in found.new]
     rows = Job.objects.using(locks.database()).filter(declared_as__in=names)

@@ -103,10 +103,13 @@ def crontabs() -> list[str]:
 
 
 def declarations_in(module: ModuleType) -> list[Declaration]:
-    """Return what is declared of the functions that are *defined* in ``module``, in its order."""
-    found = [declarations.of(target) for target in vars(module).values()]
-    ours = [declaration for declaration in found if declaration and _module(declaration.function) == module.__name__]
-    return list({declaration.function: declaration for declaration in ours}.values())
+    """Return what ``module`` declares, in its order."""
+    return declarations.in_module(module, _is_crontab)
+
+
+def _is_crontab(module: str) -> bool:
+    package, _, name = module.rpartition(".")
+    return name == "crontab" and any(app.name == package for app in apps.get_app_configs())
 
 
 def _module(dotted: str) -> str:
@@ -166,11 +169,22 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
     using = locks.database()
     until = time.monotonic() + PATIENCE
     prefix = f"{module}."
+    # Of functions that the module only names.
+    foreign = [declaration.function for declaration in declared if declaration.module != module]
     # Also a row that the module declared, and that somebody had call another function since.
-    rows = Job.objects.using(using).filter(Q(function__startswith=prefix) | Q(declared_as__startswith=prefix))
+    wanted = Q(function__startswith=prefix) | Q(declared_as__startswith=prefix)
+    if foreign:
+        wanted |= Q(function__in=foreign) | Q(declared_as__in=foreign)
+    rows = Job.objects.using(using).filter(wanted)
     # A row that is rolled back after all would be left as it is, or missing until the next start.
     databases.read_committed(connections[using])
-    present = [job for job in rows.order_by("id") if module in (_module(job.function), _module(job.declared_as or ""))]
+    named = list(rows.order_by("id"))
+    present = [
+        job
+        for job in named
+        if module in {_module(job.function), _module(job.declared_as or "")}
+        or {job.function, job.declared_as} & {*foreign}
+    ]
     for declaration in declared:
         kept = _find(declaration, present)
         if kept is None:
@@ -179,9 +193,11 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
             present.remove(kept)
             if declaration.differences(kept) and not _is_held(kept, until):
                 write_one(declaration, partial(overwrite, kept, declaration))
-    if delete_first:
+    if delete_first and present:
+        elsewhere = {declaration.function for declaration in declared_by_apps()}
         for job in present:
-            if _is_held(job, until):
+            # What another module declares, of a function that is defined here, or the other way round, is that one's.
+            if job.declared_as in elsewhere or job.function in foreign or _is_held(job, until):
                 continue
             # What another node inserted since we looked is not among these.
             logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
@@ -250,7 +266,7 @@ def _find(declaration: Declaration, present: list[Job]) -> Job | None:
 
 def _create(declaration: Declaration, using: str) -> None:
     with transaction.atomic(using=using):
-        Job(**declaration.columns()).save(using=using)
+        Job(**declaration.columns(), enabled=declaration.enabled).save(using=using)
     logger.info(
         "Job %r (%s) is declared, with the schedule %s.", declaration.name, declaration.function, declaration.schedule
     )

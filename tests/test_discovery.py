@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -449,7 +449,9 @@ def test_crontab_modules_of_installed_apps_are_found_by_migrate(settings):
         ({"schedule": "61 * * * *"}, "minute: 61 is out of range"),
         ({"schedule": "@reboot"}, "names no times"),
         ({"timezone": "Europe/Berln"}, "is not a time zone"),
-        ({"catch_up": "sometimes"}, "sometimes"),
+        ({"catch_up": "sometimes"}, "catch_up must be one of 'latest', 'all', 'none', not 'sometimes'"),
+        ({"timeout": timedelta(0)}, "timeout must be"),
+        ({"grace": timedelta(seconds=1.5)}, "or such a timedelta"),
         ({"grace": -1}, "grace must be None or a whole number of seconds from 0 up"),
         ({"grace": True}, "grace must be"),
         ({"grace": 2**40}, "grace must be"),

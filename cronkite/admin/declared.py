@@ -39,7 +39,7 @@ def _find(job: Job) -> tuple[Declaration | None, str]:
     if job.declared_as is None:
         return None, ""
     try:
-        return declarations.of(functions.look_up(job.declared_as)), ""
+        return declarations.named(job.declared_as, functions.look_up(job.declared_as)), ""
     except FunctionError as error:
         return None, str(error)
 

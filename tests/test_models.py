@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.db.models import F
+from django.forms import modelform_factory
 
 from cronkite import clock, locks
 from cronkite.catch_up import Decision
@@ -312,6 +313,57 @@ def test_a_copy_is_a_job_of_its_own(make_job, adding):
     assert copy.next_run == copy.get_schedule().next_after(clock.now("default"))
     assert (copy.lock, copy.locked_by, copy.locked_at, copy.fence, copy.declared_as) == (None, "", None, 0, None)
     assert (job.fence, job.locked_by, job.declared_as) == (1, "web-1", "app.jobs.ok")
+
+
+def test_a_new_object_with_the_key_of_a_job_is_an_edit_of_that(make_job):
+    job = make_job(schedule="*/10 * * * *", due=3600)
+    claim = locks.claim_by_hand(job, "web-1")
+    again = Job(pk=job.pk, **BY_HAND)
+    again.save()
+    job.refresh_from_db()
+    assert (job.name, job.schedule, job.next_run) == ("bill", "0 3 * * *", again.next_run)
+    assert (job.lock, job.fence) == (claim.token, 1)
+    assert missed_logs(job)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Job.objects.create(pk=job.pk, **BY_HAND)
+
+
+def test_a_new_object_may_choose_its_key():
+    job = Job(pk=2**40, **BY_HAND)
+    job.save()
+    assert Job.objects.get(pk=2**40).next_run == job.next_run
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"catch_up": "never"}, "A job's catch_up is latest, all, none, and not 'never'."),
+        ({"args": {"a": 1}}, "A job's args must be a list, not dict."),
+        ({"args": "abc"}, "A job's args must be a list, not str."),
+        ({"kwargs": [1]}, "A job's kwargs must be a dict, not list."),
+    ],
+)
+def test_what_could_never_run_is_not_saved(columns, said):
+    with pytest.raises(ValueError, match=said):
+        new_job(**columns)
+    job = new_job()
+    with pytest.raises(ValueError, match=said):
+        Job.objects.update_or_create(name="job", defaults=columns)
+    job.description = "x"
+    job.save(update_fields=["description"])
+
+
+def test_forms_of_a_project_save_what_they_show():
+    form = modelform_factory(Job, fields=["name", "function", "schedule"])
+    filled = form(BY_HAND)
+    job = filled.save()
+    assert job.next_run is not None
+    assert not form({**BY_HAND, "name": "x" * 256}).is_valid()
+    changed = form({**BY_HAND, "schedule": "0 4 * * *"}, instance=job)
+    assert changed.save().next_run.hour == 4
+    every = modelform_factory(Job, fields="__all__")
+    assert "next_run" not in every.base_fields
+    assert every({**BY_HAND, "args": "[]", "kwargs": "{}", "catch_up": "latest", "enabled": "on"}, instance=job).save()
 
 
 def load(tmp_path, *fixtures):

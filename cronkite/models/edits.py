@@ -46,7 +46,7 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
     """
     if not raw or instance.planned_at is not None:
         return
-    if _rows(instance, using).exists():
+    if exists(instance, using):
         edit(instance, instance.DEFINITION, using, lambda: None)
         row = _rows(instance, using).get()
         for field in row._meta.concrete_fields:  # noqa: SLF001 - documented
@@ -55,6 +55,11 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
     else:
         functions.look_up(instance.function)
         plan_new(instance, using)
+
+
+def exists(job: Job, using: str) -> bool:
+    """Tell whether the job has a row."""
+    return _rows(job, using).exists()
 
 
 def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None]) -> None:

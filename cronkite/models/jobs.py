@@ -172,10 +172,15 @@ class Job(models.Model):
         """Write the definition of the job, and plan its next run from the database's now on where that changes it.
 
         What fell due until then is recorded as missed. Raises :class:`ScheduleError`, or :class:`FunctionError` for a
-        new function that can't be run here, before anything is written. Without a ``pk``, it becomes another job.
+        new function that can't be run here, before anything is written; :class:`ValueError` for what is no job at all.
+        Without a ``pk``, it becomes another job.
         """
         using = using or router.db_for_write(type(self), instance=self)
-        if self._state.adding or self.pk is None:
+        # Django takes a new object with the key of a row for that row, and would write all of it.
+        key: int | None = self.pk
+        is_new = key is None or (self._state.adding and (force_insert or not edits.exists(self, using)))
+        if is_new:
+            validation.demand(self, self.DEFINITION)
             functions.look_up(self.function)
             if self.planned_at is not None:
                 self._forget_original()
@@ -187,6 +192,7 @@ class Job(models.Model):
             raise ValueError(self._why_not_saved(others))
         if not columns:
             return
+        validation.demand(self, columns)
 
         def write() -> None:
             super(Job, self).save(using=using, update_fields=columns)

@@ -10,12 +10,25 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import calls, functions, schedules
+from cronkite.catch_up import CatchUp
 from cronkite.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models.fields import is_storable
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
+
+
+def demand(job: Job, columns: Collection[str]) -> None:
+    """Raise :class:`ValueError` for what could be stored, and never run, whatever code and machine."""
+    if "catch_up" in columns and job.catch_up not in {policy.value for policy in CatchUp}:
+        raise ValueError(
+            f"A job's catch_up is {', '.join(policy.value for policy in CatchUp)}, and not {job.catch_up!r}."
+        )
+    if "args" in columns and not isinstance(job.args, (list, tuple)):
+        raise ValueError(f"A job's args must be a list, not {type(job.args).__name__}.")
+    if "kwargs" in columns and not isinstance(job.kwargs, dict):
+        raise ValueError(f"A job's kwargs must be a dict, not {type(job.kwargs).__name__}.")
 
 
 def problems(job: Job, fields: Collection[str]) -> dict[str, str]:

@@ -1,37 +1,30 @@
 """What did somebody mean who wrote an expression as another scheduler reads it?
 
-Where that is known, there is one expression to write instead, which crontab takes. What stands within the fields is
-:mod:`cronkite.signs`'s; here it is what stands around them, and their order.
+Where that is known, there is one expression to write instead, which crontab takes. What stands around the fields is
+:mod:`cronkite.wrappings`'s, and what stands within them :mod:`cronkite.signs`'s. Here it is their order.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from difflib import get_close_matches
 
-from cronkite import grammar, intervals, names, signs
+from cronkite import grammar, intervals, names, signs, wrappings
 from cronkite.exceptions import ScheduleError
-from cronkite.grammar import MAX_LENGTH, MONTH, NICKNAMES, SECOND, WEEKDAY, Field
+from cronkite.grammar import MAX_LENGTH, MONTH, NICKNAMES, SECOND, WEEKDAY
+from cronkite.wrappings import Meant
 
 FIVE, SIX, SEVEN = 5, 6, 7
+#: From where on a nickname is a misspelt one.
+ALIKE = 0.8
+
+#: The fields' names in Celery's crontab, in our order.
+CELERY = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
 _FIRST = "the seconds come last here, and not first"
-_ZONE = "the time zone has a field of its own"
 _COMMAND = "a schedule says when, and the job's function what"
-_BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\r\n\v\f]")
-_NOTHING = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufe0e\ufe0f]")
-_DASHES = re.compile("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
-_STARS = re.compile("[\u2217\u204e\u066d\u2731\uff0a\u00d7]|\\\\\\*")
-_SLASHES = re.compile("[\u2044\u2215\uff0f]")
-_COMMAS = re.compile("[\u060c\u3001\uff0c]")
-_QUOTED = re.compile("[\"'`\u2018\u201c\u201e\u00ab](.*)[\"'`\u2018\u2019\u201c\u201d\u00bb]")
-_NAMED_ZONE = re.compile(r"(?:CRON_TZ|TZ|TIMEZONE)[ \t]*=[ \t]*([\"']?):?([\w+/-]+)\1[ \t;]+(.*)", re.IGNORECASE)
-_LAST_ZONE = re.compile(r"(.*[^ \t])[ \t]+\(?(UTC|GMT|[A-Z]\w+(?:/[\w+-]+)+)\)?")
-_SETTING = re.compile(r"([A-Za-z_]\w*)=\S*[ \t]+(.*)")
-_LABEL = re.compile(r"(?:-[ \t]*)?(?:cron|schedule|crontab)[ \t]*[:=][ \t]*(.*)", re.IGNORECASE)
-_CALL = re.compile(r"cron[ \t]*\((.*)\)", re.IGNORECASE)
 _YEARS = re.compile(r"\*|(?:19|20|21)[0-9]{2}(?:[-,/](?:[0-9]{1,4}))*|\*/[0-9]+")
 #: What may stand in a field of other schedulers, beside names.
 _SIGNS = re.compile(r"[0-9*,/?#~()LWHR-]*")
@@ -49,25 +42,11 @@ _NICKNAMES = {
 }
 
 
-@dataclass(frozen=True)
-class _Meant:
-    """What the text may mean; ``then`` is what else there is to do, behind the expression."""
-
-    text: str
-    notes: tuple[tuple[Field | None, str], ...] = ()
-    then: tuple[str, ...] = ()
-
-    def add(self, note: str, text: str, then: str = "") -> _Meant:
-        return replace(
-            self, text=text, notes=(*self.notes, (None, note)), then=(*self.then, then) if then else self.then
-        )
-
-
 def explain(text: str, refusal: ScheduleError) -> ScheduleError:
     """Return the error that says what to write instead of what was refused; the refusal itself if that is unknown."""
     if len(text) > MAX_LENGTH:
         return refusal
-    plain = _unwrapped(_plain(_Meant(text)))
+    plain = wrappings.remove(Meant(text))
     if plain.notes:
         # What is wrong with it otherwise, if nothing comes of it.
         refusal = _refusal_of(plain.text) or refusal
@@ -103,11 +82,12 @@ def suspect(text: str) -> str | None:
     several = len(numbers[SECOND]) > 1 and numbers[SECOND][-1] - numbers[SECOND][0] < len(numbers[SECOND])
     if not ((is_each_second and is_partial) or (is_weekday and (several or not day.startswith("*")))):
         return None
-    first = " ".join(_seconds_last(words))
-    if _refusal_of(first) is None:
+    first, five = " ".join(_seconds_last(words)), " ".join(words[:FIVE])
+    # Or the last star stands for the years: the fifth field has what a weekday has, or there is no such hour.
+    is_year = second == "*" and words[2:4] == ["*", "*"] and not words[4].startswith("*")
+    if _refusal_of(first) is None and not is_year:
         return first
-    # Or the last star stood for the years.
-    return " ".join(words[:FIVE]) if is_each_second else None
+    return five if is_each_second else None
 
 
 def _refusal_of(text: str) -> ScheduleError | None:
@@ -118,7 +98,7 @@ def _refusal_of(text: str) -> ScheduleError | None:
     return None
 
 
-def _told(meant: _Meant) -> ScheduleError:
+def _told(meant: Meant) -> ScheduleError:
     fields = {each for each, _ in meant.notes}
     culprit = next(iter(fields)) if len(fields) == 1 else None
     what = "; ".join(dict.fromkeys(note for _, note in meant.notes))
@@ -127,59 +107,18 @@ def _told(meant: _Meant) -> ScheduleError:
     return ScheduleError(message, culprit.name if culprit else None, meant.text)
 
 
-# Around the fields.
+# What is left.
 
 
-def _plain(meant: _Meant) -> _Meant:
-    """Return the text in the characters that crontab has."""
-    text = _BLANKS.sub(" ", meant.text)
-    text = _DASHES.sub("-", _STARS.sub("*", _SLASHES.sub("/", _COMMAS.sub(",", _NOTHING.sub("", text)))))
-    text = "".join(_ascii(character) for character in text).strip(" \t")
-    strange = [_called(each) for each in sorted({*meant.text} - {*text, " ", "\t"})]
-    if not strange:
-        return replace(meant, text=text)
-    return meant.add(f"crontab does not read {' and '.join(strange)}", text)
-
-
-def _called(character: str) -> str:
-    """Return the character, with its name where it may look like another one."""
-    name = unicodedata.name(character, "").lower()
-    return repr(character) if character.isascii() or not name else f"{character!r} ({name})"
-
-
-def _ascii(character: str) -> str:
-    if character.isascii():
-        return character
-    if character.isdecimal():
-        return str(unicodedata.decimal(character))
-    wide = unicodedata.normalize("NFKC", character)
-    return wide if "\uff01" <= character <= "\uff5e" else character
-
-
-def _unwrapped(meant: _Meant) -> _Meant:
-    """Return what is left without quotes, labels, settings and time zones."""
-    while True:
-        if found := _QUOTED.fullmatch(meant.text):
-            meant = meant.add("it stands without quotes", found[1].strip())
-        elif found := _LABEL.fullmatch(meant.text) or _CALL.fullmatch(meant.text):
-            meant = meant.add("the expression stands alone", found[1].strip())
-        elif found := _NAMED_ZONE.fullmatch(meant.text):
-            meant = meant.add(_ZONE, found[3].strip(), f", and {found[2]!r} as the time zone")
-        elif found := _SETTING.fullmatch(meant.text):
-            meant = meant.add(f"{found[1]} cannot be set here", found[2].strip())
-        elif found := _LAST_ZONE.fullmatch(meant.text):
-            meant = meant.add(_ZONE, found[1], f", and {found[2]!r} as the time zone")
-        else:
-            return meant
-
-
-def _readings(meant: _Meant) -> Iterator[_Meant]:
+def _readings(meant: Meant) -> Iterator[Meant]:
     """Yield what the text may mean, the likeliest first."""
     yield meant
+    if found_call := re.fullmatch(r"(?:crontab)?[ \t]*\((.*=.*)\)", meant.text, re.IGNORECASE):
+        yield _translated(meant.add("a schedule is a text of five fields", _by_keyword(found_call[1])), 0)
     if found := intervals.closest(meant.text):
         expression, is_exact = found
         then = "" if is_exact else ", which is the closest that is always as far apart"
-        yield meant.add(f"{meant.text!r} names no times of the clock", expression, then)
+        yield _translated(meant.add(f"{meant.text!r} is no list of fields", expression, then), 0)
     if found_name := re.fullmatch(r"@?[ \t]*([A-Za-z_]+)(?:[ \t]+(.*))?", meant.text):
         yield from _by_nickname(meant, found_name[1].lower(), found_name[2] or "")
     text = re.sub(r"(?<!\S)\*{2,6}(?!\S)", lambda stars: " ".join(stars[0]), meant.text)
@@ -194,14 +133,23 @@ def _readings(meant: _Meant) -> Iterator[_Meant]:
         yield _translated(each, sunday)
 
 
-def _by_nickname(meant: _Meant, name: str, rest: str) -> Iterator[_Meant]:
+def _by_keyword(text: str) -> str:
+    """Return the fields of Celery's ``crontab(minute=0, hour="*/3")``, in their order."""
+    pairs = re.findall(r"(\w+)[ \t]*=[ \t]*(?:[\"']([^\"']*)[\"']|([^,\"' \t]+))", text)
+    given = {name: quoted or bare for name, quoted, bare in pairs}
+    return " ".join(given.get(name) or "*" for name in CELERY)
+
+
+def _by_nickname(meant: Meant, name: str, rest: str) -> Iterator[Meant]:
     expression = f"@{name}" if f"@{name}" in NICKNAMES else _NICKNAMES.get(name)
+    if not expression and (alike := get_close_matches(f"@{name}", NICKNAMES, n=1, cutoff=ALIKE)):
+        expression = alike[0]
     if not expression or (rest and not _is_command(rest.split(maxsplit=1)[0])):
         return
     yield meant.add(_COMMAND if rest else f"{meant.text!r} is {expression!r} here", expression)
 
 
-def _translated(meant: _Meant, sunday: int) -> _Meant:
+def _translated(meant: Meant, sunday: int) -> Meant:
     said = signs.translate(meant.text.split(), sunday)
     then = tuple(f", and have the function return on all days but {duty}" for duty in dict.fromkeys(said.duties))
     return replace(meant, text=" ".join(said.words), notes=(*meant.notes, *said.notes), then=(*meant.then, *then))
@@ -210,7 +158,7 @@ def _translated(meant: _Meant, sunday: int) -> _Meant:
 # The fields' order.
 
 
-def _orders(meant: _Meant) -> Iterator[tuple[int, _Meant]]:
+def _orders(meant: Meant) -> Iterator[tuple[int, Meant]]:
     """Yield the fields in crontab's order, with Sunday's number there, for each order that they may have."""
     words = meant.text.split()
     five = replace(meant, text=" ".join(words[:FIVE]))
@@ -226,7 +174,7 @@ def _orders(meant: _Meant) -> Iterator[tuple[int, _Meant]]:
         yield 0, five.add(_COMMAND, five.text)
 
 
-def _with_seconds(meant: _Meant, words: list[str], sunday: int) -> Iterator[tuple[int, _Meant]]:
+def _with_seconds(meant: Meant, words: list[str], sunday: int) -> Iterator[tuple[int, Meant]]:
     """Yield six fields with the seconds last, unless they seem to come first; and with what is first last."""
     in_place = replace(meant, text=" ".join(words))
     # A question mark is a day's, if a field is another scheduler's.
@@ -257,7 +205,7 @@ def _seconds_last(words: Sequence[str]) -> list[str]:
     return others if first == "0" else [*others, first]
 
 
-def _without_year(meant: _Meant, year: str) -> _Meant:
+def _without_year(meant: Meant, year: str) -> Meant:
     if year == "*":
         return meant.add("no field names the year", meant.text)
     return meant.add("no field names the year", meant.text, f", and disable the job when {year} is over")

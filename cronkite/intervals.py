@@ -1,6 +1,7 @@
 """Which expression is closest to an interval, or to a time of the day, that stands in a schedule's place?
 
-``@every 5m`` is of Go's schedulers, ``rate(5 minutes)`` of Amazon's EventBridge, and ``every 5 minutes`` of people.
+``@every 5m`` is of Go's schedulers, ``rate(5 minutes)`` of Amazon's EventBridge, ``PT5M`` of ISO 8601, ``Mon..Fri
+03:00`` of systemd, and ``every 5 minutes`` of people.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _UNITS = {
     **dict.fromkeys(("year", "years"), YEAR),
 }
 _EVERY = re.compile(r"(?:@?every|rate)[ \t]*\(?[ \t]*((?:[0-9]{1,9}[ \t]*[a-z]+[ \t]*)+|[a-z]+)\)?", re.IGNORECASE)
-_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
+_ISO = re.compile(r"PT?((?:[0-9]{1,9}[A-Z]T?)+)", re.IGNORECASE)
+_TIME = re.compile(r"(?:(\S+)[ \t]+)?(?:\*-\*-\*[ \t]+)?([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
 
 
 def _expressions() -> dict[int, str]:
@@ -45,12 +47,15 @@ def closest(text: str) -> tuple[str, bool] | None:
     (('*/5 * * * *', True), ('*/6 * * * *', False), ('30 3 * * *', True))
     """
     if found := _TIME.fullmatch(text):
-        hour, minute, second = (int(part or 0) for part in found.groups())
-        return f"{minute} {hour} * * *" + (f" {second}" if second else ""), True
-    found = _EVERY.fullmatch(text)
+        days = found[1] if found[1] and found[1].lower() not in {"daily", "*-*-*"} else "*"
+        hour, minute, second = (int(part or 0) for part in found.groups()[1:])
+        return f"{minute} {hour} * * {days}" + (f" {second}" if second else ""), True
+    found = _EVERY.fullmatch(text) or _ISO.fullmatch(text)
     if not found:
         return None
-    parts = re.findall(r"([0-9]*)[ \t]*([a-z]+)", found[1].lower())
+    parts = re.findall(
+        r"([0-9]*)[ \t]*([a-z]+)", found[1].lower().replace("t", "") if text[0] in "Pp" else found[1].lower()
+    )
     if any(unit not in _UNITS for _, unit in parts):
         return None
     length = sum(int(number or 1) * _UNITS[unit] for number, unit in parts)

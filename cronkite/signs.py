@@ -98,8 +98,9 @@ def _stepped(item: str, field: Field) -> tuple[str, str]:
     span = f"{first}-{field.high}/{step}"
     if low + int(step) > field.high:
         span = first
-    elif low == field.low and field not in {DAY, WEEKDAY}:  # there, a star would change how the two combine
-        span = f"*/{step}"
+    elif low == field.low:
+        # Of a day, the star has the other day field count as well, as it does where this is read.
+        span = f"*/{step}" if int(step) > 1 else "*"
     return f"{item!r} has a step but no range", span
 
 

@@ -40,7 +40,8 @@ def advice(text):
         ("*/10 * * * * ?", "* * * * * */10"),
         ("30 0 3 ? * MON-FRI", "0 3 * * MON-FRI 30"),
         ("0 22-2 * * * *", "22-59,0-2 * * * *"),
-        ("0 0 12 1/5 * ?", "0 12 1-31/5 * *"),
+        ("0 0 12 1/5 * ?", "0 12 */5 * *"),
+        ("0 0 12 1/1 * ? *", "0 12 * * *"),
         ("0 15 10 L jan ?", "15 10 31 jan *"),
         # Quartz counts from Sunday as 1, and has a question mark; the others don't.
         ("0 0 3 ? * 2-6", "0 3 * * mon-fri"),
@@ -118,6 +119,17 @@ def advice(text):
         ("every hour", "0 * * * *"),
         ("rate(1 day)", "0 0 * * *"),
         ("03:30", "30 3 * * *"),
+        ("Mon..Fri 03:00", "0 3 * * mon-fri"),
+        ("*-*-* 03:00:00", "0 3 * * *"),
+        ("PT5M", "*/5 * * * *"),
+        ("P1D", "0 0 * * *"),
+        ("@anually", "@annually"),
+        ("@dayly", "@daily"),
+        ("crontab(minute=0, hour='*/3')", "0 */3 * * *"),
+        ("crontab(hour=7, minute=30, day_of_week='monday')", "30 7 * * mon"),
+        ("0 3 * * *;", "0 3 * * *"),
+        ("- 0 3 * * *", "0 3 * * *"),
+        ("0&nbsp;3 * * *", "0 3 * * *"),
         # Ranges that run backwards.
         ("* 22-2 * * *", "* 22-23,0-2 * * *"),
         ("* 22-2/2 * * *", "* 22,0,2 * * *"),
@@ -295,6 +307,7 @@ def test_every_suggestion_can_be_written(words):
         ("0 0 3 * * 1-5", "0 3 * * 1-5"),
         ("0 15 10 * * 1", "15 10 * * 1"),
         ("0 */10 * * * 1-5", "*/10 * * * 1-5"),
+        ("0 3 * * 1-5 *", "0 3 * * 1-5"),  # the last star is the years'
         ("0 3 31 * 1 *", "0 3 31 * 1"),  # there is no hour 31, so the last star was not a second's
         ("* * * * * *", None),
         ("* * * * * */5", None),

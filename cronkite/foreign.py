@@ -17,6 +17,8 @@ from cronkite.grammar import MAX_LENGTH, MONTH, NICKNAMES, SECOND, WEEKDAY
 from cronkite.wrappings import Meant
 
 FIVE, SIX, SEVEN = 5, 6, 7
+#: So many seconds of a minute, apart from each other, may be meant.
+FEW = 2
 #: From where on a nickname is a misspelt one.
 ALIKE = 0.8
 
@@ -78,9 +80,12 @@ def suspect(text: str) -> str | None:
     minute, _, day, _, _, second = words
     is_each_second = second.startswith("*") and len(numbers[SECOND]) == len(range(SECOND.high + 1))
     is_partial = len(numbers[grammar.MINUTE]) <= grammar.MINUTE.high
-    is_weekday = not second.startswith("*") and max(numbers[SECOND]) <= WEEKDAY.high and minute in {"0", "00"}
-    several = len(numbers[SECOND]) > 1 and numbers[SECOND][-1] - numbers[SECOND][0] < len(numbers[SECOND])
-    if not ((is_each_second and is_partial) or (is_weekday and (several or not day.startswith("*")))):
+    named = numbers[SECOND]
+    is_weekday = not second.startswith("*") and named[-1] <= WEEKDAY.high and minute.isdigit()
+    # Nobody has a job run in so many seconds one after the other, and then not until the next hour.
+    several = len(named) > FEW or (len(named) > 1 and named[-1] - named[0] < len(named))
+    on_days = several or (int(minute) == 0 and not day.startswith("*")) if is_weekday else False
+    if not ((is_each_second and is_partial) or on_days):
         return None
     first, five = " ".join(_seconds_last(words)), " ".join(words[:FIVE])
     # Or the last star stands for the years: the fifth field has what a weekday has, or there is no such hour.

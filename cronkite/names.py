@@ -1,6 +1,7 @@
 """Which month or weekday is meant by a name that crontab does not have, such as ``MONDAY``, ``Sept`` or ``Mittwoch``?
 
-In English, German, French, Spanish, Italian, Portuguese and Dutch, whole or abbreviated, if it can mean one only.
+In English, German, French, Spanish, Italian, Portuguese, Dutch and (weekdays alone) Chinese, whole or abbreviated, if
+it can mean one only.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _NAMES = {
         "domenica lunedi martedi mercoledi giovedi venerdi sabato",
         "domingo segunda terca quarta quinta sexta sabado",
         "zondag maandag dinsdag woensdag donderdag vrijdag zaterdag",
+        "星期日 星期一 星期二 星期三 星期四 星期五 星期六",
+        "周日 周一 周二 周三 周四 周五 周六",
     ),
     MONTH: (
         "january february march april may june july august september october november december",

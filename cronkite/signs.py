@@ -46,7 +46,7 @@ def translate(words: Sequence[str], sunday: int = 0) -> Said:
         items = said.words[place].split(",")
         if each is DAY:
             months = _months(said.words[at[MONTH]])
-            items = [_from_the_end(item, months, said) for item in items]
+            items = _from_the_end(items, months, said)
         said.words[place] = ",".join(_item(item, each, said) for item in items)
     _of_the_month(said, at)
     return said
@@ -168,8 +168,18 @@ def _months(word: str) -> tuple[int, ...]:
         return tuple(range(MONTH.low, MONTH.high + 1))
 
 
-def _from_the_end(item: str, months: Sequence[int], said: Said) -> str:
+def _from_the_end(items: Sequence[str], months: Sequence[int], said: Said) -> list[str]:
     """Return the days of the month for ``L``, ``L-3``, ``LW`` and ``15W``; and all else as it is."""
+    found = [_days(item, months) for item in items]
+    said.notes += [(DAY, f"{item!r} is not in crontab") for item, (days, _) in zip(items, found, strict=True) if days]
+    if duties := [duty for _, duty in found if duty]:
+        others = [days or item for item, (days, duty) in zip(items, found, strict=True) if not duty]
+        said.duties.append(" and ".join([*others, *duties]))
+    return [days or item for item, (days, _) in zip(items, found, strict=True)]
+
+
+def _days(item: str, months: Sequence[int]) -> tuple[str, str]:
+    """Return the days for what crontab does not have, if it is that, and on which of them the function has to go on."""
     ends = {LONGEST_MONTHS[month - 1] for month in months}
     if 2 in months:  # noqa: PLR2004 - February
         ends.add(COMMON_DAYS)
@@ -188,12 +198,7 @@ def _from_the_end(item: str, months: Sequence[int], said: Said) -> str:
         # It stays in its month: from Sunday the 31st, back to Friday.
         low, high = max(day - 1 - (day >= COMMON_DAYS), 1), min(max(day + 1, 3), DAY.high)
         days, duty = f"{low}-{high}", f"that from Monday to Friday nearest to {day}"
-    if not days:
-        return item
-    said.notes.append((DAY, f"{item!r} is not in crontab"))
-    if duty:
-        said.duties.append(duty)
-    return days
+    return (days, duty) if days else ("", "")
 
 
 def _of_the_month(said: Said, at: dict[Field, int]) -> None:

@@ -91,6 +91,7 @@ def advice(text):
         ("0 0 L 4,6,nov *", "0 0 30 4,6,nov *"),
         ("0 0 L-2 jan *", "0 0 29 jan *"),
         ("0 0 15,L 2 *", "0 0 15,28-29 2 *"),
+        ("0 0 L,1 jan *", "0 0 31,1 jan *"),
         ("0 0 LW * *", "0 0 26-31 * *"),
         ("0 0 15W * *", "0 0 14-16 * *"),
         ("0 0 1w * *", "0 0 1-3 * *"),
@@ -154,6 +155,7 @@ def advice(text):
         ("0 3 * ao\xfbt lun-ven", "0 3 * aug mon-fri"),
         ("0 3 * enero mi\xe9rcoles", "0 3 * jan wed"),
         ("0 3 * * weekdays", "0 3 * * mon-fri"),
+        ("0 3 * * \u5468\u4e00-\u5468\u4e94", "0 3 * * mon-fri"),
     ],
 )
 def test_what_is_meant_is_what_to_write(text, meant):
@@ -173,6 +175,7 @@ def test_what_is_meant_is_what_to_write(text, meant):
         ("0 3 * * 1\u20135", "crontab does not read '\u2013' (en dash); write"),
         ("0 3 * * mon, fri", "there are no blanks within a field"),
         ("0 0 L * *", "have the function return on all days but a month's last"),
+        ("0 0 15,L * *", "have the function return on all days but 15 and a month's last"),
         ("0 0 15W * *", "on all days but that from Monday to Friday nearest to 15"),
         ("0 3 * * tue#2", "on all days but those from 8 to 14"),
         ("0 3 * * 5L", "on all days but those in a month's last seven days"),
@@ -307,6 +310,10 @@ def test_every_suggestion_can_be_written(words):
         ("0 0 3 * * 1-5", "0 3 * * 1-5"),
         ("0 15 10 * * 1", "15 10 * * 1"),
         ("0 */10 * * * 1-5", "*/10 * * * 1-5"),
+        ("0 */10 * * * 1,3,5", "*/10 * * * 1,3,5"),
+        ("15 10 9 * * 1-5", "10 9 * * 1-5 15"),
+        ("15 10 9 * * 5", None),
+        ("0 3 * * * 0,5", None),
         ("0 3 * * 1-5 *", "0 3 * * 1-5"),  # the last star is the years'
         ("0 3 31 * 1 *", "0 3 31 * 1"),  # there is no hour 31, so the last star was not a second's
         ("* * * * * *", None),

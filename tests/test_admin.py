@@ -83,7 +83,7 @@ NOT_STORABLE = "This cannot be stored: JSON has no NaN and no Infinity, and data
         ("schedule", "61 * * * *", "Minute: 61 is out of range; write 0 to 59."),
         ("schedule", "* * * *", "The expression has 4 fields; write five"),
         ("schedule", "0 0 30 2 *", "Day of month: no month in '2' has a day '30', so this never runs"),
-        ("schedule", EVIL, "The expression has 1 fields; write five"),
+        ("schedule", EVIL, "The expression has 1 field; write five"),
         ("timezone", "Europe/Berln", "'Europe/Berln' is not a time zone; write an IANA name"),
         ("timezone", "../../etc/passwd", "'../../etc/passwd' is not a time zone; write an IANA name"),
         ("timezone", "x" * 65, "Ensure this value has at most 64 characters (it has 65)."),

@@ -316,13 +316,13 @@ def test_a_copy_is_a_job_of_its_own(make_job, adding):
 
 
 def test_a_new_object_with_the_key_of_a_job_is_an_edit_of_that(make_job):
-    job = make_job(schedule="*/10 * * * *", due=3600)
+    job = make_job(schedule="*/10 * * * *", due=3600, declared_as="app.jobs.ok")
     claim = locks.claim_by_hand(job, "web-1")
     again = Job(pk=job.pk, **BY_HAND)
     again.save()
     job.refresh_from_db()
     assert (job.name, job.schedule, job.next_run) == ("bill", "0 3 * * *", again.next_run)
-    assert (job.lock, job.fence) == (claim.token, 1)
+    assert (job.lock, job.fence, job.declared_as) == (claim.token, 1, "app.jobs.ok")
     assert missed_logs(job)
     with pytest.raises(IntegrityError), transaction.atomic():
         Job.objects.create(pk=job.pk, **BY_HAND)
@@ -385,7 +385,7 @@ def test_a_fixture_that_somebody_wrote_is_planned(tmp_path):
 
 
 def test_a_fixture_that_is_loaded_again_keeps_what_nodes_know(make_job, tmp_path):
-    job = make_job(schedule="*/10 * * * *", due=3600)
+    job = make_job(schedule="*/10 * * * *", due=3600, declared_as="app.jobs.ok")
     claim = locks.claim_by_hand(job, "web-1")
     load(tmp_path, {"pk": job.pk, "fields": {**BY_HAND, "schedule": "*/10 * * * *"}})
     planned = job.next_run
@@ -395,6 +395,7 @@ def test_a_fixture_that_is_loaded_again_keeps_what_nodes_know(make_job, tmp_path
     job.refresh_from_db()
     assert job.next_run == job.get_schedule().next_after(clock.now("default"))
     assert (job.lock, job.fence, job.last_slot) == (claim.token, 1, missed_logs(job)[0].slot)
+    assert job.declared_as == "app.jobs.ok"
 
 
 def test_what_was_dumped_is_loaded_as_it_was(make_job, tmp_path):

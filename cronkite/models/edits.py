@@ -47,14 +47,21 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
     if not raw or instance.planned_at is not None:
         return
     if exists(instance, using):
-        edit(instance, instance.DEFINITION, using, lambda: None)
+        columns = said(instance)
+        edit(instance, columns, using, lambda: None)
         row = _rows(instance, using).get()
         for field in row._meta.concrete_fields:  # noqa: SLF001 - documented
-            if field.name not in instance.DEFINITION and not field.generated:
+            if field.name not in columns and not field.generated:
                 setattr(instance, field.attname, getattr(row, field.attname))
     else:
         functions.look_up(instance.function)
         plan_new(instance, using)
+
+
+def said(job: Job) -> frozenset[str]:
+    """Return the columns that a whole ``job`` decides on; a new object that names no declaration leaves that alone."""
+    is_silent = job._state.adding and job.declared_as is None  # noqa: SLF001 - documented
+    return job.DEFINITION - {"declared_as"} if is_silent else job.DEFINITION
 
 
 def exists(job: Job, using: str) -> bool:

@@ -187,7 +187,7 @@ class Job(models.Model):
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
             return
-        columns = self.DEFINITION if update_fields is None else frozenset(update_fields)
+        columns = edits.said(self) if update_fields is None else frozenset(update_fields)
         if others := columns - self.DEFINITION:
             raise ValueError(self._why_not_saved(others))
         if not columns:

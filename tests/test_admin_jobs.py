@@ -12,7 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils.html import escape
 
 from cronkite import clock, discovery, requests
-from cronkite.admin import coming, declared, states, strips
+from cronkite.admin import coming, declared, shown, states, strips
 from cronkite.models import Job, Log, Node
 
 pytestmark = pytest.mark.django_db
@@ -346,8 +346,33 @@ def test_the_preview_tells_what_is_wrong_and_is_silent_about_nothing(admin_clien
     assert "is not a time zone" in preview(admin_client, schedule="@daily", timezone="Europe/Berln")["words"]
 
 
-def test_half_typed_arguments_are_not_complained_about(admin_client):
-    assert "cronkite-problem" not in preview(admin_client, function="app.jobs.ok", args='["a', kwargs="{")["takes"]
+def test_half_typed_arguments_are_not_complained_about_and_get_a_hint(admin_client):
+    takes = preview(admin_client, function="app.jobs.ok", args='["a', kwargs="{")["takes"]
+    assert "cronkite-problem" not in takes
+    assert "Arguments: This must be a JSON list" in takes
+    assert "Keyword arguments: This must be a JSON object" in takes
+    assert "JSON" not in preview(admin_client, function="app.jobs.ok", args="", kwargs="{}")["takes"]
+
+
+def test_what_is_not_the_admin_s_own_page_is_reached_by_way_of_the_app_and_its_jobs(admin_client, make_job):
+    job = make_job(name="nightly")
+    for page in (admin_client.get(f"{JOBS}timeline/"), act(admin_client, "run", job, confirmed="")):
+        crumbs = re.search(r'class="breadcrumbs".*?</(?:ol|div)>', page.content.decode(), re.DOTALL)[0]
+        assert re.findall(r'href="(.*?)"', crumbs)[:3] == ["/admin/", "/admin/cronkite/", JOBS]
+    assert f'<a href="{change(job)}">nightly</a>' in crumbs
+
+
+def test_what_is_too_long_to_be_named_is_counted():
+    jobs = [Job(name=f"job {number}") for number in range(1, 13)]
+    assert shown.names(jobs[:2]) == "job 1, job 2"
+    assert shown.names(jobs).endswith("job 9, job 10 and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1.5, "1.50 s"), (125, "2 min 5 s"), (7500, "2 h 5 min"), (9e4, "1 d 1 h")]
+)
+def test_how_long_something_took_has_units_that_can_be_translated(seconds, words):
+    assert shown.precise(timedelta(seconds=seconds)) == words
 
 
 def test_the_form_shows_the_same_without_a_script(admin_client, make_job):

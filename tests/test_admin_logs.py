@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,8 @@ from admin_pages import JOBS, LOGS, SLOT, lock, make_log
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cronkite.admin import filters, health, paging
-from cronkite.models import Log
+from cronkite.admin import filters, health, paging, stretches
+from cronkite.models import Job, Log
 
 pytestmark = pytest.mark.django_db
 
@@ -33,8 +34,38 @@ def test_lateness_and_missed_slots_are_told(admin_client, make_job):
     make_log(job, slot=SLOT, started_at=SLOT + timedelta(seconds=1.25), status=Status.SUCCEEDED, missed=3)
     make_log(job, slot=SLOT - timedelta(hours=1), fence=None, status=Status.MISSED, missed=3)
     page = admin_client.get(LOGS).content.decode()
-    for text in ("1.25 s", "(3 missed)", "(4 missed)"):
+    for text in ("1.25 s", "(3 missed)", "(4 slots)"):
         assert text in page
+
+
+@pytest.mark.parametrize(
+    ("status", "fence", "planned", "words"),
+    [
+        (
+            Status.MISSED,
+            None,
+            SLOT - timedelta(days=2),
+            "4 slots, from 2026-03-04 02:00:00 UTC to 2026-03-04 05:00:00 UTC",
+        ),
+        (Status.MISSED, None, SLOT, "4 slots, up to 2026-03-04 05:00:00 UTC"),
+        (Status.FAILED, 1, SLOT - timedelta(days=2), "3 slots before this one, from 2026-03-04 02:00:00 UTC on"),
+        (Status.FAILED, 1, SLOT, "3 slots before this one"),
+    ],
+)
+def test_a_log_tells_since_when_slots_were_missed(admin_client, make_job, status, fence, planned, words):
+    job = make_job(schedule="0 * * * *")
+    Job.objects.filter(pk=job.pk).write(planned_at=planned)
+    log = make_log(job, slot=SLOT.replace(minute=0, second=0), fence=fence, status=status, missed=3)
+    page = admin_client.get(f"{LOGS}{log.pk}/change/").content.decode()
+    assert re.search(rf">\s*{words}\s*<", page)
+
+
+@pytest.mark.parametrize("change", [{"schedule": "30 * * * *"}, {"schedule": "61 * * * *"}, {"schedule": "0 5 * * *"}])
+def test_a_log_of_another_schedule_tells_how_many_slots_were_missed(make_job, change):
+    job = make_job(schedule="0 * * * *")
+    Job.objects.filter(pk=job.pk).write(planned_at=SLOT - timedelta(days=2), **change)
+    log = make_log(job, slot=SLOT.replace(minute=0, second=0), fence=None, status=Status.MISSED, missed=3)
+    assert stretches.describe(Log.objects.get(pk=log.pk)) == "4 slots, up to 2026-03-04 05:00:00 UTC"
 
 
 def test_logs_are_narrowed_to_a_job_a_node_and_an_outcome(admin_client, make_job):

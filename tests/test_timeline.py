@@ -204,7 +204,7 @@ def test_each_run_is_a_bar_that_leads_to_its_log(admin_client, make_job, at):
     response = admin_client.get(TIMELINE)
     ((name, (label,)),) = labels(response)
     assert name == "Report"
-    assert re.fullmatch(r"Report: failed, from \S+ \S+ UTC on beta, took 0:02:00", label)
+    assert re.fullmatch(r"Report: failed, from \S+ \S+ UTC on beta, took 2 min 0 s", label)
     page = response.content.decode()
     assert f'class="cronkite-bar cronkite-failed" href="{LOGS}{log.pk}/change/"><title>{label}</title>' in page
 

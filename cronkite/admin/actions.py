@@ -21,7 +21,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import holding, locks, requests
-from cronkite.admin import decisive, declared, said, selections, shown
+from cronkite.admin import crumbs, decisive, declared, said, selections, shown
 from cronkite.admin.forms import ACTION
 from cronkite.exceptions import CronkiteError
 from cronkite.models import Job, switches
@@ -252,6 +252,7 @@ class JobActions(JobAdminBase):
             return None
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
+            **crumbs.of(self, jobs[0] if len(jobs) == 1 else None),
             "title": title,
             "consequences": consequences,
             "decisive": decisive.look(action, jobs),

@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.formats import number_format
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.admin import addresses, filters, health, marks, paging, problems, record, shown
+from cronkite.admin import addresses, filters, health, marks, paging, problems, record, shown, stretches
 from cronkite.models import Log
 
 if TYPE_CHECKING:
@@ -136,11 +136,19 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
 
     @admin.display(description=_("status"))
     def ended(self, log: Log) -> SafeString:
-        """Return how the run ended, and how many slots were missed before it."""
+        """Return how the run ended, and how many slots were missed before it, or with this one."""
         if not log.missed:
             return marks.outcome(log.status)
-        missed = log.missed + (log.status == Log.Status.MISSED)
-        return format_html("{} {}", marks.outcome(log.status), gettext("(%(count)d missed)") % {"count": missed})
+        count = stretches.total(log)
+        words = gettext("(%(count)d missed)")
+        if log.status == Log.Status.MISSED:
+            words = ngettext("(%(count)d slot)", "(%(count)d slots)", count)
+        return format_html("{} {}", marks.outcome(log.status), words % {"count": count})
+
+    @admin.display(description=_("missed"))
+    def missed_slots(self, log: Log) -> str:
+        """Return how many slots were missed, and since when."""
+        return stretches.describe(log)
 
     @admin.display(description=_("slot"))
     def slot_at(self, log: Log) -> str:

@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from cronkite.durations import DAY, HOUR, MINUTE
 from cronkite.models import Job
@@ -89,17 +89,23 @@ def away(moment: datetime, now: datetime) -> str:
 
 
 def precise(length: timedelta) -> str:
-    """Return how long something took: below a minute to the hundredth of a second."""
+    """Return how long something took: below a minute to the hundredth of a second, below an hour to the second."""
     seconds = length.total_seconds()
     if seconds < MINUTE:
         return gettext("%(seconds)s s") % {"seconds": number_format(seconds, 2)}
-    return str(timedelta(seconds=round(seconds)))
+    if seconds < HOUR:
+        return gettext("%(minutes)d min %(seconds)d s") % {"minutes": seconds // MINUTE, "seconds": seconds % MINUTE}
+    return span(length)
 
 
 def names(jobs: list[Job]) -> str:
     """Name the jobs, but no endless list of them."""
-    named = [job.name for job in jobs[:NAMED]]
-    return listed(named if len(jobs) <= NAMED else [*named, "…"])
+    named = listed([job.name for job in jobs[:NAMED]])
+    more = len(jobs) - NAMED
+    if more <= 0:
+        return named
+    said = ngettext("%(names)s and %(count)d more", "%(names)s and %(count)d more", more)
+    return said % {"names": named, "count": more}
 
 
 def moment_column(column: str, label: _StrOrPromise) -> Callable[[Any, Model], SafeString | str]:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from cronkite import calls, functions
 from cronkite.exceptions import FunctionError
+from cronkite.models import Job
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A function's parameters as they are written, the first line of its docstring, and what is wrong."""
+    """A function's parameters as they are written, the first line of its docstring, and what is wrong.
+
+    ``hints`` say what is still to be typed.
+    """
 
     signature: str = ""
     doc: str = ""
     problem: str = ""
+    hints: list[str] = field(default_factory=list)
 
 
 def look(dotted: str, args: str | None = None, kwargs: str | None = None) -> Taken:
@@ -32,7 +40,28 @@ def look(dotted: str, args: str | None = None, kwargs: str | None = None) -> Tak
         signature=f"{dotted.rpartition('.')[2]}{'(…)' if signature is None else signature}",
         doc=doc.partition("\n")[0],
         problem=_problem(function, args, kwargs),
+        hints=_hints(args, kwargs),
     )
+
+
+def _hints(args: str | None, kwargs: str | None) -> list[str]:
+    """Say which of the arguments are half-typed; that is no mistake yet."""
+    expected = {
+        "args": (args, _('This must be a JSON list, as in ["a", 1].')),
+        "kwargs": (kwargs, _('This must be a JSON object, as in {"a": 1}.')),
+    }
+    labels = {each.name: each.verbose_name for each in Job._meta.concrete_fields}  # noqa: SLF001 - public, for all that
+    return [
+        f"{capfirst(labels[name])}: {hint}" for name, (text, hint) in expected.items() if not _is_json(text or "[]")
+    ]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _problem(function: object, args: str | None, kwargs: str | None) -> str:
@@ -41,4 +70,4 @@ def _problem(function: object, args: str | None, kwargs: str | None) -> str:
     try:
         return calls.signature_problem(function, json.loads(args or "[]"), json.loads(kwargs or "{}")) or ""
     except (ValueError, RecursionError):
-        return ""  # half-typed; the form tells when it is saved
+        return ""  # half-typed

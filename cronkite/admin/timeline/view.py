@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
-from cronkite.admin import addresses, health, marks, shown
+from cronkite.admin import addresses, crumbs, health, marks, shown
 from cronkite.admin.timeline import drawing, lanes, links, windows
 from cronkite.admin.timeline.events import Event, ahead, happened
 from cronkite.admin.timeline.lanes import Lane, Link, Lock
@@ -55,6 +55,7 @@ def show(model_admin: admin.ModelAdmin[Job], request: HttpRequest) -> HttpRespon
     lines, now_x = list(window.lines()), windows.percent(window.at(window.now)) if window.has_now else ""
     context = {
         **site.each_context(request),
+        **crumbs.of(model_admin),
         "title": gettext("Timeline"),
         "opts": model_admin.opts,
         "media": model_admin.media,

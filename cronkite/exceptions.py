@@ -57,5 +57,9 @@ class RunEnded(BaseException):
         self.reason = reason
 
 
+class BeaconError(CronkiteError):
+    """A file that a node is to touch, so that probes see it, can't be written, or is somebody else's."""
+
+
 class DatabaseAway(CronkiteError):
     """The database was out of reach for so long that a tick gave up."""

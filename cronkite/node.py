@@ -29,6 +29,7 @@ from cronkite.messages import KILL_AFTER
 from cronkite.models import Job, Log
 from cronkite.runs import Ended, Event, Ready, Refused, Runs
 from cronkite.signals import Wake, stopped_by_signals
+from cronkite.beacons import Beacons
 from cronkite.unsettled import Unsettled
 
 logger = logging.getLogger("cronkite")
@@ -52,10 +53,11 @@ class Node:
     """A process that ticks.
 
     ``name`` is what the logs call it. It has what is on its ``agenda`` run by ``runs``. If the agenda stays, it is a
-    loop, which ends when it is told to stop; otherwise it ends when what was due has been run.
+    loop, which ends when it is told to stop; otherwise it ends when what was due has been run. Probes see it by its
+    ``beacons``.
     """
 
-    def __init__(self, name: str, runs: Runs, agenda: Agenda) -> None:
+    def __init__(self, name: str, runs: Runs, agenda: Agenda, beacons: Beacons | None = None) -> None:
         settings = conf.get()
         self.name = name
         self._runs = runs
@@ -63,6 +65,7 @@ class Node:
         self._renewal = settings.renewal_interval.total_seconds()
         self._grace = settings.shutdown_grace.total_seconds()
         self._agenda = agenda
+        self._beacons = beacons or Beacons()
         self._unsettled = Unsettled(runs, agenda, self._database)
         #: Which locks could not be renewed the last time, and whether anybody was told.
         self._held: dict[UUID, bool] = {}
@@ -136,6 +139,7 @@ class Node:
         """Do what is to be done now; return whether there is anything left to wait for."""
         self._heed()
         now = time.monotonic()
+        self._beacons.alive.light()
         if self._retry_at is None or now >= self._retry_at:
             self._retry_at = None
             self._unsettled.go_on(stopping=self._stopping)
@@ -144,6 +148,7 @@ class Node:
             if self._agenda.look_at is not None and now >= self._agenda.look_at:
                 with self._database(reads=True):
                     self._agenda.look(self._runs.offered() | self._unsettled.jobs())
+                    self._beacons.ready.light()
         self._offer()
         beat_at = self._beat_due_at()
         if beat_at is not None and now >= beat_at:
@@ -191,6 +196,7 @@ class Node:
             (self._runs.next_deadline(), "a deadline of a run or an import"),
             (self._stop_by, "the end of the grace"),
             (self._retry_at, "the database"),
+            (self._beacons.alive.next_at(), "the next beacon"),
         ]
         if self._retry_at is None:
             plans += [

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
@@ -18,6 +18,9 @@ from django.db import DatabaseError, connections
 from cronkite import commits, conf, databases, greeting, heartbeat, locks, waits
 from cronkite.agenda import Agenda
 from cronkite.nursery import Nursery
+
+if TYPE_CHECKING:
+    from cronkite.beacons import Beacons
 
 #: What is waited for, which ``-v 2`` shows.
 waiting = logging.getLogger("cronkite.waiting")
@@ -53,19 +56,20 @@ def tick(workers: int) -> None:
         _work(nursery, workers, agenda)
 
 
-def loop(workers: int, prepare: Callable[[], object]) -> None:
-    """Tick at each slot until the process is told to stop (SIGTERM or SIGINT).
+def loop(workers: int, prepare: Callable[[], object], beacons: Beacons) -> None:
+    """Tick at each slot until the process is told to stop (SIGTERM or SIGINT), and give ``beacons`` of it.
 
     ``prepare`` is called before, and may use the database. Raises
-    :class:`django.core.exceptions.ImproperlyConfigured` as :func:`tick` does.
+    :class:`django.core.exceptions.ImproperlyConfigured` as :func:`tick` does, and
+    :class:`cronkite.exceptions.BeaconError` where their files can't be written.
     """
     commits.demand()
     if workers:
         _demand_for_workers()
-    with _nursery() if workers else nullcontext() as nursery:
+    with beacons.given(), _nursery() if workers else nullcontext() as nursery:
         prepare()
         greeting.say(workers)
-        _work(nursery, workers, Agenda(stays=True))
+        _work(nursery, workers, Agenda(stays=True), beacons)
 
 
 def process_queue() -> None:
@@ -109,7 +113,7 @@ def _nursery() -> Iterator[Nursery]:
         nursery.close()
 
 
-def _work(nursery: Nursery | None, workers: int, agenda: Agenda) -> None:
+def _work(nursery: Nursery | None, workers: int, agenda: Agenda, beacons: Beacons | None = None) -> None:
     runs: Any
     # Not at the top: an idle tick would take a tenth longer for what it does not use.
     if nursery is None:
@@ -125,4 +129,4 @@ def _work(nursery: Nursery | None, workers: int, agenda: Agenda) -> None:
 
     # Without workers, functions have the same connection, and how long they wait is not for us to say.
     with nullcontext() if nursery is None else waits.impatient(locks.database()):
-        Node(conf.get().node, runs, agenda).work()
+        Node(conf.get().node, runs, agenda, beacons).work()

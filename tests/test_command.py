@@ -72,7 +72,7 @@ def test_a_dry_run_with_nothing_due_says_so():
 def test_the_number_of_workers_is_the_settings_unless_given(monkeypatch, settings):
     seen = []
     monkeypatch.setattr(ticks, "tick", seen.append)
-    monkeypatch.setattr(ticks, "loop", lambda workers, prepare: seen.append(workers))
+    monkeypatch.setattr(ticks, "loop", lambda workers, *_: seen.append(workers))
     settings.CRONKITE_WORKERS = 7
     call_command("cron")
     call_command("cron", "loop")
@@ -163,7 +163,7 @@ def test_an_error_of_our_own_checks_stops_a_tick(settings, monkeypatch):
 def test_a_loop_warns_and_says_who_it_is_once_and_what_comes_next(settings, monkeypatch, make_job):
     complaining(settings)
     settings.CRONKITE_NODE = "web-1"
-    monkeypatch.setattr(ticks, "_work", lambda nursery, workers, agenda: None)
+    monkeypatch.setattr(ticks, "_work", lambda *_: None)
     job = make_job(name="nightly", schedule="0 3 * * *")
     said = spoken("loop", skip_checks=False, workers=0)
     assert said.count("(cronkite.W001)") == 1
@@ -175,7 +175,7 @@ def test_a_loop_warns_and_says_who_it_is_once_and_what_comes_next(settings, monk
 
 @pytest.mark.django_db(transaction=True)
 def test_a_loop_tells_of_no_jobs_and_of_one_that_somebody_asked_for(monkeypatch, make_job):
-    monkeypatch.setattr(ticks, "_work", lambda nursery, workers, agenda: None)
+    monkeypatch.setattr(ticks, "_work", lambda *_: None)
     assert "There are no jobs yet" in spoken("loop", workers=0)
     job = make_job(name="off")
     Job.objects.update(enabled=False)

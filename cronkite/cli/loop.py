@@ -5,16 +5,25 @@ It looks for new and edited jobs, and for runs that people ask for, every 12
 seconds. At its start it says who it is, how many jobs it has, what comes next,
 and what `manage.py check` warns of.
 
+For probes that are to cost nothing, it touches files, whose age then tells;
+see "Probes" in the README. They have to be in a folder of this machine.
+
 examples:
   manage.py cron loop --workers 8
   manage.py cron loop -v 2          say what is claimed, run and waited for
+  manage.py cron loop --alive-file /dev/shm/cron-alive
 """
 
 from __future__ import annotations
 
 import argparse
 from argparse import ArgumentParser, ArgumentTypeError
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from cronkite.exceptions import BeaconError
+
+if TYPE_CHECKING:
+    from cronkite.beacons import Beacons
 
 MOST_WORKERS = 1000
 
@@ -22,6 +31,12 @@ MOST_WORKERS = 1000
 def add_arguments(parser: ArgumentParser) -> None:
     """Take what a tick takes; what was said before the subcommand holds unless it is said again."""
     add_tick_arguments(parser, default=argparse.SUPPRESS)
+    parser.add_argument(
+        "--alive-file", metavar="PATH", help="touch this file every 10 seconds, as long as the loop goes round"
+    )
+    parser.add_argument(
+        "--ready-file", metavar="PATH", help="touch this file whenever the database has been asked what is due"
+    )
 
 
 def add_tick_arguments(parser: ArgumentParser, **default: Any) -> None:
@@ -37,6 +52,20 @@ def add_tick_arguments(parser: ArgumentParser, **default: Any) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be claimed, and change nothing", **default
     )
+
+
+def beacons(options: dict[str, Any], workers: int) -> Beacons:
+    """Return what probes are to see of a loop with so many workers.
+
+    Raises :class:`BeaconError` without any, as the loop stands still then while a job runs.
+    """
+    # Not at the top: a tick lights none.
+    from cronkite.beacons import Beacons
+
+    paths = {"alive": options.get("alive_file"), "ready": options.get("ready_file")}
+    if not workers and any(path is not None for path in paths.values()):
+        raise BeaconError("A loop without workers stands still while a job runs, so its files would not tell.")
+    return Beacons(**paths)
 
 
 def workers(text: str) -> int:

@@ -15,8 +15,8 @@ from django.db import Error
 
 from cronkite import conf, databases, discovery, locks, owner, ticks
 from cronkite.cli import parsers
-from cronkite.cli.loop import add_tick_arguments
-from cronkite.exceptions import DatabaseAway
+from cronkite.cli.loop import add_tick_arguments, beacons
+from cronkite.exceptions import BeaconError, DatabaseAway
 
 HELP = """\
 Run the jobs that are due, and see to them.
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         try:
             with self._speaking(options):
                 code = self._do(options)
-        except (DatabaseAway, ImproperlyConfigured) as error:
+        except (DatabaseAway, ImproperlyConfigured, BeaconError) as error:
             raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(databases.advice(error, locks.database())) from error
@@ -114,7 +114,7 @@ class Command(BaseCommand):
         elif subcommand == "loop":
             for warning in self._warnings:
                 logger.warning("%s", warning)
-            ticks.loop(workers, discovery.discover_apps)
+            ticks.loop(workers, discovery.discover_apps, beacons(options, workers))
         else:
             ticks.tick(workers)
         return 0

@@ -22,6 +22,7 @@ from django.db import DatabaseError, connections
 
 from cronkite import catch_up, conf, databases, heartbeat, holding, kin, locks, skips
 from cronkite.agenda import Agenda
+from cronkite.beacons import Beacons
 from cronkite.catch_up import CatchUp, Decision
 from cronkite.exceptions import DatabaseAway, ScheduleError
 from cronkite.locks import Claim
@@ -29,7 +30,6 @@ from cronkite.messages import KILL_AFTER
 from cronkite.models import Job, Log
 from cronkite.runs import Ended, Event, Ready, Refused, Runs
 from cronkite.signals import Wake, stopped_by_signals
-from cronkite.beacons import Beacons
 from cronkite.unsettled import Unsettled
 
 logger = logging.getLogger("cronkite")
@@ -94,6 +94,8 @@ class Node:
             try:
                 while self._go_on():
                     self._wait(wake)
+                if self._stays and self._has_beaten and self._away_since is None:
+                    heartbeat.leave(self.name)
             finally:
                 self._runs.close(self._gone_by())
         if self._gave_up:
@@ -137,9 +139,9 @@ class Node:
 
     def _go_on(self) -> bool:
         """Do what is to be done now; return whether there is anything left to wait for."""
+        self._beacons.alive.light()
         self._heed()
         now = time.monotonic()
-        self._beacons.alive.light()
         if self._retry_at is None or now >= self._retry_at:
             self._retry_at = None
             self._unsettled.go_on(stopping=self._stopping)

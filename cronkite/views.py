@@ -1,13 +1,16 @@
-"""How does a probe learn over HTTP if all is well?
+"""How does a monitor learn over HTTP if all is well?
 
 In a project's ``urls.py``::
 
     path("cron/health/", cronkite.views.health)
 
-It answers to users who may view jobs, and to nobody else. To open it to a probe that has no user, say whom it answers::
+It answers to users who may view jobs and logs, and to nobody else. To open it to a monitor that has no user, say whom
+it answers::
 
     path("cron/health/", cronkite.views.health, {"allow": cronkite.views.bearer(os.environ["PROBE_TOKEN"])})
     path("cron/health/", cronkite.views.health, {"allow": cronkite.views.anybody})
+
+It is no probe of a container, which a job that fails would then restart: those look at :mod:`cronkite.beacons`.
 """
 
 from __future__ import annotations
@@ -30,10 +33,10 @@ logger = logging.getLogger("cronkite")
 Allow = Callable[[HttpRequest], bool]
 
 
-def may_view_jobs(request: HttpRequest) -> bool:
-    """Allow users who may view jobs."""
+def may_view(request: HttpRequest) -> bool:
+    """Allow users who may view jobs and logs, as these say how runs ended."""
     user = getattr(request, "user", None)
-    return user is not None and user.has_perm("cronkite.view_job")
+    return user is not None and user.has_perms(["cronkite.view_job", "cronkite.view_log"])
 
 
 def anybody(request: HttpRequest) -> bool:
@@ -58,7 +61,7 @@ def bearer(token: str) -> Allow:
 
 @never_cache
 @require_safe
-def health(request: HttpRequest, allow: Allow = may_view_jobs, limits: Limits = USUAL) -> HttpResponseBase:
+def health(request: HttpRequest, allow: Allow = may_view, limits: Limits = USUAL) -> HttpResponseBase:
     """Answer 200 if all is well or there are but warnings, 503 if not, with what there is to know as JSON.
 
     403, with nothing else, for those whom ``allow`` does not allow.

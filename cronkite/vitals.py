@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, F, Q
 from django.db.models.functions import Greatest
 
-from cronkite import clock, skips
+from cronkite import clock, conf, functions, skips, stretches
+from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log, Node
 from cronkite.models.queries import is_stuck
 
@@ -20,19 +22,27 @@ from cronkite.models.queries import is_stuck
 RUNS = 20
 #: How far back missed slots count.
 RECENT = timedelta(hours=24)
+#: How many times the length of a brief stretch the brief stretches of a job may take in that time.
+BRIEFLY = 10
+#: Of how many of the requests that wait longest it is found out if they could be run here.
+TRIED = 5
 
 FAILURES = [Log.Status.FAILED, Log.Status.TIMED_OUT, Log.Status.LOST]
 
 
 @dataclass(frozen=True)
 class NodeHealth:
-    """A node, with the time (seconds) since it ticked, and how far (seconds) its clock is ahead, if that is known."""
+    """A node, with the time (seconds) since it ticked, and how far (seconds) its clock is ahead, if that is known.
+
+    ``stopped_at`` is when it said that it ends; ``None``: it did not.
+    """
 
     name: str
     ticked_at: datetime
     age: float
     skew: float | None
     stays: bool
+    stopped_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -48,27 +58,33 @@ class StuckJob:
 
 @dataclass(frozen=True)
 class FailingJob:
-    """A job whose last ``count`` runs have failed, up to ``RUNS``."""
+    """A job whose last ``count`` runs have failed, up to ``RUNS``; ``log`` is the last one's."""
 
     id: int
     name: str
     count: int
+    log: int
 
 
 @dataclass(frozen=True)
 class MissedSlots:
-    """How many slots of a job were missed in the last 24 hours; ``id`` is ``None`` if the job was deleted since."""
+    """How many slots of a job were missed in the last 24 hours; ``id`` is ``None`` if the job was deleted since.
+
+    ``brief``: how many of them in stretches that are put up with, such as those of a node that starts.
+    """
 
     id: int | None
     name: str
     count: int
+    brief: int
 
 
 @dataclass(frozen=True)
 class LateJob:
     """A job that is free, and has been due or asked for since ``age`` seconds.
 
-    ``is_held``: another transaction has its row locked at this moment, so that no node can take it.
+    ``is_held``: another transaction has its row locked at this moment, so that no node can take it. ``asked_by`` is who
+    asked for it, if somebody did; ``problem`` why the process that looks could not run it then, if that is so.
     """
 
     id: int
@@ -76,6 +92,8 @@ class LateJob:
     due_at: datetime
     age: float
     is_held: bool
+    asked_by: str | None
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -98,17 +116,20 @@ class Vitals:
     late: list[LateJob]
 
 
-def look(using: str, late_after: timedelta) -> Vitals:
+def look(using: str, late_after: timedelta, brief: float) -> Vitals:
     """Look, in a constant number of queries; a job is late when it has waited for ``late_after``.
 
-    Raises :class:`django.db.DatabaseError` if the database does not answer.
+    Slots that were missed for ``brief`` seconds at most are told apart. Raises :class:`django.db.DatabaseError` if the
+    database does not answer.
     """
     now = clock.now(using)
     sums = Job.objects.using(using).aggregate(
         jobs=Count("pk"), enabled=Count("pk", filter=Q(enabled=True)), running=Count("pk", filter=Q(lock__isnull=False))
     )
     nodes = [
-        NodeHealth(node.name, node.ticked_at, (now - node.ticked_at).total_seconds(), node.skew, node.stays)
+        NodeHealth(
+            node.name, node.ticked_at, (now - node.ticked_at).total_seconds(), node.skew, node.stays, node.stopped_at
+        )
         for node in Node.objects.using(using)
     ]
     return Vitals(
@@ -117,9 +138,9 @@ def look(using: str, late_after: timedelta) -> Vitals:
         nodes=nodes,
         silent_for=min((node.age for node in nodes), default=None),
         stuck=_stuck(using, now),
-        failing=_failing(using),
-        missed=_missed(using, now),
-        late=_late(using, now, late_after),
+        failing=failing(using),
+        missed=missed(using, now, brief),
+        late=late(using, now, late_after),
     )
 
 
@@ -132,21 +153,40 @@ def _stuck(using: str, now: datetime) -> list[StuckJob]:
     return found
 
 
-def _late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
-    jobs = list(Job.objects.using(using).agenda().filter(due_at__lte=now - late_after, lock__isnull=True))
+def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
+    """Return the jobs that have waited for ``late_after``, as no node takes them, those first that wait longest."""
+    free, timeout = Q(lock__isnull=True), conf.get().lock_timeout
+    if timeout is not None:
+        # Whoever takes the job clears the lock, so that it would be as free.
+        free |= Q(locked_at__lte=now - timeout - late_after)
+    jobs = list(Job.objects.using(using).agenda().filter(free, due_at__lte=now - late_after))
     held: set[int] = set()
     # Who may only read can't ask for that.
     with suppress(DatabaseError):
         held = skips.held({job.pk for job in jobs})
+    problems = _problems([job.function for job in jobs if job.asked_at is not None][:TRIED])
     found = []
     for job in jobs:
         assert job.due_at is not None
         age = (now - job.due_at).total_seconds()
-        found.append(LateJob(job.pk, job.name, job.due_at, age, job.pk in held))
+        by, problem = (None, "") if job.asked_at is None else (job.asked_by, problems.get(job.function, ""))
+        found.append(LateJob(job.pk, job.name, job.due_at, age, job.pk in held, by, problem))
     return found
 
 
-def _failing(using: str) -> list[FailingJob]:
+def _problems(wanted: list[str]) -> dict[str, str]:
+    """Return why functions can't be run here, by their names."""
+    problems = {}
+    functions.try_all(wanted)
+    for function in wanted:
+        try:
+            functions.look_up(function)
+        except FunctionError as error:
+            problems[function] = str(error)
+    return problems
+
+
+def failing(using: str) -> list[FailingJob]:
     """Count the failures since the last success of each job that is enabled.
 
     A run that was interrupted, because its node was stopped, says nothing about the job. However long the log is,
@@ -157,23 +197,40 @@ def _failing(using: str) -> list[FailingJob]:
     suspects = dict(newest.order_by().values_list("job_id", "job__name"))
     # Not below 0, where MySQL's unsigned numbers end.
     recent = logs.filter(job__in=suspects, fence__gt=Greatest(F("job__fence"), RUNS) - RUNS)
-    statuses = defaultdict(list)
-    for job_id, status in recent.order_by("-fence").values_list("job_id", "status"):
-        statuses[job_id].append(status)
+    runs = defaultdict(list)
+    for job_id, status, pk in recent.order_by("-fence").values_list("job_id", "status", "pk"):
+        runs[job_id].append((status, pk))
     found = []
     for job_id, name in suspects.items():
-        since = takewhile(lambda status: status != Log.Status.SUCCEEDED, statuses[job_id])
-        if count := sum(status in FAILURES for status in since):
-            found.append(FailingJob(job_id, name, count))
+        since = takewhile(lambda run: run[0] != Log.Status.SUCCEEDED, runs[job_id])
+        if failures := [pk for status, pk in since if status in FAILURES]:
+            found.append(FailingJob(job_id, name, len(failures), failures[0]))
     return sorted(found, key=lambda job: (-job.count, job.name))
 
 
-def _missed(using: str, now: datetime) -> list[MissedSlots]:
+def missed(using: str, now: datetime, brief: float) -> list[MissedSlots]:
+    """Return how many slots of which jobs were missed lately, those first that missed most."""
     rows = Log.objects.using(using).filter(Q(missed__gt=0) | Q(status=Log.Status.MISSED), created__gt=now - RECENT)
+    columns = ("job_id", "job_name", "missed", "status", "slot", "created", "job__schedule", "job__timezone")
     counts: Counter[tuple[int | None, str]] = Counter()
+    briefs: Counter[tuple[int | None, str]] = Counter()
+    lasted: defaultdict[tuple[int | None, str], float] = defaultdict(float)
     # Summed up here: to have them grouped, SQLite reads the whole log in the order of the jobs.
-    for job_id, name, missed, status in rows.order_by().values_list("job_id", "job_name", "missed", "status"):
+    for job_id, name, before, status, slot, created, schedule, zone in rows.order_by().values_list(*columns):
+        job = job_id, name
+        is_missed = status == Log.Status.MISSED
         # A row that is about missed slots only counts its own slot, too.
-        counts[job_id, name] += missed + (status == Log.Status.MISSED)
-    found = [MissedSlots(job_id, name, count) for (job_id, name), count in counts.items()]
-    return sorted(found, key=lambda job: (-job.count, job.name))
+        count = before + is_missed
+        counts[job] += count
+        # Who comes back again and again is not put up with, and then there is nothing more to find out.
+        end = created.replace(microsecond=0) if is_missed else slot
+        if schedule is None or end is None or lasted[job] > BRIEFLY * brief:
+            continue
+        length = stretches.brief(schedule, zone or settings.TIME_ZONE, end, count, brief)
+        if length is not None:
+            briefs[job] += count
+            lasted[job] += length
+    found = [
+        MissedSlots(*job, count, 0 if lasted[job] > BRIEFLY * brief else briefs[job]) for job, count in counts.items()
+    ]
+    return sorted(found, key=lambda job: (job.brief - job.count, -job.count, job.name))

@@ -7,8 +7,10 @@ import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from admin_pages import EVIL, JOBS, PREVIEW, SLOT, act, change, entry, lock, make_log, said
+from admin_pages import EVIL, JOBS, PREVIEW, SLOT, act, change, entry, lock, make_log, permissions, said
+from conftest import make_due
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.utils.html import escape
 
 from cronkite import clock, discovery, requests
@@ -508,13 +510,91 @@ def test_the_strip_on_top_tells_problems_and_nodes(admin_client, unwell):
     for url in (JOBS, change(unwell), "/admin/cronkite/log/", f"{JOBS}timeline/"):
         page = admin_client.get(url).content.decode()
         assert "Something is wrong" in page
-        assert escape(f"Job {EVIL} is stuck") in page
+        assert "1 job is stuck, unlock it" in page
+        assert f'title="{escape(EVIL)}">{escape(EVIL)}</a> (locked by alpha, last seen alive 66 min ago)' in page
         assert escape(f"{EVIL} ticked 1 min ago, its clock is 3.50 s fast") in page
         assert EVIL not in page
 
 
 def test_who_may_not_view_jobs_sees_no_strip(login, unwell):
     assert "Something is wrong" not in login("view_log").get("/admin/cronkite/log/").content.decode()
+
+
+@pytest.fixture
+def ill(make_job):
+    """Much that is wrong: five jobs of each kind, with names of 200 letters."""
+    now = clock.now("default")
+    Node.objects.create(name="ticks", ticked_at=now, started_at=now, clock_at=now)
+    jobs = {}
+    for kind in ("stuck", "failing", "missing", "due"):
+        jobs[kind] = [make_job(name=f"{kind} {number} ".ljust(200, "n"), schedule="0 * * * *") for number in range(5)]
+    for number in range(5):
+        Node.objects.create(name=f"gone {number} ".ljust(200, "n"), ticked_at=now - timedelta(hours=1), started_at=now)
+        lock(jobs["stuck"][number], age=4000)
+        make_log(jobs["failing"][number], fence=1, status=Status.FAILED)
+        make_log(jobs["missing"][number], fence=None, status=Status.MISSED, slot=SLOT, missed=4)
+        make_due(jobs["due"][number], 3600)
+    Job.objects.filter(pk__in=[job.pk for job in jobs["failing"]]).write(fence=1)
+    return jobs
+
+
+def strip_of(client, url):
+    """Return the strip's HTML, and its text in sight, line by line."""
+    (html,) = re.findall(r'<section class="cronkite-health.*?</section>', client.get(url).content.decode(), re.DOTALL)
+    sight = re.sub(r"<details>.*?<summary>(.*?)</summary>.*", r"<li>\1</li>", html, flags=re.DOTALL)
+    lines = [re.sub(r"<[^>]*>|\s+", " ", line) for line in re.split(r"<(?:li|p)\b", sight)[1:]]
+    return html, [re.sub(r" +", " ", line.partition(">")[2]).strip() for line in lines]
+
+
+def test_however_much_is_wrong_the_strip_has_five_lines(admin_client, ill):
+    for url in (JOBS, "/admin/cronkite/log/", f"{JOBS}timeline/"):
+        _, lines = strip_of(admin_client, url)
+        starts = ["Something is wrong", "5 jobs are stuck", "5 jobs fail: failing 0", "5 jobs are due", "2 more things"]
+        assert [line.startswith(start) for line, start in zip(lines, starts, strict=True)] == [True] * 5
+        assert lines[2].endswith("and 2 more")
+        assert max(map(len, lines)) < 320
+    log = Log.objects.filter(job=ill["failing"][0].pk).get()
+    for url in (change(ill["due"][0]), f"{JOBS}add/", f"/admin/cronkite/log/{log.pk}/change/"):
+        _, (line,) = strip_of(admin_client, url)
+        assert line.startswith("Something is wrong · 5 jobs are stuck, unlock them · 5 jobs fail · ")
+
+
+def test_names_in_the_strip_lead_to_what_there_is_to_see_and_the_others_are_listed(admin_client, ill):
+    html, _ = strip_of(admin_client, JOBS)
+    log = Log.objects.filter(job=ill["failing"][0].pk).get()
+    links = {
+        f'href="{change(ill["stuck"][0])}" title="{ill["stuck"][0].name}"': f'href="{JOBS}?state=stuck"',
+        f'href="/admin/cronkite/log/{log.pk}/change/"': f'href="{JOBS}?outcome=failing"',
+        f'href="{change(ill["due"][0])}"': f'href="{JOBS}?state=overdue"',
+        f'href="/admin/cronkite/log/?job={ill["missing"][0].pk}"': f'href="{JOBS}?outcome=missed-lately"',
+        'href="/admin/cronkite/log/?node=gone+0+n': "and 2 more",
+    }
+    for link, rest in links.items():
+        assert link in html
+        assert rest in html
+    for kind, query in (
+        ("stuck", {"state": "stuck"}),
+        ("failing", {"outcome": "failing"}),
+        ("due", {"state": "overdue"}),
+        ("missing", {"outcome": "missed-lately"}),
+    ):
+        assert listed(admin_client, **query) == sorted(job.name for job in ill[kind])
+
+
+def test_how_runs_ended_is_not_told_to_who_may_not_view_logs(login, ill):
+    kim = login("view_job")
+    html, _ = strip_of(kim, JOBS)
+    assert "5 jobs are stuck" in html
+    assert "fail" not in html
+    assert "missed" not in html
+    assert "/admin/cronkite/log/" not in html
+    Job.objects.filter(pk__in=[job.pk for job in [*ill["stuck"], *ill["due"]]]).delete()
+    # Nor by how bad it is.
+    assert strip_of(kim, JOBS)[1][0] == "Something needs a look"
+    Node.objects.exclude(name="ticks").delete()
+    assert strip_of(kim, JOBS)[1][0] == "All is well"
+    User.objects.get(username="kim").user_permissions.add(*permissions("view_log"))
+    assert "5 jobs fail" in strip_of(kim, JOBS)[0]
 
 
 def test_json_is_shown_as_it_is_stored(admin_client, overridden):

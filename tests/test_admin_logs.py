@@ -91,7 +91,7 @@ def test_filters_offer_what_there_is_and_what_was_asked_for(admin_client, make_j
 
 def test_no_more_logs_are_counted_than_there_are_pages_for(admin_client, make_job, monkeypatch):
     monkeypatch.setattr(paging, "MOST", 150)
-    monkeypatch.setattr(health, "report", lambda: None)
+    monkeypatch.setattr(health, "report", lambda *_: None)
     make_many(make_job(), 200)
     with CaptureQueriesContext(connection) as queries:
         page = admin_client.get(LOGS, {"p": 2})
@@ -104,7 +104,7 @@ def test_no_more_logs_are_counted_than_there_are_pages_for(admin_client, make_jo
 
 def test_no_query_of_the_list_reads_all_logs(admin_client, make_job, monkeypatch):
     """Each has a limit or names a job, for there may be millions; the strip on top has tests of its own."""
-    monkeypatch.setattr(health, "report", lambda: None)
+    monkeypatch.setattr(health, "report", lambda *_: None)
     job = make_job()
     lock(job)
     make_many(job, 120)

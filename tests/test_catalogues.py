@@ -134,7 +134,6 @@ a = _("one " "two"), gettext("three"), npgettext("c", "four", "fours", 4), trans
         marked_in_module("from django.utils.translation import gettext\ngettext(unknown)")
     assert marked_in_template("admin/cronkite/health.html") == {
         ("", "Health of the cluster", ""),
-        ("", "%(counter)s node", "%(counter)s nodes"),
     }
     assert ("", "Legend", "") in marked_in_template("admin/cronkite/job/timeline.html")
 

@@ -678,12 +678,50 @@ def test_health_takes_limits(make_job):
     job = make_job("app.jobs.fail", name="a | b")
     holding.finish(locks.claim_by_hand(job, "x"), Outcome(Status.FAILED))
     said = cron("health")
-    assert (said.code, said.lines[1]) == (1, "WARNING: Job a / b has failed at its last run.")
+    assert (said.code, said.lines[1]) == (1, "WARNING: 1 job fails: a / b (at its last run).")
     assert said.lines[0].count("|") == 1
     assert cron("health", "--failing", "1", "1").code == 2
     assert cron("health", "--failing", "never", "never").code == 0
     assert cron("health", "--failing", "2", "3", "--nodes", "2").lines[1] == "WARNING: Only 1 of 2 nodes tick."
     assert cron("health", "--silent", "x", "2").code == 1  # an error of the arguments, as call_command() has it
+    for nonsense in ("x", "-1", "nan", "90000"):
+        assert "a number of seconds from 0 to 86400" in cron("health", "--brief", nonsense).err
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_of_this_node_has_nothing_to_do_with_jobs_nor_with_other_nodes(make_job):
+    now = clock.now("default")
+    Node.objects.create(name="other", ticked_at=now, started_at=now)
+    said = cron("health", "--here")
+    assert (said.code, said.lines) == (2, ["CRON CRITICAL - Node here has not ticked yet."])
+    ticks.tick(workers=0)
+    job = make_job("app.jobs.fail", schedule="* * * * *", due=9000)
+    for _ in range(3):
+        holding.finish(locks.claim_by_hand(job, "x"), Outcome(Status.FAILED))
+    assert cron("health").code == 2
+    said = cron("health", "--here")
+    assert said.code == 0
+    assert said.lines[0].startswith("CRON OK - Node here ticked ")
+    assert (cron("health", "--here", "--json").json["level"], len(said.lines)) == ("OK", 1)
+    # It hangs, say, while the other ticks.
+    for ago, code in ((200, 1), (400, 2)):
+        Node.objects.filter(name="here").update(ticked_at=clock.Now() - timedelta(seconds=ago))
+        assert cron("health", "--here").code == code
+        assert cron("health", "--here", "--silent", "500", "500").code == 0
+    Node.objects.filter(name="here").update(ticked_at=clock.Now(), stopped_at=clock.Now())
+    assert "Node here was stopped" in cron("health", "--here").lines[0]
+    assert cron("health", "--here").code == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_shows_few_of_many_nodes():
+    now = clock.now("default")
+    Node.objects.create(name="a", ticked_at=now, started_at=now, stopped_at=now)
+    Node.objects.bulk_create(Node(name=f"node {number}", ticked_at=now, started_at=now) for number in range(40))
+    said = cron("health")
+    assert said.lines[-1] == "and 21 more nodes"
+    assert "then stopped" in said.lines[2]
+    assert len(said.lines) == 1 + 1 + 20 + 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -127,8 +127,29 @@ def test_a_loop_shows_itself_at_its_start_and_goes_on():
         assert first.started_at >= now
         later = until(lambda: Node.objects.filter(name="node-1", ticked_at__gt=first.ticked_at).first())
         assert later.started_at == first.started_at
+        assert later.stopped_at is None
         loop.signal(signal.SIGTERM)
         assert loop.wait() == 0
+    assert Node.objects.get(name="node-1").stopped_at >= now
+
+
+def test_a_node_that_comes_back_is_not_taken_for_stopped():
+    ticks.tick(workers=4)
+    heartbeat.leave("here")
+    assert Node.objects.get().stopped_at is not None
+    ticks.tick(workers=4)
+    assert Node.objects.get().stopped_at is None
+
+
+def test_a_last_word_that_fails_keeps_no_node_from_ending(caplog):
+    def refuse(execute, sql, params, many, context):
+        raise OperationalError("attempt to write a readonly database")
+
+    with connection.execute_wrapper(refuse):
+        heartbeat.leave("here")
+    assert "Node here can't show that it ends" in caplog.text
+    with transaction.atomic():
+        heartbeat.leave("here")
 
 
 def test_a_tick_of_a_real_node_is_seen():

@@ -479,8 +479,8 @@ def test_people_are_told_why_a_job_waits(make_job):
         assert {job.name: job.is_held for job in report.late} == {"held": True, "late": False}
         told = [problem for problem in report.problems if "due" in problem]
         assert [problem.partition(" (")[0] for problem in told] == [
-            "These are due, and no node has taken them: late",
-            "These are due, and their rows are locked by other transactions: held",
+            "1 job is due, no node takes it: late",
+            "1 job is due, its row is locked by another transaction: held",
         ]
         for job, expected in ((held, True), (late, False)):
             read = Job.objects.with_now().get(pk=job.pk)

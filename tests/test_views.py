@@ -24,18 +24,20 @@ def get(view=views.health, user=None, method="get", **headers):
 @pytest.fixture
 def viewer():
     user = User.objects.create_user("viewer")
-    user.user_permissions.add(Permission.objects.get(codename="view_job"))
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_job", "view_log"]))
     return user
 
 
-def test_it_is_closed_to_those_who_may_not_view_jobs():
-    for user in (None, AnonymousUser(), User.objects.create_user("nobody")):
+def test_it_is_closed_to_those_who_may_not_view_jobs_and_logs():
+    half = User.objects.create_user("half")
+    half.user_permissions.add(Permission.objects.get(codename="view_job"))
+    for user in (None, AnonymousUser(), User.objects.create_user("nobody"), half):
         answer = get(user=user)
         assert answer.status_code == 403
         assert b"level" not in answer.content
 
 
-def test_who_may_view_jobs_sees_all(viewer, client, settings):
+def test_who_may_view_jobs_and_logs_sees_all(viewer, client, settings):
     import json
 
     answer = get(user=viewer)

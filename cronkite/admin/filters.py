@@ -14,8 +14,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import clock
+from cronkite import clock, vitals
 from cronkite.admin import addresses, orders, states
+from cronkite.limits import USUAL
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
@@ -80,18 +81,23 @@ class OutcomeFilter(admin.SimpleListFilter):
 
     title = _("last outcome")
     parameter_name = "outcome"
+    #: What the strip on top tells of, too, and finds by more than the last run.
+    troubles: ClassVar[dict[str, _StrOrPromise]] = {
+        "failing": _("failing since its last success"),
+        "missed-lately": _("slots missed in the last 24 hours"),
+    }
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, _StrOrPromise]]:
         """Offer what a run can come to, to who may see logs."""
         if not request.user.has_perm("cronkite.view_log"):
             return []
         outcomes = [(value, label) for value, label in Log.Status.choices if value != Log.Status.MISSED]
-        return [*outcomes, ("none", _("no run yet"))]
+        return [*outcomes, ("none", _("no run yet")), *self.troubles.items()]
 
     @staticmethod
     def takes(name: str, value: str) -> bool:
         """Whether a run can come to it."""
-        return value in {*Log.Status.values, "none"}
+        return value in {*Log.Status.values, "none", *OutcomeFilter.troubles}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         """Return the jobs whose last claim ended so."""
@@ -99,6 +105,12 @@ class OutcomeFilter(admin.SimpleListFilter):
         outcome = self.value() if request.user.has_perm("cronkite.view_log") else None
         if outcome == "none":
             return queryset.filter(fence=0)
+        if outcome in self.troubles:
+            using = queryset.db
+            if outcome == "failing":
+                return queryset.filter(pk__in=[job.id for job in vitals.failing(using)])
+            missed = vitals.missed(using, clock.now(using), USUAL.brief)
+            return queryset.filter(pk__in=[job.id for job in missed if job.id and job.count > job.brief])
         if outcome not in Log.Status.values:
             return queryset
         last = Log.objects.filter(job=OuterRef("pk"), fence=OuterRef("fence"))

@@ -1,16 +1,26 @@
-"""Is all well? The strip on top of the pages: nodes and their last ticks, jobs stuck or failing, slots missed."""
+"""Is all well? The strip on top of the pages, which takes a few lines whatever is wrong.
+
+What is most urgent stands first, the rest is folded away with the nodes. A name is a link to what there is to see of
+it, and the number of the others one to a list of them all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from django.utils.translation import gettext
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import health
 from cronkite.admin import shown
+from cronkite.findings import Finding, Named
 from cronkite.vitals import NodeHealth
 
 if TYPE_CHECKING:
@@ -23,24 +33,123 @@ VERDICTS: tuple[_StrOrPromise, ...] = (
     _("Something is wrong"),
     _("Nothing is known yet"),
 )
+#: How many kinds of things that are wrong are in sight.
+SHOWN = 3
 #: Seconds that a node's clock may be off without being told.
 SKEW = 1.0
+#: The kinds that tell how runs ended, or that there were none: what logs say.
+OUTCOMES = frozenset({"failing", "missed"})
+#: Where all jobs of a kind are listed: the filter and its value.
+LISTS = {
+    "stuck": {"state": "stuck"},
+    "failing": {"outcome": "failing"},
+    "asked": {"state": "overdue"},
+    "late": {"state": "overdue"},
+    "held": {"state": "overdue"},
+    "missed": {"outcome": "missed-lately"},
+}
+
+#: An address in the admin: of a page's name, a key if it has one, and what is asked for.
+Url = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Name:
+    """A job or a node: as much of its name as there is room for, all of it, what is said of it, and what to look at."""
+
+    short: str
+    full: str
+    note: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something that is wrong: what, with whom, and where the others are."""
+
+    what: str
+    names: list[Name]
+    more: str
+    url: str
+
+    def __str__(self) -> str:
+        """What folded lines say."""
+        return self.what
 
 
 @dataclass(frozen=True)
 class Strip:
-    """What the strip says: the level (0 to 3), its name, what is wrong, and a line for each node."""
+    """What the strip says: the level (0 to 3), its name, what is wrong, and a line for each node.
+
+    ``lines`` are in sight, ``rest`` and ``nodes`` folded away, and ``folded`` says what is.
+    """
 
     level: int
     verdict: str
-    problems: list[str]
+    lines: list[Line]
+    rest: list[Line]
     nodes: list[str]
+    folded: str
 
 
-def report() -> Strip:
-    """Return what :mod:`cronkite.health` finds."""
+def report(request: HttpRequest, site: AdminSite) -> Strip | None:
+    """Return what :mod:`cronkite.health` finds, as far as the user may know it: nothing to who may not view jobs.
+
+    How runs ended is for those who may view logs.
+    """
+    # As Django's own pages have it, whoever may change a job may view it.
+    if not any(request.user.has_perm(f"cronkite.{verb}_job") for verb in ("view", "change")):
+        return None
+    may_view_logs = request.user.has_perm("cronkite.view_log")
     found = health.report()
-    return Strip(found.level, str(VERDICTS[found.level]), found.problems, [_node(node) for node in found.nodes])
+    findings = [finding for finding in found.findings if may_view_logs or finding.kind not in OUTCOMES]
+    lines = [_line(finding, _addresses(site), may_view_logs) for finding in findings]
+    nodes = [_node(node) for node in found.nodes[: health.LISTED]]
+    if unlisted := len(found.nodes) - len(nodes):
+        nodes.append(ngettext("and %(count)d more", "and %(count)d more", unlisted) % {"count": unlisted})
+    level = max((finding.level for finding in findings), default=health.Level.OK)
+    return Strip(
+        level, str(VERDICTS[level]), lines[:SHOWN], lines[SHOWN:], nodes, _folded(len(lines) - SHOWN, len(found.nodes))
+    )
+
+
+def _folded(problems: int, nodes: int) -> str:
+    told = [ngettext("%(count)d node", "%(count)d nodes", nodes) % {"count": nodes}] if nodes else []
+    if problems > 0:
+        more = ngettext("%(count)d more thing to look at", "%(count)d more things to look at", problems)
+        told.insert(0, more % {"count": problems})
+    return " · ".join(told)
+
+
+def _addresses(site: AdminSite) -> Url:
+    def url(page: str, key: int | None = None, asked: Mapping[str, Any] | None = None) -> str:
+        path = reverse(f"admin:cronkite_{page}", args=[] if key is None else [key], current_app=site.name)
+        return f"{path}?{urlencode(asked)}" if asked else path
+
+    return url
+
+
+def _line(finding: Finding, url: Url, may_view_logs: bool) -> Line:
+    names = [
+        Name(each.short, each.name, each.note, _url_of(finding.kind, each, url, may_view_logs))
+        for each in finding.named
+    ]
+    more = ""
+    if finding.more:
+        more = ngettext("and %(count)d more", "and %(count)d more", finding.more) % {"count": finding.more}
+    asked = LISTS.get(finding.kind)
+    return Line(finding.what, names, more, url("job_changelist", None, asked) if more and asked else "")
+
+
+def _url_of(kind: str, named: Named, url: Url, may_view_logs: bool) -> str:
+    """Return where to look: at the run that failed, the runs that were made instead, or the job or node itself."""
+    if kind in {"gone", "skew"}:
+        return url("log_changelist", None, {"node": named.name}) if may_view_logs else ""
+    if named.log is not None:
+        return url("log_change", named.log)
+    if named.job is None:
+        return ""
+    return url("log_changelist", None, {"job": named.job}) if kind == "missed" else url("job_change", named.job)
 
 
 def _node(node: NodeHealth) -> str:
@@ -48,6 +157,8 @@ def _node(node: NodeHealth) -> str:
         "node": node.name,
         "span": shown.span(timedelta(seconds=node.age)),
     }
+    if node.stopped_at is not None:
+        return gettext("%(said)s, and then stopped") % {"said": said}
     if node.skew is not None and abs(node.skew) > SKEW:
         off = timedelta(seconds=abs(node.skew))
         template = (

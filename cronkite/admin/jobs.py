@@ -106,7 +106,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
         """Show the list, with the strip on top."""
         if self.lacks_sight(request):
             return super().changelist_view(request)
-        extra = {"cronkite_health": health.report()} if request.method == "GET" else {}
+        extra = {"cronkite_health": health.report(request, self.admin_site)} if request.method == "GET" else {}
         return super().changelist_view(request, {**extra, **(extra_context or {})})
 
     @admin.display(description=_("what and when"))
@@ -186,9 +186,8 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
         """Show the form, with the strip on top and the actions for this one job; or do one of them."""
         if request.method == "POST" and ACTION in request.POST and object_id and (done := self.act(request, object_id)):
             return done
-        return super().changeform_view(
-            request, object_id, form_url, {"cronkite_health": health.report(), **(extra_context or {})}
-        )
+        extra = {"cronkite_health": health.report(request, self.admin_site), **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, extra)
 
     def render_change_form(  # noqa: PLR0913, PLR0917 - Django's own
         self,

@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import functions
+from cronkite import functions, health
 from cronkite.admin import marks, shown, strips
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job
@@ -26,6 +26,7 @@ NAMES: dict[str, _StrOrPromise] = {
     "running": _("running"),
     "stuck": _("stuck"),
     "asked": _("run asked for"),
+    "overdue": _("due or asked for, and not taken"),
     "missing": _("function missing here"),
 }
 
@@ -45,6 +46,8 @@ def having(state: str) -> Q:
         every = Job.objects.order_by().values_list("function", flat=True).distinct()
         functions.try_all(every)
         return Q(function__in=[function for function in every if missing(function)])
+    if state == "overdue":
+        return Q(pk__in=[job.id for job in health.overdue()])
     return {
         "enabled": Q(enabled=True),
         "disabled": Q(enabled=False),

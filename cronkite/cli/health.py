@@ -3,11 +3,17 @@ code.
 
 Critical: no node ticks, or a job is stuck, which nobody but a person unlocks.
 A warning: jobs that fail, come late, or had slots that were missed within 24
-hours, too few nodes, a clock that is wrong. The options say from which number
-on. WARNING and CRITICAL are numbers, or "never".
+hours, a node that ticked within a day and is silent, too few nodes, a clock
+that is wrong. The options say from which number on. WARNING and CRITICAL are
+numbers, or "never".
+
+With --here it is about this node alone, whatever becomes of jobs and of other
+nodes: critical if it has not ticked yet, or for too long. For probes that are
+to cost nothing, see `manage.py cron loop --help`.
 
 examples:
   manage.py cron health
+  manage.py cron health --here
   manage.py cron health --nodes 3 --silent 120 600 --missed never never
   manage.py cron health --json
 
@@ -27,17 +33,19 @@ from typing import Any
 from django.db import Error
 from django.utils import translation
 
-from cronkite import databases, health, locks
+from cronkite import databases, health, locks, presence
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal, printable
-from cronkite.durations import in_short
-from cronkite.health import Health, Level, Limit, Limits
+from cronkite.durations import DAY, in_short
+from cronkite.health import LISTED, Health, Level, Limit, Limits
+from cronkite.presence import Presence
+from cronkite.vitals import NodeHealth
 
 STYLES = {Level.OK: "SUCCESS", Level.WARNING: "WARNING", Level.CRITICAL: "ERROR", Level.UNKNOWN: "ERROR"}
 LIMITS = {
     "silent": "seconds since any node ticked",
     "failing": "failures of a job in a row",
-    "missed": "missed slots of all jobs in 24 hours",
+    "missed": "missed slots of all jobs in 24 hours, without those in brief stretches",
     "late": "seconds since a job fell due, or was asked for, that no node has taken",
     "skew": "seconds by which a node's clock is wrong",
 }
@@ -55,20 +63,33 @@ def add_arguments(parser: ArgumentParser) -> None:
             metavar=("WARNING", "CRITICAL"),
             help=f"{words} (default: {_shown(usual.warning)} {_shown(usual.critical)})",
         )
+    parser.add_argument(
+        "--brief",
+        type=_seconds,
+        default=health.USUAL.brief,
+        metavar="SECONDS",
+        help="for how long a job's slots may be missed, as while nodes start, if that is no more than ten times this "
+        f"in 24 hours (default: {health.USUAL.brief:g})",
+    )
+    parser.add_argument("--here", action="store_true", help="tell of this node alone, and of no jobs")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="how many nodes have to tick (default: 1)")
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Look, and tell."""
-    limits = Limits(nodes=options["nodes"], **{name: Limit(*options[name]) for name in LIMITS})
+    bounds = {name: Limit(*options[name]) for name in LIMITS}
+    limits = Limits(nodes=options["nodes"], brief=options["brief"], **bounds)
+    found: Health | Presence
     with translation.override(None):
         try:
-            found = health.report(limits=limits)
+            found = presence.report(limits) if options["here"] else health.report(limits=limits)
         except Error as error:
             return _unknown(databases.advice(error, locks.database()), options, terminal)
     if options["json"]:
         terminal.json(found.as_dict())
+    elif isinstance(found, Presence):
+        terminal.say(f"CRON {found.level.name} - {printable(found.text)}", STYLES[found.level])
     else:
         _tell(found, limits, terminal)
     return found.level
@@ -95,13 +116,22 @@ def _tell(found: Health, limits: Limits, terminal: Terminal) -> None:
             [
                 [
                     node.name,
-                    Cell(instants.relative(node.ticked_at, found.now), STYLES[limits.silent.level(node.age)]),
+                    _ticked(node, found, limits),
                     NOTHING if node.skew is None else f"{node.skew:+.1f} s",
                     "loop" if node.stays else "ticks",
                 ]
-                for node in found.nodes
+                for node in found.nodes[:LISTED]
             ],
         )
+    if len(found.nodes) > LISTED:
+        terminal.say(f"and {len(found.nodes) - LISTED} more nodes")
+
+
+def _ticked(node: NodeHealth, found: Health, limits: Limits) -> Cell:
+    ticked = instants.relative(node.ticked_at, found.now)
+    if node.stopped_at is not None:
+        return Cell(f"{ticked}, then stopped")
+    return Cell(ticked, STYLES[limits.silent.level(node.age)])
 
 
 def _all_well(found: Health) -> str:
@@ -117,7 +147,7 @@ def _numbers(found: Health, limits: Limits) -> str:
     values = {
         "silent": ("U" if found.silent_for is None else f"{found.silent_for:.0f}s", limits.silent),
         "failing": (str(worst), limits.failing),
-        "missed": (str(sum(job.count for job in found.missed)), limits.missed),
+        "missed": (str(found.missed_slots), limits.missed),
         "late": (f"{late:.0f}s", limits.late),
         "stuck": (str(len(found.stuck)), Limit(None, 1)),
         "running": (str(found.running), Limit(None, None)),
@@ -139,10 +169,22 @@ def _shown(number: float | None) -> str:
 def _number(text: str) -> float | None:
     if text == "never":
         return None
+    number = _parsed(text)
+    if number is None:
+        raise ArgumentTypeError(f'it must be a number from 0 up, or "never", not {text!r}')
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = _parsed(text)
+    if number is None or number > DAY:
+        raise ArgumentTypeError(f"it must be a number of seconds from 0 to {DAY}, not {text!r}")
+    return number
+
+
+def _parsed(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise ArgumentTypeError(f'it must be a number from 0 up, or "never", not {text!r}')
-    return number
+        return None
+    return number if 0 <= number < math.inf else None

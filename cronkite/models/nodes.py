@@ -29,6 +29,9 @@ class Node(models.Model):
         _("its own clock"), null=True, blank=True, help_text=_("What the node's clock said when it ticked.")
     )
     stays = models.BooleanField(_("stays"), default=False, help_text=_("Whether it is a loop."))
+    stopped_at = models.DateTimeField(
+        _("stopped at"), null=True, blank=True, help_text=_("When it ended as it was told to; empty: it goes on.")
+    )
     version = ShortText(_("version"), max_length=32, blank=True, help_text=_("The version of django-cronkite."))
 
     objects = NodeQuerySet.as_manager()

@@ -59,7 +59,7 @@ def show(model_admin: admin.ModelAdmin[Job], request: HttpRequest) -> HttpRespon
         "title": gettext("Timeline"),
         "opts": model_admin.opts,
         "media": model_admin.media,
-        "cronkite_health": health.report(),
+        "cronkite_health": health.report(request, site),
         "window": window,
         "lines": lines,
         "now_x": now_x,

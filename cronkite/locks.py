@@ -234,11 +234,15 @@ def claim_asked(job: Job, node: str) -> Claim | None:
                 fence=F("fence") + 1,
                 asked_at=None,
                 asked_by="",
+                asked_with=None,
+                asked_with_at=None,
             ):
                 return None
             if job.lock is not None:
                 _mark_lost(job.pk, node, using)
             claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
+            args, kwargs = job.call
+            claim = replace(claim, args=args, kwargs=kwargs)
             taken.append(_record(claim, _RECORD.ready(using, _Attempt(job, None, claim, node))))
     except IntegrityError as error:
         if restores.realign(job, using):

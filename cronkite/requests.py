@@ -8,6 +8,9 @@ job for it. The request for a job that is locked waits until it is free.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import F
 
 from cronkite import locks
 from cronkite.clock import Now
@@ -28,10 +31,31 @@ def ask(job: Job, by: str) -> bool:
     return bool(unasked.write(asked_at=Now(), asked_by=by[:LONGEST_NAME]))
 
 
+def ask_with(job: Job, by: str, args: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Do :func:`ask` for one run with these arguments instead of the job's own, which stay as they are.
+
+    They are not judged here: see :meth:`Job.clean_fields <cronkite.models.Job.clean_fields>`. Nodes whose code is older
+    than this would run the job with its own.
+    """
+    unasked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=True)
+    return bool(
+        unasked.write(
+            asked_at=Now(),
+            asked_by=by[:LONGEST_NAME],
+            asked_with={"args": args, "kwargs": kwargs},
+            asked_with_at=Now(),
+            # Whoever has read the row before may not claim it for this request: it has other arguments.
+            revision=F("revision") + 1,
+        )
+    )
+
+
 def withdraw(job: Job) -> bool:
-    """Take back what :func:`ask` asked for; ``False`` if nothing waits, as when a node has taken it."""
+    """Take back what was asked for; ``False`` if nothing waits, as when a node has taken it."""
     asked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=False)
-    return bool(asked.write(asked_at=None, asked_by=""))
+    return bool(
+        asked.write(asked_at=None, asked_by="", asked_with=None, asked_with_at=None, revision=F("revision") + 1)
+    )
 
 
 def ask_all(jobs: Sequence[Job], by: str) -> list[Job]:

@@ -78,6 +78,7 @@ def test_a_log_leads_to_its_job_its_logs_its_neighbours_and_the_timeline(admin_c
     until = links.pop("Timeline then")
     assert links == {
         "Job": change(job),
+        "Run again": f"{LOGS}{logs[1].pk}/again/",
         "Its logs": f"{LOGS}?job={job.pk}",
         "Run before": f"{LOGS}{logs[0].pk}/change/",
         "Run after": f"{LOGS}{logs[2].pk}/change/",

@@ -280,3 +280,61 @@ def test_a_conflict_is_tried_again(make_job, monkeypatch):
     monkeypatch.setattr(locks, "claim_asked", conflicting)
     ticks.tick(workers=0)
     assert Log.objects.get().status == Status.SUCCEEDED
+
+
+# With arguments of their own.
+
+
+@pytest.mark.django_db
+def test_a_run_is_asked_for_with_other_arguments_and_the_job_keeps_its_own(make_job):
+    job = make_job(args=["own"], kwargs={"own": 1})
+    assert requests.ask_with(job, "anna", ["other", {"a": None}], {"b": "ü"})
+    assert not requests.ask_with(job, "otto", [], {})
+    ticks.tick(workers=0)
+    requests.ask(job, "otto")
+    ticks.tick(workers=0)
+    second, first = Log.objects.all()
+    assert (first.args, first.kwargs, first.reason) == (["other", {"a": None}], {"b": "ü"}, "asked for by anna")
+    assert (second.args, second.kwargs) == (["own"], {"own": 1})
+    job.refresh_from_db()
+    assert (job.args, job.asked_with, job.asked_with_at) == (["own"], None, None)
+
+
+@pytest.mark.django_db
+def test_a_node_that_read_one_request_does_not_run_the_arguments_of_another(make_job):
+    """Between its look and its claim, the request may be withdrawn, and another made."""
+    job = make_job()
+    requests.ask_with(job, "anna", ["first"], {})
+    read = seen(job)
+    requests.withdraw(job)
+    requests.ask_with(job, "anna", ["second"], {})
+    assert locks.claim_asked(read, "node") is None
+    assert locks.claim_asked(seen(job), "node").args == ["second"]
+    assert Log.objects.get().args == ["second"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("order", ["plain first", "plain last"])
+def test_a_plain_request_and_one_with_arguments_are_not_mistaken_for_each_other(make_job, order):
+    job = make_job(args=["own"])
+
+    def ask(plain):
+        return requests.ask(job, "anna") if plain else requests.ask_with(job, "anna", ["other"], {})
+
+    assert ask(order == "plain first")
+    read = seen(job)
+    requests.withdraw(job)
+    assert ask(order != "plain first")
+    assert locks.claim_asked(read, "node") is None
+    assert locks.claim_asked(seen(job), "node").args == (["other"] if order == "plain first" else ["own"])
+
+
+@pytest.mark.django_db
+def test_arguments_of_a_request_that_older_code_took_are_not_those_of_the_next(make_job):
+    """Such code frees the request, and leaves its arguments."""
+    job = make_job(args=["own"])
+    requests.ask_with(job, "anna", ["other"], {})
+    Job.objects.filter(pk=job.pk).write(asked_at=None, asked_by="")
+    later = clock.Now() + timedelta(seconds=1)
+    Job.objects.filter(pk=job.pk).write(asked_at=later, asked_by="otto")
+    assert Job.objects.get().call == (["own"], {})

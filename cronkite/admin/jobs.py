@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from cronkite import clock, functions
 from cronkite.admin import (
     addresses,
+    again,
     coming,
     decisive,
     declared,
@@ -163,6 +165,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
         wrap = self.admin_site.admin_view
         return [
             path("timeline/", wrap(self.timeline_view), name="cronkite_job_timeline"),
+            path("<path:object_id>/once/", wrap(self.once_view), name="cronkite_job_once"),
             path("preview/", wrap(self.preview_view), name="cronkite_job_preview"),
             *super().get_urls(),
         ]
@@ -276,6 +279,15 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
                 "words": (look.problem or look.words) if look else "",
             }
         )
+
+    def once_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for one run with arguments of its own."""
+        if not (self.has_view_permission(request) and self.has_run_permission(request)):
+            raise PermissionDenied
+        job = self.get_object(request, unquote(object_id))
+        if job is None:
+            raise Http404(gettext("There is no such job."))
+        return again.show(self, request, job)
 
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """Show what ran when."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.admin import addresses, filters, health, marks, paging, problems, record, shown, stretches
-from cronkite.models import Log
+from cronkite.admin import addresses, again, filters, health, marks, paging, problems, record, shown, stretches
+from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
+    from django.urls import URLPattern
     from django.utils.safestring import SafeString
 
     LogAdminBase = admin.ModelAdmin[Log]
@@ -122,6 +126,21 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
             context["subtitle"] = record.title(obj)
             context["cronkite_links"] = list(record.links(request, obj, self.admin_site.name))
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that asks for the run again."""
+        again_ = path("<path:object_id>/again/", self.admin_site.admin_view(self.again_view), name="cronkite_log_again")
+        return [again_, *super().get_urls()]
+
+    def again_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for a run of the log's job with the log's arguments, or others."""
+        if not (self.has_view_permission(request) and record.may_run(request)):
+            raise PermissionDenied
+        log = self.get_object(request, unquote(object_id))
+        job = Job.objects.with_now().filter(pk=log.job_id).first() if log and log.job_id else None
+        if job is None:
+            raise Http404(gettext("There is no such log, or its job is gone."))
+        return again.show(self, request, job, log)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse."""

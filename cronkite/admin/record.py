@@ -152,6 +152,8 @@ def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPro
         return
     if may_view_job:
         yield _("Job"), url("job_change", log.job_id)
+    if may_run(request):
+        yield _("Run again"), url("log_again", log.pk)
     yield _("Its logs"), url("log_changelist", job=log.job_id)
     before, after = _neighbours(log)
     if before is not None:
@@ -164,6 +166,11 @@ def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPro
             _("Timeline then"),
             url("job_timeline", job=log.job_id, window="hour", until=(moment + HALF_AN_HOUR).isoformat()),
         )
+
+
+def may_run(request: HttpRequest) -> bool:
+    """Whether the person may have the log's job run: it takes to see the job, too."""
+    return request.user.has_perms(["cronkite.run_job", "cronkite.view_job"])
 
 
 def _neighbours(log: Log) -> tuple[int | None, int | None]:

@@ -106,6 +106,21 @@ class Job(models.Model):
         help_text=_("When somebody asked for a run that no node has taken yet."),
     )
     asked_by = ShortText(_("asked by"), max_length=255, blank=True, editable=False)
+    asked_with = models.JSONField(
+        _("asked with"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("The arguments of the run that was asked for. Empty: the job's own."),
+    )
+    # Code that knows of no such arguments leaves them when it takes or withdraws the request that they are of.
+    asked_with_at = models.DateTimeField(
+        _("asked with at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When the run was asked for that these arguments are of."),
+    )
     # The database keeps it, so that one index, and one query, finds both what is due and what was asked for.
     due_at = KeptByDatabase(
         verbose_name=_("due at"),
@@ -243,6 +258,13 @@ class Job(models.Model):
     def is_asked(self) -> bool:
         """Whether somebody asked for a run that no node had taken when this row was read."""
         return self.asked_at is not None
+
+    @property
+    def call(self) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments and keyword arguments of the run that somebody asked for, or else of any run."""
+        if self.asked_with is None or self.asked_at is None or self.asked_with_at != self.asked_at:
+            return self.args, self.kwargs
+        return self.asked_with["args"], self.asked_with["kwargs"]
 
     @property
     def pending(self) -> Pending | None:

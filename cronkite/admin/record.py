@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: From how many lines, or characters, on a text is long: its end is a click away.
 LONG_LINES, LONG = 40, 6000
+#: How long a JSON value may be that stands on one line.
+LINE = 80
 #: What of the timeline is shown: the moment is in the middle of an hour.
 HALF_AN_HOUR = timedelta(minutes=30)
 
@@ -136,8 +138,9 @@ def text(value: str, label: _StrOrPromise, name: str) -> SafeString:
 
 
 def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:
-    """Return a JSON value as text; of what was cut, the beginning."""
-    return text(json.dumps(found, indent=2, ensure_ascii=False), label, name)
+    """Return a JSON value as text, on one line if it fits; of what was cut, the beginning."""
+    line = json.dumps(found, ensure_ascii=False)
+    return text(line if len(line) <= LINE else json.dumps(found, indent=2, ensure_ascii=False), label, name)
 
 
 def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPromise, str]]:

@@ -222,6 +222,8 @@ class WhenFilter(admin.ListFilter):
     template = "admin/cronkite/log/when.html"
     START, END, LAST = "created__gte", "created__lt", "created__lte"
     parameters = ("when", START, END, LAST)
+    #: Themes ask each filter for this name, as if it had but one.
+    parameter_name = "when"
     #: What can be chosen by a click; the values are of the parameter ``when``.
     SPANS: ClassVar[dict[str, _StrOrPromise]] = {
         "hour": _("last hour"),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cronkite", "0004_arguments_of_logs"),
+        ("cronkite", "0005_arguments_of_requests"),
     ]
 
     operations = [

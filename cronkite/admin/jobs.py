@@ -82,7 +82,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
     last_sign = shown.moment_column("locked_at", _("locked at"))
 
     class Media:
-        css = {"all": ["cronkite/admin.css"]}
+        css = {"all": ["cronkite/admin.css", "cronkite/widths.css"]}
         js = ["cronkite/preview.js"]
 
     # The list.

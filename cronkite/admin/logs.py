@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.admin import addresses, again, filters, health, marks, paging, problems, record, shown, stretches
+from cronkite.admin import addresses, again, cards, filters, health, marks, paging, problems, record, shown, stretches
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
     """Logs can be read. They are a record: nobody adds, changes or deletes them here."""
 
     list_display = ["job_name", "outcome", "slot_at", "late", "start", "duration", "node"]
+    alike = ("slot_at", "late", "start", "duration")
     list_filter = ["status", filters.WhenFilter, filters.JobFilter, filters.NodeFilter]
     search_fields = ["job_name", "function", "node", "exc_info", "reason"]
     # Newest first, by the key; any other order would have the database sort millions.
@@ -66,8 +67,12 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
     end = shown.moment_column("finished_at", _("finished at"))
 
     class Media:
-        css = {"all": ["cronkite/admin.css", "cronkite/log.css"]}
+        css = {"all": ["cronkite/admin.css", "cronkite/widths.css", "cronkite/log.css"]}
         js = ["cronkite/copy.js"]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns; those that are alike say what they are, where a row is a card."""
+        return [cards.labelled(name, getattr(self, name)) if name in self.alike else name for name in self.list_display]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LogChangeList]:
         """Return the list's class."""

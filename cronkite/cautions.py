@@ -38,13 +38,13 @@ def of(expression: str) -> list[str]:
 
 
 def about_seconds(expression: str) -> str:
-    """Return a sentence if the seconds seem to be meant to come first, as they do elsewhere; else nothing."""
+    """Return a sentence if the sixth field seems not to be meant as the seconds; else nothing."""
     meant = foreign.suspect(expression)
     if meant is None:
         return ""
     return _(
-        "The last field names the seconds, and not the first one. "
-        "If this was written for a scheduler that has the seconds first, write %(meant)s."
+        "The last of six fields names the seconds. If they were meant to come first, or a year last, as with other "
+        "schedulers, write %(meant)s."
     ) % {"meant": meant}
 
 

@@ -175,8 +175,8 @@ def check_declared_schedules(**_: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
             f"{declaration.function} is declared with the schedule {declaration.schedule!r}, whose last field names "
-            "the seconds, and not the first one.",
-            hint=f"If it was written for a scheduler that has the seconds first, write {meant!r}.",
+            "the seconds.",
+            hint=f"If they were meant to come first, or a year last, as with other schedulers, write {meant!r}.",
             id="cronkite.W007",
         )
         for declaration in discovery.declared_by_apps()

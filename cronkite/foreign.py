@@ -121,8 +121,8 @@ def _readings(meant: Meant) -> Iterator[Meant]:
     if found_call := re.fullmatch(r"(?:crontab)?[ \t]*\((.*=.*)\)", meant.text, re.IGNORECASE):
         yield _translated(meant.add("a schedule is a text of five fields", _by_keyword(found_call[1])), 0)
     if found := intervals.closest(meant.text):
-        expression, is_exact = found
-        then = "" if is_exact else ", which is the closest that is always as far apart"
+        expression, remark = found
+        then = f", {remark}" if remark else ""
         yield _translated(meant.add(f"{meant.text!r} is no list of fields", expression, then), 0)
     if found_name := re.fullmatch(r"@?[ \t]*([A-Za-z_]+)(?:[ \t]+(.*))?", meant.text):
         yield from _by_nickname(meant, found_name[1].lower(), found_name[2] or "")

@@ -10,7 +10,9 @@ import re
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 WEEK, MONTH, YEAR = 7 * DAY, 30 * DAY, 365 * DAY
-#: By the first letters of the unit.
+#: So many days go at least twice into a month.
+MOST_DAYS = 15
+#: By the names of the unit.
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), MINUTE),
@@ -40,16 +42,16 @@ def _expressions() -> dict[int, str]:
 EXPRESSIONS = _expressions()
 
 
-def closest(text: str) -> tuple[str, bool] | None:
-    """Return the expression, and whether it says just that; ``None`` if the text is something else.
+def closest(text: str) -> tuple[str, str] | None:
+    """Return the expression, and what to say of it if it is not just that; ``None`` if the text is something else.
 
-    >>> closest("@every 5m"), closest("every 7 minutes"), closest("3:30")
-    (('*/5 * * * *', True), ('*/6 * * * *', False), ('30 3 * * *', True))
+    >>> closest("@every 5m"), closest("every 3 days"), closest("3:30")
+    (('*/5 * * * *', ''), ('0 0 */3 * *', 'which begins anew in each month'), ('30 3 * * *', ''))
     """
     if found := _TIME.fullmatch(text):
         days = found[1] if found[1] and found[1].lower() not in {"daily", "*-*-*"} else "*"
         hour, minute, second = (int(part or 0) for part in found.groups()[1:])
-        return f"{minute} {hour} * * {days}" + (f" {second}" if second else ""), True
+        return f"{minute} {hour} * * {days}" + (f" {second}" if second else ""), ""
     found = _EVERY.fullmatch(text) or _ISO.fullmatch(text)
     if not found:
         return None
@@ -59,7 +61,15 @@ def closest(text: str) -> tuple[str, bool] | None:
     if any(unit not in _UNITS for _, unit in parts):
         return None
     length = sum(int(number or 1) * _UNITS[unit] for number, unit in parts)
-    if not length:
-        return None
+    return _say(length) if length else None
+
+
+def _say(length: int) -> tuple[str, str]:
+    """Return the expression for so many seconds, and what to say of it if it is not just that."""
     best = min(EXPRESSIONS, key=lambda each: abs(each - length))
-    return EXPRESSIONS[best], best == length
+    if best == length:
+        return EXPRESSIONS[best], ""
+    days, rest = divmod(length, DAY)
+    if not rest and days <= MOST_DAYS:
+        return f"0 0 */{days} * *", "which begins anew in each month"
+    return EXPRESSIONS[best], "which is the closest that is always as far apart"

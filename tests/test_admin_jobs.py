@@ -410,7 +410,11 @@ def test_who_is_not_logged_in_gets_no_preview(client):
         ("*/10 2 * * *", "Europe/Berlin", "On 2026-10-25 the clock shows the time from 02:00 to 03:00 twice"),
         ("* * * * *", "", "That is 1440 runs on each day."),
         ("* * * * * */5", "", "It names seconds."),
-        ("0 */5 * * * *", "", "If this was written for a scheduler that has the seconds first, write */5 * * * *."),
+        (
+            "0 */5 * * * *",
+            "",
+            "If they were meant to come first, or a year last, as with other schedulers, write */5 * * * *.",
+        ),
         ("*/45 * * * *", "", "*/45 begins anew in each hour, so its last step takes 15 minutes."),
         ("0 0 31 * *", "", "Months that lack the day are left out."),
         ("0 0 29 2 *", "", "The first run is more than a year away."),

@@ -815,7 +815,7 @@ def test_sync_warns_of_seconds_that_seem_to_come_first(declared, monkeypatch):
         said = cron("sync")
         assert said.code == 0
         (warning,) = [line for line in said.lines if line.startswith("!")]
-        assert warning.startswith("! app.declared_foreign.often: The last field names the seconds")
+        assert warning.startswith("! app.declared_foreign.often: The last of six fields names the seconds")
         assert warning.endswith("write */5 * * * *.")
     assert list(cron("sync", "--json").json["warnings"]) == ["app.declared_foreign.often"]
 

@@ -116,6 +116,7 @@ def advice(text):
         ("@every 24h", "0 0 * * *"),
         ("@every 10s", "* * * * * */10"),
         ("@every 7m", "*/6 * * * *"),
+        ("@every 72h", "0 0 */3 * *"),
         ("every 5 minutes", "*/5 * * * *"),
         ("every hour", "0 * * * *"),
         ("rate(1 day)", "0 0 * * *"),
@@ -181,6 +182,7 @@ def test_what_is_meant_is_what_to_write(text, meant):
         ("0 3 * * 5L", "on all days but those in a month's last seven days"),
         ("0 0 3 ? * 2-6", "'2-6' counts from Sunday as 1, as Quartz does"),
         ("@every 7m", "the closest that is always as far apart"),
+        ("every 3 days", "which begins anew in each month"),
         ("@reboot", "nodes start at any time; call the function where your project starts, or write one of @hourly"),
     ],
 )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cronkite.durations import DAY, in_short
+from cronkite.durations import DAY
 from cronkite.limits import Level, Limits
+from cronkite.spans import in_short
 from cronkite.vitals import RUNS, LateJob, NodeHealth, Vitals
 from cronkite.words import listed
 

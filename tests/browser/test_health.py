@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -73,5 +74,5 @@ def test_the_strip_leads_to_the_log_that_failed_and_to_the_others(visit, boss, i
     page.locator(".cronkite-health").get_by_role("link", name="and 125 more").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(100)
     page.locator(".cronkite-health .cronkite-findings li", has_text="jobs fail").get_by_role("link").first.click()
-    expect(page).to_have_url(f"{page.url.partition('/admin')[0]}/admin/cronkite/log/{page.url.split('/')[-3]}/change/")
-    expect(page.locator(".field-outcome, .field-box").first).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/admin/cronkite/log/\d+/change/$"))
+    expect(page.locator("#content")).to_contain_text("failed")

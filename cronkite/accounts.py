@@ -61,11 +61,12 @@ def of(job: Job, start: datetime, length: timedelta) -> list[Account]:
 
 
 def slots_between(job: Job, after: datetime, until: datetime) -> Iterator[datetime]:
-    """Yield the slots of the present schedule; none if that is broken."""
+    """Yield the slots of the present schedule; if this machine can't read that, only the one which is planned."""
     try:
         yield from job.get_schedule().slots_between(after, until)
     except ScheduleError:
-        return
+        if job.pending is not None and after < job.pending.next_run <= until:
+            yield job.pending.next_run
 
 
 def by_hand(job: Job, start: datetime, length: timedelta) -> list[Log]:

@@ -17,12 +17,11 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from cronkite import commits, conf, discovery, foreign, owner, trials
+from cronkite import commits, conf, discovery, foreign, owner, trials, zonenames, zones
+from cronkite.exceptions import ScheduleError
 
 TAG = "cronkite"
 
-#: The names of the zone that is UTC; tzdata knows them as links to Etc/UTC.
-UTC_NAMES = frozenset({"UTC", "Etc/UTC", "UCT", "Etc/UCT", "Universal", "Etc/Universal", "Zulu", "Etc/Zulu"})
 #: BEGIN takes the write lock at once with these, so that the connection waits for its turn instead of failing later.
 WRITING_MODES = frozenset({"IMMEDIATE", "EXCLUSIVE"})
 
@@ -95,7 +94,7 @@ def check_stored_instants(**_: Any) -> list[checks.CheckMessage]:
         )
         for alias in _aliases()
         if not connections[alias].features.supports_timezones
-        and (zone := connections[alias].settings_dict["TIME_ZONE"]) not in UTC_NAMES | {None}
+        and (zone := connections[alias].settings_dict["TIME_ZONE"]) not in zonenames.UTC_NAMES | {None}
     ]
 
 
@@ -181,6 +180,27 @@ def check_declared_schedules(**_: Any) -> list[checks.CheckMessage]:
         )
         for declaration in discovery.declared_by_apps()
         if (meant := foreign.suspect(declaration.schedule))
+    ]
+
+
+@checks.register(TAG)
+def check_time_zones(**_: Any) -> list[checks.CheckMessage]:
+    """W008: this machine has no data for the zones of declared jobs, so that it can't tell when these are to run."""
+    if not _is_asked():
+        return []
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for declaration in discovery.declared_by_apps():
+        try:
+            zones.get(declaration.timezone or settings.TIME_ZONE)
+        except ScheduleError as error:
+            names[str(error)].append(declaration.function)
+    return [
+        checks.Warning(
+            f"These declared jobs cannot run on this machine: {', '.join(functions)}. The time zone is why: {problem}.",
+            hint="All other jobs run. Do on each machine what the message says, and restart what runs there.",
+            id="cronkite.W008",
+        )
+        for problem, functions in names.items()
     ]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from zoneinfo import ZoneInfo
 
+from cronkite import zones
 from cronkite.schedules import Schedule
 from cronkite.zones import SECOND, UTC, Change, WallClock
 
@@ -47,7 +47,7 @@ class Coming:
 
 def coming(schedule: Schedule, after: datetime, until: datetime) -> Iterator[Coming]:
     """Yield the slots with ``after < slot <= until``, and what gaps swallow between them, ascending."""
-    clock, zone = WallClock(schedule.timezone), ZoneInfo(schedule.timezone)
+    clock, zone = WallClock(schedule.timezone), zones.get(schedule.timezone)
     # On a clock that is never changed, the same expression names wall times.
     named = Schedule(schedule.expression, "UTC")
     before = after
@@ -66,7 +66,7 @@ def _swallowed(schedule: Schedule, named: Schedule, after: datetime, until: date
         lost = _named_in(named, change) if change.is_gap else 0
         if lost:
             at = change.at.replace(tzinfo=UTC)
-            yield Coming(at, at.astimezone(ZoneInfo(schedule.timezone)), Oddity.SKIPPED, change, lost)
+            yield Coming(at, at.astimezone(zones.get(schedule.timezone)), Oddity.SKIPPED, change, lost)
 
 
 def _named_in(named: Schedule, change: Change) -> int:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import getdoc, isclass
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
-from cronkite import calls, schedules
+from cronkite import calls, schedules, zones
 from cronkite.catch_up import CatchUp
+from cronkite.exceptions import ZoneDataMissing
 
 T = TypeVar("T")
 
@@ -93,7 +95,11 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         raise TypeError(f'Write the schedule, as in @cronkite.cron("0 3 * * *"): a text, and not {schedule!r}.')
     if not isinstance(enabled, bool):
         raise TypeError(f"enabled must be True or False, not {enabled!r}.")
-    schedules.get(schedule, timezone or "UTC")
+    schedules.get(schedule, "UTC")
+    if timezone:
+        # Where the data of a zone are missing, the module's other jobs are to run; of this one, the check warns.
+        with suppress(ZoneDataMissing):
+            zones.get(timezone)
     options = {
         "timezone": timezone,
         "args": _as_json("args", args, list),

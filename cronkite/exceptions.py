@@ -19,6 +19,16 @@ class ScheduleError(CronkiteError, ValueError):
         self.field = field
         self.suggestion = suggestion
 
+    @property
+    def sentence(self) -> str:
+        """The message as it looks right by itself; in log lines it stands behind a colon."""
+        message = str(self)
+        return f"{message[:1].upper()}{message[1:]}."
+
+
+class ZoneDataMissing(ScheduleError):
+    """There is such a time zone, but this machine has no data for it; another node may have."""
+
 
 class FunctionError(CronkiteError, ValueError):
     """A dotted name does not lead to a function that may be run."""

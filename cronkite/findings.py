@@ -170,7 +170,8 @@ def _waiting(vitals: Vitals, limits: Limits) -> Iterator[Finding]:
     late = [job for job in vitals.late if limits.late.level(job.age)]
     held = [job for job in late if job.is_held]
     asked = [job for job in late if not job.is_held and job.asked_by is not None]
-    due = [job for job in late if not job.is_held and job.asked_by is None]
+    due = [job for job in late if not job.is_held and job.asked_by is None and not job.problem]
+    unfit = [job for job in late if not job.is_held and job.asked_by is None and job.problem]
     if asked:
         said = ngettext(
             "%(count)d job was asked for, no node takes it",
@@ -178,6 +179,19 @@ def _waiting(vitals: Vitals, limits: Limits) -> Iterator[Finding]:
             len(asked),
         )
         yield _about_late("asked", said, asked, limits)
+    if unfit:
+        said = ngettext(
+            "%(count)d job is due, and cannot run on this machine",
+            "%(count)d jobs are due, and cannot run on this machine",
+            len(unfit),
+        )
+        # Each reason once: those of many jobs are the same.
+        first = {job.problem: job.id for job in reversed(unfit)}
+        named = [
+            Named(job.name, job.problem.rstrip(".") if first[job.problem] == job.id else in_short(job.age), job.id)
+            for job in unfit
+        ]
+        yield _cut(limits.late.level(unfit[0].age), "unfit", said % {"count": len(unfit)}, named)
     if due:
         said = ngettext(
             "%(count)d job is due, no node takes it",

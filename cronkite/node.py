@@ -23,7 +23,7 @@ from django.db import DatabaseError, connections
 from cronkite import catch_up, conf, databases, heartbeat, holding, kin, locks, skips
 from cronkite.agenda import Agenda
 from cronkite.beacons import Beacons
-from cronkite.catch_up import CatchUp, Decision
+from cronkite.catch_up import Decision
 from cronkite.exceptions import DatabaseAway, ScheduleError
 from cronkite.locks import Claim
 from cronkite.messages import KILL_AFTER
@@ -259,11 +259,10 @@ class Node:
         assert job.pending is not None
         try:
             schedule = job.get_schedule()
-            policy = CatchUp(job.catch_up)
-            decision = catch_up.decide(schedule, policy, job.get_grace(), job.pending, self._agenda.now())
+            decision = catch_up.decide(schedule, job.get_policy(), job.get_grace(), job.pending, self._agenda.now())
         except (ScheduleError, ValueError, OverflowError) as error:
             self._agenda.leave_alone(job)
-            logger.error("Job %r cannot be run: %s", job.name, error)
+            logger.error("Job %r cannot be run on node %s: %s", job.name, self.name, error)
             return None
         if decision.slot is not None and not decision.missed:
             return decision

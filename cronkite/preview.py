@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from cronkite import catch_up, conf, functions, locks
-from cronkite.catch_up import CatchUp
-from cronkite.exceptions import FunctionError, ScheduleError
+from cronkite import catch_up, conf, hindrances, locks
+from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
 from cronkite.models.queries import is_free
 
@@ -26,10 +25,9 @@ def lines() -> Iterator[str]:
 
 
 def _verdict_on_request(job: Job) -> str:
-    try:
-        functions.look_up(job.function)
-    except FunctionError as error:
-        return f"would not run. {error}"
+    # A run that somebody asked for has no slot, and no need of a schedule.
+    if problem := hindrances.of_function(job.function):
+        return f"would not run. {problem}"
     return f"would run, asked for by {job.asked_by}"
 
 
@@ -37,11 +35,12 @@ def _verdict(job: Job) -> str:
     assert job.pending is not None
     # A slot that the tick would wait for is judged as if it had come.
     now = max(job.now, job.pending.next_run)
+    if problem := hindrances.of(job):
+        return f"would not run. {problem}"
     try:
-        functions.look_up(job.function)
-        decision = catch_up.decide(job.get_schedule(), CatchUp(job.catch_up), job.get_grace(), job.pending, now)
-    except (FunctionError, ScheduleError) as error:
-        return f"would not run. {error}"
+        decision = catch_up.decide(job.get_schedule(), job.get_policy(), job.get_grace(), job.pending, now)
+    except ScheduleError as error:  # none within 50 years, such as of a time that a change of the zone's rules skips
+        return f"would not run. {error.sentence}"
     verdict = f"would run slot {_utc(decision.slot)}" if decision.slot else "would not run"
     if decision.missed:
         verdict += f", {decision.missed} missed before it ({decision.reason})"

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from django.db.models import Count, F, Q
 from django.db.models.functions import Greatest
 
-from cronkite import clock, conf, functions, skips, stretches
+from cronkite import clock, conf, functions, hindrances, skips, stretches
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log, Node
 from cronkite.models.queries import is_stuck
@@ -169,7 +169,10 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
     for job in jobs:
         assert job.due_at is not None
         age = (now - job.due_at).total_seconds()
-        by, problem = (None, "") if job.asked_at is None else (job.asked_by, problems.get(job.function, ""))
+        # A run that was asked for needs no schedule.
+        is_asked = job.asked_at is not None
+        by = job.asked_by if is_asked else None
+        problem = problems.get(job.function, "") if is_asked else hindrances.of_schedule(job)
         found.append(LateJob(job.pk, job.name, job.due_at, age, job.pk in held, by, problem))
     return found
 

@@ -7,12 +7,14 @@ the IANA time zone database, by way of :mod:`zoneinfo`; PEP 495 for ``fold``.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronkite.exceptions import ScheduleError
+from cronkite import zonehints, zonenames
+from cronkite.exceptions import ScheduleError, ZoneDataMissing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +25,12 @@ SECOND = timedelta(seconds=1)
 #: How often the offset is looked at to find its changes. None in tzdata was taken back within six days (2026.6).
 _SAMPLE = timedelta(days=1)
 
-#: Names that :mod:`zoneinfo` opens and that mean another thing on each machine, or count leap seconds.
-_NOT_A_PLACE = re.compile(r"localtime|posixrules|right/.*|posix/.*")
+#: What can be a name, and of how many letters.
+_LONGEST = 100
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}")
+#: Names that :mod:`zoneinfo` opens and that mean another thing on each machine, count leap seconds, or mean a clock
+#: that nobody has set.
+_NOT_A_PLACE = re.compile(r"localtime|posixrules|right/.*|posix/.*|Factory")
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class WallClock:
     """
 
     def __init__(self, name: str) -> None:
-        self._zone = _open_zone(name)
+        self._zone = get(name)
 
     def offset_at(self, utc: datetime) -> timedelta:
         """What to add to an instant to have its wall time."""
@@ -100,7 +106,7 @@ class WallClock:
                 after, offset = change.at, change.after
 
     def _offset_of(self, wall: datetime) -> timedelta:
-        # utcoffset() may be None for other kinds of tzinfo, never for a ZoneInfo.
+        # utcoffset() may be None for other kinds of tzinfo, never for these.
         return cast("timedelta", self._zone.utcoffset(wall))
 
     def _find_change(self, low: datetime, high: datetime) -> Change:
@@ -115,24 +121,64 @@ class WallClock:
         return Change(high, before, self.offset_at(high))
 
 
-def _open_zone(name: str) -> ZoneInfo:
-    # zoneinfo makes a path of the name. Only what can be a name reaches the disk.
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,3}", name[:100]) and not _NOT_A_PLACE.fullmatch(name):
+def get(name: str) -> tzinfo:
+    """Return the zone ``name``, as IANA spells it.
+
+    Raises :class:`ZoneDataMissing` if there is such a zone, but this machine has no data for it, and else
+    :class:`ScheduleError`. UTC needs no data.
+    """
+    # zoneinfo makes a path of the name. Only what can be a name reaches the disk; and where that does not tell capital
+    # letters from small ones, other nodes would not find what is found there.
+    if (
+        len(name) <= _LONGEST
+        and _NAME.fullmatch(name)
+        and not _NOT_A_PLACE.fullmatch(name)
+        and not zonehints.spelling(name)
+    ):
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             # Not found; a file that is no zone, such as tzdata's own lists; or a directory, such as "Europe".
             pass
-    if not _knows_zones():
-        raise ScheduleError("this machine has no time zone data; install the tzdata package", "timezone")
+        if name in zonenames.UTC_NAMES:
+            return UTC
+        if name in zonenames.every() or not (_knows_zones() or zonehints.suggestions(name)):
+            raise ZoneDataMissing(_no_data(name), "timezone")
     raise ScheduleError(
-        f"{name[:100]!r} is not a time zone; write an IANA name, as it is spelled there, such as Europe/Berlin or UTC",
-        "timezone",
+        f"{name[:_LONGEST]!r} is not a time zone; write an IANA name, as it is spelled there{_hint(name)}", "timezone"
     )
 
 
-def _knows_zones() -> bool:
+def or_utc(name: str) -> tzinfo:
+    """Return the zone ``name``, or UTC if this machine can't tell its time: to show instants, which are the same."""
     try:
-        return ZoneInfo("UTC") is not None
-    except ZoneInfoNotFoundError:
-        return False
+        return get(name)
+    except ScheduleError:
+        return UTC
+
+
+def _hint(name: str) -> str:
+    named = " or ".join(zonehints.suggestions(name))
+    if not named:
+        return ", such as Europe/Berlin or UTC"
+    return f": {named}" + (", whose sign is the other way round" if named.startswith("Etc/GMT") else "")
+
+
+def _no_data(name: str) -> str:
+    if not _knows_zones():
+        return "this machine has no time zone data; install the tzdata package, the system's or Python's"
+    said = f"{name!r} is a time zone, but this machine has no data for it; "
+    if clock := zonenames.old().get(name):
+        return (
+            f"{said}write {clock}, which has the same clock, or install the system's package tzdata-legacy (Debian, "
+            "Ubuntu) or Python's tzdata"
+        )
+    return f"{said}upgrade the system's package tzdata (and tzdata-legacy, if it has that), or install Python's tzdata"
+
+
+def _knows_zones() -> bool:
+    """Whether this machine has data of any zone: of those that hardly anybody leaves out."""
+    for name in ("Etc/UTC", "UTC", "Etc/GMT", "Europe/London", "Europe/Berlin", "America/New_York", "Asia/Tokyo"):
+        with suppress(ZoneInfoNotFoundError, OSError):
+            return ZoneInfo(name) is not None
+    return False

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import sys
+import zoneinfo
 from contextlib import closing
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
-from cronkite import clock, databases
+from cronkite import clock, databases, schedules
 from cronkite.models import Job, Log
 
 # A busy machine is slow, not wrong; and the examples are the same in each run, so that a failure is found again.
@@ -176,6 +179,45 @@ def lock_timeout():
     yield set_timeout
     for context in reversed(contexts):
         context.disable()
+
+
+#: The data of a few zones, as tzdata 2025b had them; UTC and Berlin are among them.
+ZONE_DATA = Path(__file__).parent / "data" / "zoneinfo"
+
+
+@pytest.fixture
+def tzpath(monkeypatch):
+    """Have time zone data from a folder alone, whatever the system and Python's package tzdata have."""
+
+    def read(folder):
+        # zoneinfo asks the package where the folder has no such file.
+        for module in [name for name in sys.modules if name.partition(".")[0] == "tzdata"]:
+            monkeypatch.delitem(sys.modules, module)
+        monkeypatch.setitem(sys.modules, "tzdata", None)
+        zoneinfo.reset_tzpath([folder])
+        _forget_zones()
+
+    yield read
+    monkeypatch.undo()
+    zoneinfo.reset_tzpath()
+    _forget_zones()
+
+
+def _forget_zones():
+    zoneinfo.ZoneInfo.clear_cache()
+    schedules.get.cache_clear()
+
+
+@pytest.fixture
+def sparse_zones(tzpath):
+    """A machine that has data of a few zones."""
+    tzpath(ZONE_DATA)
+
+
+@pytest.fixture
+def no_zones(tzpath, tmp_path):
+    """A machine that has no time zone data at all."""
+    tzpath(tmp_path)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_the_test_project_is_without_fault():
 
 def test_the_checks_are_among_those_that_manage_py_check_runs():
     ours = {check for name, check in vars(checks).items() if name.startswith("check_")}
-    assert len(ours) == 11
+    assert len(ours) == 12
     assert ours <= set(registry.registry.get_checks(include_deployment_checks=True))
 
 

@@ -70,7 +70,7 @@ def test_list_tells_the_states(make_job):
     states = [line.partition("  ")[2] for line in cron("list").lines[1:]]
     assert "stuck: locked by web-9, last seen alive 16 min ago" in states[0]
     assert "running: on web-1, last seen alive" in states[1]
-    assert "cannot run here: 'app.jobs.gone' was not found" in states[2]
+    assert "cannot run on this machine: 'app.jobs.gone' was not found" in states[2]
     assert "asked for: by anna" in states[3]
     assert states[4].endswith("disabled")
 
@@ -84,8 +84,8 @@ def test_list_fits_a_terminal_and_says_the_rest_below(make_job, monkeypatch):
     assert max(map(len, lines)) <= 80
     assert lines[1].endswith("stuck")
     assert lines[2] == "    locked by web-9, last seen alive 16 min ago"
-    assert lines[3].endswith("cannot run here")
-    problem = "'app.jobs.gone' was not found: on this node the module 'app.jobs' has no 'gone'."
+    assert lines[3].endswith("cannot run")
+    problem = "on this machine: 'app.jobs.gone' was not found: on this node the module 'app.jobs' has no 'gone'."
     assert " ".join(" ".join(lines[4:]).split()) == problem
 
 
@@ -517,7 +517,7 @@ def test_why_of_a_schedule_that_is_broken_says_so(make_job):
     Job.objects.filter(pk=job.pk).write(schedule="nonsense")
     said = cron("why", "ok", "03:00")
     assert said.code == 0
-    assert "It cannot be: " in said.out
+    assert "whether that was a slot cannot be told here: " in said.out
 
 
 @pytest.mark.django_db

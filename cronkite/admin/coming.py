@@ -6,14 +6,13 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cronkite import cautions, expressions, schedules
+from cronkite import cautions, expressions, schedules, zones
 from cronkite.admin import shown
 from cronkite.coming import DEBIANS_LONGEST_GAP
 from cronkite.exceptions import ScheduleError
@@ -60,8 +59,7 @@ def look_ahead(expression: str, timezone: str, now: datetime) -> Coming:
         schedule = schedules.get(expression, zone)
         first = schedule.next_after(now)
     except ScheduleError as error:
-        said = str(error)
-        return Coming(zone, problem=f"{said[:1].upper()}{said[1:]}.")
+        return Coming(zone, problem=error.sentence)
     says = expressions.parse(expression)
     slots = [first]
     try:
@@ -78,7 +76,7 @@ def look_ahead(expression: str, timezone: str, now: datetime) -> Coming:
 
 
 def _run(slot: datetime, zone: str, now: datetime) -> Run:
-    local = slot.astimezone(ZoneInfo(zone))
+    local = slot.astimezone(zones.get(zone))
     return Run(
         date_format(local, "D Y-m-d"), f"{local:%H:%M:%S}", f"UTC{local.isoformat()[-6:]}", shown.away(slot, now)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -34,6 +35,15 @@ class JSONText(forms.JSONField):
         except (RecursionError, ValueError):
             # Brackets nested too deep; a number of thousands of digits.
             raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": value}) from None
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text to be shown: in ASCII, if it has halves of characters that no page can hold."""
+        text = super().prepare_value(value)
+        try:
+            str(text).encode()
+        except UnicodeEncodeError:
+            return json.dumps(value)
+        return text
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """Return what was typed in, to be shown again just so beside the error."""
@@ -77,6 +87,21 @@ class JobForm(JobFormBase):
             for name, field in self.fields.items():
                 # Whoever sends the fields alone, such as a script, edits what differs from the database.
                 field.show_hidden_initial = not self.is_bound or self.add_initial_prefix(name) in self.data
+            self._offer(self.instance.catch_up)
+
+    def _offer(self, catch_up: str) -> None:
+        """Let a catch-up be chosen that only newer code knows, if that is the job's: or the first would be shown."""
+        field: Any = self.fields.get("catch_up")
+        if field is not None and catch_up not in dict(field.choices):
+            field.choices = [*field.choices, (catch_up, catch_up)]
+
+    def _clean_fields(self) -> None:
+        """Check the fields, and leave what was there before as it is, right or wrong, unless it was edited."""
+        super()._clean_fields()  # type: ignore[misc]  # Django's own, where each field is cleaned
+        if self.instance.pk is not None:
+            for name in self.errors.keys() & self.fields.keys() - {*self.changed_data}:
+                del self.errors[name]
+                self.cleaned_data[name] = getattr(self.instance, name)
 
     def unsaved(self) -> list[str]:
         """Return the labels of the fields that were edited; nothing where no form was sent."""
@@ -129,8 +154,13 @@ class JobForm(JobFormBase):
 
     def clean_args(self) -> Any:
         """Take an empty field for no arguments."""
-        return [] if self.cleaned_data["args"] is None else self.cleaned_data["args"]
+        return self._filled("args", [])
 
     def clean_kwargs(self) -> Any:
         """Take an empty field for no arguments."""
-        return {} if self.cleaned_data["kwargs"] is None else self.cleaned_data["kwargs"]
+        return self._filled("kwargs", {})
+
+    def _filled(self, name: str, nothing: Any) -> Any:
+        """Return what was entered, or ``nothing`` for an empty field; but a null that the job has, as it is."""
+        value = self.cleaned_data[name]
+        return nothing if value is None and getattr(self.instance, name) is not None else value

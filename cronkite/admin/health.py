@@ -45,6 +45,7 @@ LISTS = {
     "failing": {"outcome": "failing"},
     "asked": {"state": "overdue"},
     "late": {"state": "overdue"},
+    "unfit": {"state": "overdue"},
     "held": {"state": "overdue"},
     "missed": {"outcome": "missed-lately"},
 }

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import clock, functions
+from cronkite import clock, hindrances
 from cronkite.admin import (
     addresses,
     again,
@@ -38,7 +38,7 @@ from cronkite.admin.actions import JobActions
 from cronkite.admin.forms import ACTION, JobForm
 from cronkite.admin.lists import JobChangeList
 from cronkite.admin.timeline import view as timeline
-from cronkite.exceptions import FunctionError, ScheduleError
+from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
 from cronkite.words import describe
 
@@ -253,16 +253,14 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
         """Save the fields that were edited, and no others; tell if the job can't be run here.
 
-        The function of a job may have gone since it was entered.
+        Its function, or the data of its zone, may have gone since it was entered.
         """
         if not change:
             super().save_model(request, obj, form, change)
         elif edited := [column for column in form.changed_data if column in Job.DEFINITION]:
             obj.save(update_fields=edited)
-        try:
-            functions.look_up(obj.function)
-        except FunctionError as error:
-            messages.warning(request, str(error))
+        if problem := hindrances.of(obj):
+            messages.warning(request, problem)
 
     # The other pages.
 

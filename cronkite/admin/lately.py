@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 
 from cronkite.admin import marks, shown, strips
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, status_label
 from cronkite.vitals import FAILURES
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def draw(runs: Sequence[Run]) -> SafeString | str:
     for number, run in enumerate(ended):
         assert run.took is not None
         height = max(1, round(HEIGHT * (run.took / longest)))
-        told = f"{Status(run.status).label}, {_precise(run.took)}"
+        told = f"{status_label(run.status)}, {_precise(run.took)}"
         bars.append((run.status, number * STEP, HEIGHT - height, STEP - 1, height, told))
     drawn = format_html_join(
         "",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from django.utils.html import format_html
 from django.utils.translation import gettext
 
-from cronkite.models import Log
+from cronkite.models import Log, status_label
 from cronkite.words import listed
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ PATHS: dict[str, str] = {
     Status.MISSED: "M2.5 6h7",
     Status.RUNNING: "M4 2.5l5 3.5-5 3.5z",
 }
+#: The mark of a status that is unknown here, as newer code has written it.
+UNKNOWN = "unknown", "M3 4h6M3 8h6"
 #: The worst first: what is told of several runs of which only one can be shown.
 WORST_FIRST: tuple[str, ...] = (
     Status.FAILED,
@@ -50,9 +52,13 @@ def worst(found: Collection[str]) -> str:
 def tell(counts: Counter[str]) -> str:
     """Return how many there are of each outcome, in words."""
     said = gettext("%(count)d %(status)s")
-    return listed(
-        [said % {"count": counts[each], "status": Status(each).label} for each in WORST_FIRST if counts[each]]
-    )
+    known = [*WORST_FIRST, *sorted(counts.keys() - {*WORST_FIRST})]
+    return listed([said % {"count": counts[each], "status": status_label(each)} for each in known if counts[each]])
+
+
+def drawing(status: str) -> tuple[str, str]:
+    """Return the name of a mark's class, and its lines."""
+    return (status, PATHS[status]) if status in PATHS else UNKNOWN
 
 
 def mark(status: str) -> SafeString:
@@ -60,11 +66,10 @@ def mark(status: str) -> SafeString:
     return format_html(
         '<svg class="cronkite-mark cronkite-{}" viewBox="0 0 12 12" width="14" height="14" aria-hidden="true">'
         '<rect width="12" height="12" rx="2"/><path d="{}"/></svg>',
-        status,
-        PATHS[status],
+        *drawing(status),
     )
 
 
 def outcome(status: str) -> SafeString:
     """Return the mark and the outcome's name."""
-    return format_html('<span class="cronkite-outcome">{} {}</span>', mark(status), Status(status).label)
+    return format_html('<span class="cronkite-outcome">{} {}</span>', mark(status), status_label(status))

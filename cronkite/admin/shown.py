@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib import admin
 from django.db.models import Model
@@ -15,7 +14,9 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 
+from cronkite import zones
 from cronkite.durations import DAY, HOUR, MINUTE
+from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
 from cronkite.words import listed
 
@@ -61,8 +62,8 @@ def stretch(first: datetime, last: datetime) -> tuple[str, str]:
 def zone_of(job: Job) -> tzinfo:
     """Return the zone whose clock the job follows; the project's, too, if the job's is none that this node knows."""
     try:
-        return ZoneInfo(job.timezone) if job.timezone else timezone.get_default_timezone()
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return zones.get(job.timezone) if job.timezone else timezone.get_default_timezone()
+    except ScheduleError:
         return timezone.get_default_timezone()
 
 

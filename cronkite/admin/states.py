@@ -1,7 +1,8 @@
-"""How does a job stand? It waits for its slot, runs, is stuck, is off, or its function is missing on this node."""
+"""How does a job stand? It waits for its slot, runs, is stuck, is off, or cannot run on this machine."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
@@ -9,9 +10,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import functions, health
+from cronkite import functions, health, hindrances
 from cronkite.admin import marks, shown, strips
-from cronkite.exceptions import FunctionError
 from cronkite.models import Job
 from cronkite.models.queries import is_stuck
 
@@ -28,16 +28,13 @@ NAMES: dict[str, _StrOrPromise] = {
     "asked": _("run asked for"),
     "overdue": _("due or asked for, and not taken"),
     "missing": _("function missing here"),
+    "unfit": _("cannot run on this machine"),
 }
 
 
 def missing(dotted: str) -> str:
     """Say why the function can't be run on the node that shows the page; nothing if it can."""
-    try:
-        functions.look_up(dotted)
-    except FunctionError as error:
-        return str(error)
-    return ""
+    return hindrances.of_function(dotted)
 
 
 def having(state: str) -> Q:
@@ -48,6 +45,14 @@ def having(state: str) -> Q:
         return Q(function__in=[function for function in every if missing(function)])
     if state == "overdue":
         return Q(pk__in=[job.id for job in health.overdue()])
+    if state == "unfit":
+        # By their keys, as there are few, if any: databases differ in which texts they take for the same.
+        columns = ("schedule", "timezone", "catch_up")
+        found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        for pk, *said in Job.objects.order_by().values_list("pk", *columns):
+            found[tuple(said)].append(pk)
+        unfit = [said for said in found if hindrances.of_schedule(Job(**dict(zip(columns, said, strict=True))))]
+        return Q(pk__in=[pk for said in unfit for pk in found[said]])
     return {
         "enabled": Q(enabled=True),
         "disabled": Q(enabled=False),
@@ -58,7 +63,7 @@ def having(state: str) -> Q:
 
 
 def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
-    """Return how the job stands, in a line for each thing that is to be said; ``problem`` is of :func:`missing`."""
+    """Return how the job stands, in a line for each thing that is to be said; ``problem`` is its function's."""
     lines = [_lock(job, strip)] if job.is_locked else []
     if job.asked_at is not None:
         asked = gettext("run now: asked for by %(name)s, %(when)s") % {
@@ -68,6 +73,10 @@ def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
         lines.append(format_html("{}", asked))
     if problem:
         lines.append(format_html('<span class="cronkite-bad" title="{}">{}</span>', problem, NAMES["missing"]))
+    if unfit := hindrances.of_schedule(job):
+        # Not by a tip alone: it is told by words only.
+        said = '<span class="cronkite-bad">{}</span><div class="cronkite-words">{}</div>'
+        lines.append(format_html(said, NAMES["unfit"], unfit))
     if not job.is_locked or not job.enabled:
         lines.append(format_html("{}", NAMES["enabled" if job.enabled else "disabled"]))
     return format_html_join("", "<div>{}</div>", ((line,) for line in lines))

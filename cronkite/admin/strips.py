@@ -42,8 +42,9 @@ class Strip:
     def draw(self) -> SafeString:
         """Return the outcomes as a drawing, the newest at the right."""
         drawn = [
-            (log.status, STEP * number, str(log), marks.PATHS[log.status])
+            (name, STEP * number, str(log), path)
             for number, log in enumerate(self.logs, start=LENGTH - len(self.logs))
+            for name, path in [marks.drawing(log.status)]
         ]
         cells = format_html_join(
             "",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta, timezone
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
+from cronkite import zones
 from cronkite.durations import in_short
+from cronkite.exceptions import ScheduleError
 from cronkite.zones import Change, WallClock
 
 #: Below this, it is now (seconds).
@@ -23,7 +24,7 @@ def absolute(instant: datetime, zone: str) -> str:
     >>> absolute(datetime(2026, 3, 29, 1, tzinfo=timezone.utc), "Europe/Berlin")
     '2026-03-29 03:00:00 +02:00'
     """
-    local = instant.astimezone(ZoneInfo(zone))
+    local = on_clock(instant, zone)
     return f"{local:%Y-%m-%d %H:%M:%S} {offset(local)}"
 
 
@@ -34,11 +35,30 @@ def brief(instant: datetime, now: datetime, zone: str) -> str:
     >>> [brief(noon + timedelta(days=days), noon, "UTC") for days in (0, 1, 30)]
     ['12:00', 'Thu 12:00', '2026-07-31']
     """
-    local, today = instant.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    local, today = on_clock(instant, zone), on_clock(now, zone)
     days = (local.date() - today.date()).days
+    # Or it would be taken for the time of the zone.
+    name = "" if has_clock(zone) else " UTC"
     if not days:
-        return f"{local:%H:%M}"
-    return f"{local:%a %H:%M}" if 0 < days < WEEK else f"{local:%Y-%m-%d}"
+        return f"{local:%H:%M}{name}"
+    return f"{local:%a %H:%M}{name}" if 0 < days < WEEK else f"{local:%Y-%m-%d}"
+
+
+def has_clock(zone: str) -> bool:
+    """Whether this machine can tell the time of ``zone``; if not, instants are shown, and understood, in UTC."""
+    try:
+        return zones.get(zone) is not None
+    except ScheduleError:
+        return False
+
+
+def on_clock(instant: datetime, zone: str) -> datetime:
+    """Return the instant on the clock of ``zone``."""
+    clock: tzinfo = zones.or_utc(zone)
+    try:
+        return instant.astimezone(clock)
+    except OverflowError:  # the calendar ends on the way
+        return instant.astimezone(timezone.utc)
 
 
 def offset(local: datetime) -> str:
@@ -102,10 +122,10 @@ def asked(text: str, zone: str, now: datetime) -> Asked:
         )
     length = timedelta(minutes=1) if match["second"] is None else timedelta(seconds=1)
     try:
-        wall = _wall(match, now.astimezone(ZoneInfo(zone)).date())
+        wall = _wall(match, on_clock(now, zone).date())
         if match["offset"] is not None:
             return Asked([(wall - _offset(match["offset"])).replace(tzinfo=timezone.utc)], length, None)
-        before, change = WallClock(zone).read(wall)
+        before, change = WallClock(zone if has_clock(zone) else "UTC").read(wall)
     except (ValueError, OverflowError) as error:
         raise NotATime(f"{text!r} is no time: {error}.") from None
     if change is None:

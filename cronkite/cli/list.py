@@ -2,8 +2,8 @@
 how they stand.
 
 NEXT is on the clock of the job's own zone. STATE says who runs a job and
-since when, whether it is stuck, disabled or asked for, and whether its
-function is missing here.
+since when, whether it is stuck, disabled or asked for, and what keeps it from
+running on this machine, such as a function or a time zone that is missing.
 
 examples:
   manage.py cron list                 all jobs
@@ -19,15 +19,14 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F, Q
 
-from cronkite import functions, locks
+from cronkite import functions, hindrances, locks
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal
 from cronkite.cli.wording import in_words
-from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log
 
 HEADS = ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
-STYLES = {Log.Status.SUCCEEDED: "SUCCESS", Log.Status.RUNNING: "", Log.Status.INTERRUPTED: "WARNING"}
+STYLES: dict[str, str] = {Log.Status.SUCCEEDED: "SUCCESS", Log.Status.RUNNING: "", Log.Status.INTERRUPTED: "WARNING"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -68,8 +67,9 @@ def _row(job: Job, last: Log | None) -> list[str | Cell]:
     ended = Cell(NOTHING)
     if last is not None:
         at = last.finished_at or last.started_at or last.created
-        style = STYLES.get(Log.Status(last.status), "ERROR")
-        ended = Cell(f"{Log.Status(last.status).value.replace('_', ' ')} {instants.relative(at, job.now)}", style)
+        # One that newer code has written may be unknown here.
+        style = STYLES.get(last.status, "ERROR")
+        ended = Cell(f"{last.status.replace('_', ' ')} {instants.relative(at, job.now)}", style)
     return [str(job.pk), job.name, schedule, upcoming, ended, _state(job)]
 
 
@@ -79,19 +79,11 @@ def _state(job: Job) -> Cell:
         if job.is_stuck:
             return Cell("stuck", "ERROR", f"locked by {job.locked_by}, {seen}")
         return Cell("running", "", f"on {job.locked_by}, {seen}")
-    if problem := _problem(job):
-        return Cell("cannot run here", "ERROR", problem)
+    if problem := hindrances.of(job):
+        return Cell("cannot run", "ERROR", f"on this machine: {problem}", joint=" ")
     if job.asked_at is not None:
         return Cell("asked for", "", f"by {job.asked_by}, {instants.relative(job.asked_at, job.now)}")
     return Cell("enabled") if job.enabled else Cell("disabled", "WARNING")
-
-
-def _problem(job: Job) -> str:
-    try:
-        functions.look_up(job.function)
-    except FunctionError as error:
-        return str(error)
-    return ""
 
 
 def _for_programs(job: Job, last: Log | None) -> dict[str, Any]:
@@ -100,7 +92,7 @@ def _for_programs(job: Job, last: Log | None) -> dict[str, Any]:
         **{name: getattr(job, name) for name in columns},
         "words": in_words(job.schedule),
         "state": _state(job).text,
-        "problem": _problem(job) or None,
+        "problem": hindrances.of(job) or None,
         "last": last
         and {
             "log": last.pk,

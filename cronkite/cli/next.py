@@ -50,7 +50,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         after = _after(options["after"], schedule.timezone, now)
         found = _first(schedule, after, options["n"])
     except ScheduleError as error:
-        raise CommandError(f"{str(error)[:1].upper()}{str(error)[1:]}.", returncode=2) from None
+        raise CommandError(error.sentence, returncode=2) from None
     if options["json"]:
         terminal.json(
             {

@@ -9,11 +9,10 @@ from datetime import datetime
 from django.apps import apps
 from django.db import DatabaseError
 
-from cronkite import functions, locks, skips
+from cronkite import hindrances, locks, skips
 from cronkite.accounts import Account, Verdict
 from cronkite.cli.instants import absolute, relative
 from cronkite.durations import in_short
-from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log, Node
 
 #: How many edits that the admin knows of are told, the newest last.
@@ -79,10 +78,10 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
         yield "No node has ever ticked."
     elif last.ticked_at < slot:
         yield f"No node has ticked since: the last was {last.name}, at {absolute(last.ticked_at, zone)}."
-    try:
-        functions.look_up(job.function)
-    except FunctionError as error:
-        yield f"Its function cannot be run here. {error}"
+    if problem := hindrances.of_schedule(job):
+        yield f"When it is to run cannot be told on this machine. {problem}"
+    if problem := hindrances.of_function(job.function):
+        yield f"Its function cannot be run here. {problem}"
 
 
 def _not_planned(job: Job, slot: datetime, zone: str) -> Iterator[str]:

@@ -109,14 +109,14 @@ def _run(claim: locks.Claim) -> BaseException | None:
     with guard.listening(signal.SIGTERM, signal.SIGHUP):
         try:
             runner.run_here(claim, guard)
-        except (Exception, KeyboardInterrupt, SystemExit, RunEnded) as error:  # noqa: BLE001 - the job's, not ours
+        except BaseException as error:  # noqa: BLE001 - the job's, not ours
             return error
     return None
 
 
 def _tell(job: Job, log: Log, error: BaseException | None, terminal: Terminal) -> None:
     took = in_short((log.finished_at - log.started_at).total_seconds()) if log.finished_at and log.started_at else "?"
-    status = Log.Status(log.status).value.replace("_", " ")
+    status = log.status.replace("_", " ")
     if log.status == Log.Status.LOST:
         was_ended = isinstance(error, RunEnded) and error.status == Log.Status.LOST
         why = f" Its lock was lost while it ran{', so it was ended' if was_ended else ''}."

@@ -31,12 +31,13 @@ Paint = Callable[[str], str]
 class Cell:
     """A text of a table, and the name of the style (of Django's) that it is shown in.
 
-    ``more`` is said behind it, or at a terminal, which has no room for that, below its row.
+    ``more`` is said behind it, after ``joint``, or at a terminal, which has no room for that, below its row.
     """
 
     text: str
     style: str = ""
     more: str = ""
+    joint: str = ": "
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Terminal:
 def _clean(cell: Cell, is_wide: bool) -> Cell:
     """Return the cell as it can be shown; where lines are as long as one likes, all of it in one."""
     text, more = printable(cell.text), printable(cell.more)
-    return Cell(": ".join(filter(None, [text, more])), cell.style) if is_wide else Cell(text, cell.style, more)
+    return Cell(cell.joint.join(filter(None, [text, more])), cell.style) if is_wide else Cell(text, cell.style, more)
 
 
 def printable(text: str) -> str:

@@ -30,7 +30,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 
-from cronkite import accounts
+from cronkite import accounts, hindrances
 from cronkite.accounts import Account, Verdict
 from cronkite.cli import instants, jobs, moments, reasons
 from cronkite.cli.instants import Asked
@@ -60,7 +60,8 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         asked = moments.meant(job, words := " ".join(options["time"]), zone)
     except instants.NotATime as error:
         raise CommandError(str(error), returncode=2) from None
-    remarks = list(_about_time(asked, zone))
+    problem = hindrances.of(job)
+    remarks = [*_about_machine(problem, zone), *_about_time(asked, zone)]
     if words.lower() == moments.NOW:
         remarks += moments.standing(job, zone)
     told = [
@@ -76,6 +77,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
                 "job": job.pk,
                 "name": job.name,
                 "timezone": zone,
+                "problem": problem or None,
                 "remarks": remarks,
                 "times": [
                     {"from": start, "slots": [_for_programs(*each) for each in slots], "remarks": more}
@@ -95,6 +97,14 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         for line in more:
             terminal.say(printable(line))
     return 0
+
+
+def _about_machine(problem: str, zone: str) -> Iterator[str]:
+    """Say what keeps the job from running here, and from being understood."""
+    if problem:
+        yield f"It cannot run on this machine: {problem}"
+    if not instants.has_clock(zone):
+        yield "Its clock is not known here either, so all times are in UTC."
 
 
 def _about_time(asked: Asked, zone: str) -> Iterator[str]:
@@ -127,17 +137,18 @@ def _style(account: Account) -> str:
 def _beside(job: Job, start: datetime, asked: Asked, zone: str, slots: list[Any]) -> Iterator[str]:
     """Say what else there is to know about that time."""
     if not slots:
-        yield f"{instants.absolute(start, zone)}: no slot of the job's schedule."
+        at = instants.absolute(start, zone)
         try:
             schedule = job.get_schedule()
             before, after = schedule.latest_at(start - SECOND), schedule.next_after(start)
         except ScheduleError as error:
-            yield f"It cannot be: {error}."
+            yield f"{at}: nothing is recorded, and whether that was a slot cannot be told here: {error}."
         else:
+            yield f"{at}: no slot of the job's schedule."
             yield f"  The slot before is {instants.absolute(before, zone)}."
             yield f"  The one after is {instants.absolute(after, zone)}."
     for log in accounts.by_hand(job, start, asked.length):
-        status = Log.Status(log.status).value.replace("_", " ")
+        status = log.status.replace("_", " ")
         why = f", {log.reason}" if log.reason else ""
         yield f"A run by hand began then on node {log.node}{why}: {status} (log {log.pk})."
 

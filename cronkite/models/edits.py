@@ -150,9 +150,12 @@ def _owed(job: Job, now: datetime, reason: str) -> Decision:
         return nothing
     try:
         return catch_up.abandon(job.get_schedule(), job.pending, now, reason)
-    except ScheduleError:
-        # The schedule was broken behind our back; this edit mends it.
-        return nothing
+    except ScheduleError as error:
+        # The schedule was broken behind our back, or is known to other machines only. One slot is known: the next one.
+        slot, last_slot = job.pending.next_run, job.pending.last_slot
+        if slot > now or (last_slot is not None and slot <= last_slot):
+            return nothing
+        return Decision(None, 1, slot, now, f"{reason}, and how many more were due cannot be told: {error}")
 
 
 def _rows(job: Job, using: str) -> JobQuerySet:

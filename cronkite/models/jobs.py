@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, functions, schedules, verbs
 from cronkite.catch_up import CatchUp, Pending
+from cronkite.declarations import MOST_SECONDS
+from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, validation
 from cronkite.models.fields import Arguments, Expression, KeptByDatabase, LongText, Seconds, ShortText
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
@@ -277,9 +279,19 @@ class Job(models.Model):
         """Return the schedule, in the job's time zone or else the project's; raise :class:`ScheduleError` if none."""
         return schedules.get(self.schedule, self.timezone or settings.TIME_ZONE)
 
+    def get_policy(self) -> CatchUp:
+        """Return the catch-up; raise :class:`ScheduleError` if that is none which this code knows."""
+        try:
+            return CatchUp(self.catch_up)
+        except ValueError:
+            known = ", ".join(each.value for each in CatchUp)
+            message = f"catch-up {self.catch_up!r} is not known here, but these are: {known}"
+            raise ScheduleError(message, "catch_up") from None
+
     def get_grace(self) -> timedelta | None:
         """Return the grace, or ``None`` if the job has none of its own."""
-        return None if self.grace is None else timedelta(seconds=self.grace)
+        # SQLite's columns hold more than durations do.
+        return None if self.grace is None else timedelta(seconds=min(self.grace, MOST_SECONDS))
 
     def run(self) -> Any:
         """Run the job now, in this process, and return its function's result.
@@ -322,7 +334,7 @@ class Job(models.Model):
             errors = error.update_error_dict(errors)
         sound = {field.name for field in self._meta.fields} - {*(exclude or ())} - errors.keys()
         errors |= validation.problems(self, sound)
-        if errors:
+        if errors := validation.unsettled(self, errors):
             raise ValidationError(errors)
 
     def validate_constraints(self, exclude: Collection[str] | None = None) -> None:

@@ -31,6 +31,11 @@ class Status(models.TextChoices):
     MISSED = "missed", _("missed")
 
 
+def status_label(status: str) -> str:
+    """Return the name of a status for people; of one that newer code has written and this does not know, itself."""
+    return str(Status(status).label) if status in Status.values else status.replace("_", " ")
+
+
 #: Why a run is lost whose job is gone, and its lock with that: it may still go on, and then its end is its record.
 JOB_DELETED = "its job was deleted while it ran"
 

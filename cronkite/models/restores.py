@@ -8,6 +8,7 @@ one run.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from django.db.models import F, QuerySet
 
 from cronkite import conf, databases, waits
 from cronkite.clock import Now
+from cronkite.exceptions import ScheduleError
 from cronkite.models.logs import Log, Status, also
 from cronkite.models.queries import is_free
 
@@ -75,7 +77,9 @@ def _move(job: Job, using: str) -> dict[str, Any]:
         assert slot is not None
         moved["last_slot"] = slot
         if job.next_run is not None and job.next_run <= slot:
-            moved["next_run"] = job.get_schedule().next_after(slot)
+            # One that this machine can't read: whoever can finds that the next run is accounted for, and goes on.
+            with suppress(ScheduleError):
+                moved["next_run"] = job.get_schedule().next_after(slot)
     if fence > job.fence and rows.filter(is_free(conf.get().lock_timeout)).exists():
         # With a stale lock: what its run writes at its end goes by the number of its claim, and would not free it.
         moved |= {"fence": fence, "lock": None, "locked_by": "", "locked_at": None}

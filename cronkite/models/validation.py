@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -17,6 +17,8 @@ from cronkite.models.fields import is_storable
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
+
+T = TypeVar("T")
 
 
 def demand(job: Job, columns: Collection[str]) -> None:
@@ -40,6 +42,23 @@ def problems(job: Job, fields: Collection[str]) -> dict[str, str]:
     if not found.keys() & {"args", "kwargs", "function"} and {"args", "kwargs", "function"} <= {*fields}:
         found |= _misfit(job)
     return {field: problem for field, problem in found.items() if field in fields}
+
+
+def unsettled(job: Job, errors: Mapping[str, T]) -> dict[str, T]:
+    """Return those of the ``errors``, by field, that stand in the way of saving ``job``.
+
+    What was there before is not judged anew, as ``save()`` does not: a job whose code is gone, or that is known to
+    newer code or to another machine only, must not resist being disabled, nor being edited here.
+    """
+    stored = type(job).objects.filter(pk=job.pk).first() if errors else None
+    if stored is None:
+        return dict(errors)
+    settled = {field for field in errors if getattr(job, field, None) == getattr(stored, field, job)}
+    plan = {"schedule", "timezone"}
+    if job.enabled and not (stored.enabled and all(getattr(job, field) == getattr(stored, field) for field in plan)):
+        # The job is to be planned anew, by both.
+        settled -= plan
+    return {field: error for field, error in errors.items() if field not in settled}
 
 
 def _wrong_json(job: Job) -> dict[str, str]:
@@ -72,10 +91,7 @@ def _wrong_function(job: Job) -> dict[str, str]:
     try:
         functions.look_up(job.function)
     except FunctionError as error:
-        # One that was there before is not judged anew, as save() does not: a job whose code is gone must not resist
-        # being disabled, nor being edited on a node that lacks the code.
-        if not type(job).objects.filter(pk=job.pk, function=job.function).exists():
-            return {"function": str(error)}
+        return {"function": str(error)}
     return {}
 
 
@@ -99,18 +115,12 @@ def _wrong_schedule(job: Job) -> dict[str, str]:
         try:
             schedules.get(expression, name)
         except ScheduleError as error:
-            found[field] = _sentence(error)
+            found[field] = error.sentence
     if not found:
         try:
             # It may name only times that its zone's clock always skips. Whichever 50 years are looked at makes no
             # difference to that, so this node's own clock will do.
             job.get_schedule().next_after(datetime.now(timezone.utc))
         except ScheduleError as error:
-            found["schedule"] = _sentence(error)
+            found["schedule"] = error.sentence
     return found
-
-
-def _sentence(error: ScheduleError) -> str:
-    """Return the message as it looks right by itself; in log lines it stands behind a colon."""
-    message = str(error)
-    return f"{message[:1].upper()}{message[1:]}."

@@ -16,6 +16,7 @@ from django.utils.translation import gettext, ngettext
 from cronkite.admin import marks, shown
 from cronkite.admin.timeline.events import AHEAD, Event
 from cronkite.admin.timeline.windows import Window, percent
+from cronkite.models import status_label
 
 #: The least width of a bar, which has room for a mark, and how wide merged ones grow.
 LEAST, WIDEST = 1.4, 2.2
@@ -75,7 +76,9 @@ class Bar:
     @cached_property
     def status(self) -> str:
         """The worst of its events' statuses."""
-        return marks.worst({event.status for event in self.events}) or AHEAD
+        found = {event.status for event in self.events}
+        # One that newer code has written is unknown here.
+        return marks.worst(found) or min(found - {AHEAD}, default=AHEAD)
 
     @property
     def parts(self) -> list[Part]:
@@ -231,7 +234,7 @@ def _to_come(slots: Sequence[Event]) -> str:
 def _one(event: Event) -> str:
     about = {
         "job": event.job_name,
-        "status": marks.Status(event.status).label,
+        "status": status_label(event.status),
         "start": shown.plain(event.start),
         "end": shown.plain(event.end),
         "node": event.node,

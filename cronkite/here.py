@@ -50,7 +50,7 @@ class Here:
         try:
             with self._guard.listening():
                 runner.run_here(claim, self._guard)
-        except (Exception, KeyboardInterrupt, SystemExit, RunEnded):
+        except BaseException:
             logger.debug("%s raised.", claim, exc_info=True)
         self._guard = None
         self._events.append(Ended(claim))

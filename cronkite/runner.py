@@ -17,7 +17,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db import Error as DriverError
 
-from cronkite import calls, commits, conf, current, databases, forks, functions, holding, locks
+from cronkite import calls, commits, conf, current, databases, forks, functions, holding, interrupts, locks
 from cronkite.capture import Tee
 from cronkite.current import CurrentRun
 from cronkite.exceptions import JobIsLocked, RunEnded
@@ -47,9 +47,12 @@ class Ending:
     error: BaseException | None = None
 
 
-def execute(claim: Claim, guard: AbstractContextManager[None] | None = None) -> Ending:
+def execute(
+    claim: Claim, guard: AbstractContextManager[None] | None = None, interrupted: Callable[[], bool] = bool
+) -> Ending:
     """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
 
+    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given.
     Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
@@ -61,22 +64,22 @@ def execute(claim: Claim, guard: AbstractContextManager[None] | None = None) -> 
             value = forks.only_here(calls.call, function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
-        ending = Ending(_outcome_of(error), error=error)
+        ending = Ending(_outcome_of(error, is_interrupted=interrupted()), error=error)
     finally:
         if not borrowed:
             close_left_over()
     return ending
 
 
-def _outcome_of(error: BaseException) -> Outcome:
-    """Return what the log is to say of a function that raised ``error``."""
+def _outcome_of(error: BaseException, *, is_interrupted: bool = False) -> Outcome:
+    """Return what the log is to say of a function that raised ``error``, maybe as a person has interrupted it."""
     if isinstance(error, SystemExit) and not error.code:
         # sys.exit() ends a job as it ends a script: with no code, or 0, it is a success.
         return Outcome(Log.Status.SUCCEEDED)
     status, reason = Log.Status.FAILED, ""
     if (ended := _told_to_end(error)) is not None:
         status, reason = Log.Status(ended.status), ended.reason
-    elif isinstance(error, KeyboardInterrupt):
+    elif is_interrupted and isinstance(error, KeyboardInterrupt):
         status, reason = Log.Status.INTERRUPTED, "interrupted by a person"
     return Outcome(status, exc_info=traceback_text(error), reason=reason)
 
@@ -153,8 +156,8 @@ def run_here(claim: Claim, guard: Guard | None = None) -> Any:
     it, since whoever called us has nobody who could end the function. What it writes to stdout and stderr is shown and
     kept, in the main thread: elsewhere it could not be told from what other threads write. No timeout is enforced.
     """
-    with _shown_and_kept() as written, _renewed(claim, guard, written):
-        ending = execute(claim, guard)
+    with _shown_and_kept() as written, _renewed(claim, guard, written), interrupts.noted() as interrupted:
+        ending = execute(claim, guard, interrupted)
     record(claim, replace(ending.outcome, output=written()))
     announce(claim, ending)
     if ending.error is not None:

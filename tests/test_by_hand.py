@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import signal
 import threading
 from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from nodes import until
+from terminals import cron
 
 import cronkite
-from cronkite import capture, clock, holding, locks, runner
+from cronkite import capture, clock, holding, locks, runner, ticks
 from cronkite.exceptions import FunctionNotAllowed, JobIsLocked, RunEnded
 from cronkite.models import Job, Log
 from cronkite.outcomes import OUTPUT_LIMIT
@@ -214,18 +217,62 @@ def test_an_error_at_the_end_within_a_callers_transaction_is_the_callers(make_jo
 
 
 @pytest.mark.django_db
-def test_a_function_that_a_person_interrupts_is_an_interrupted_run(make_job, monkeypatch):
-    monkeypatch.setattr("app.jobs.fail", interrupted)
+@pytest.mark.parametrize("function", ["interrupted", "interrupted_while_it_awaits"])
+def test_a_function_that_a_person_interrupts_is_an_interrupted_run(make_job, monkeypatch, function):
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("app.jobs.fail", globals()[function])
     with pytest.raises(KeyboardInterrupt):
         make_job("app.jobs.fail").run()
-    assert Log.objects.get().status == Status.INTERRUPTED
+    log = Log.objects.get()
+    assert (log.status, log.reason) == (Status.INTERRUPTED, "interrupted by a person")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
+@pytest.mark.parametrize("way", ["run", "tick"])
+def test_a_function_that_raises_what_a_person_or_python_may_has_failed(make_job, monkeypatch, error, way):
+    def raises(*args):
+        raise error
+
+    raises.__module__ = "app.jobs"
+    monkeypatch.setattr("app.jobs.fail", raises)
+    make_job("app.jobs.fail", due=5)
+    if way == "run":
+        assert cron("run", "fail").code == 1
+    else:
+        ticks.tick(workers=0)
+    log = Log.objects.get()
+    assert log.status == Status.FAILED
+    assert "interrupted" not in log.reason
+    assert error.__name__ in log.exc_info
+
+
+@pytest.mark.django_db
+def test_a_handler_of_sigint_that_a_function_sets_is_left_to_it(make_job, monkeypatch):
+    def sets(*args):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    sets.__module__ = "app.jobs"
+    monkeypatch.setattr("app.jobs.ok", sets)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        make_job().run()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def interrupted(*args):
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
-interrupted.__module__ = "app.jobs"
+async def interrupted_while_it_awaits(*args):
+    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+    await asyncio.Event().wait()
+
+
+interrupted.__module__ = interrupted_while_it_awaits.__module__ = "app.jobs"
 
 
 def test_a_word_to_end_is_found_within_a_task_group():

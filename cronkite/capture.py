@@ -16,6 +16,15 @@ from cronkite.outcomes import HALF, OUTPUT_LIMIT, keep_ends, keep_text
 PIECES = 1000
 
 
+def encodable(text: str, encoding: str | None) -> str:
+    """Return the text with escapes, such as ``\\xe4``, for what ``encoding`` lacks; ``None`` lacks nothing.
+
+    >>> encodable("für", "ascii"), encodable("für", "utf-8"), encodable("für", None)
+    ('f\\\\xfcr', 'für', 'für')
+    """
+    return text if encoding is None else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 class Tee(TextIOBase):
     """A text stream that passes on what is written to it, and keeps the beginning and the end.
 
@@ -32,7 +41,12 @@ class Tee(TextIOBase):
             # Joined and cut now and then, so that an endless stream takes no endless memory.
             whole = "".join(self.kept)
             self.kept[:] = [whole if len(whole) <= 2 * OUTPUT_LIMIT else keep_text(whole)]
-        return self.stream.write(text)
+        try:
+            self.stream.write(text)
+        except UnicodeEncodeError:
+            # As of a terminal that knows ASCII only. Nobody's job fails because of who looks on.
+            self.stream.write(encodable(text, getattr(self.stream, "encoding", None) or "ascii"))
+        return len(text)
 
     def flush(self) -> None:
         self.stream.flush()

@@ -14,10 +14,12 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 from django.core.serializers.json import DjangoJSONEncoder
 
+from cronkite import capture
+
 #: What stands where there is nothing.
 NOTHING = "-"
 #: What stands where something was cut off.
-CUT = "…"
+CUT, CUT_IN_ASCII = "…", "~"
 GAP = "  "
 #: How far what is said below a row is indented.
 BELOW = "    "
@@ -52,7 +54,7 @@ class Terminal:
 
     def say(self, text: str = "", style: str = "") -> None:
         """Write a line."""
-        self.out.write(self.painted(text, style))
+        self.out.write(self.painted(self.encodable(text), style))
 
     def note(self, text: str) -> None:
         """Write a line that is no part of what was asked for."""
@@ -60,12 +62,17 @@ class Terminal:
 
     def json(self, value: Any) -> None:
         """Write a value for programs."""
-        self.out.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
+        text = json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
+        if self.encodable(text) != text:
+            # JSON has escapes of its own.
+            text = json.dumps(value, cls=DjangoJSONEncoder, indent=2)
+        self.out.write(text)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str | Cell]], yielding: Collection[str] = ()) -> None:
         """Write rows as aligned columns; at a terminal they are cut to fit, those with the ``yielding`` heads first."""
         room = self.width()
-        cells = [[_clean(cell if isinstance(cell, Cell) else Cell(cell), room is None) for cell in row] for row in rows]
+        cells = [[self._clean(cell if isinstance(cell, Cell) else Cell(cell)) for cell in row] for row in rows]
+        cut = CUT if self.encodable(CUT) == CUT else CUT_IN_ASCII
         # Where all there is to say stands below, a column has nothing left.
         kept = [n for n in range(len(heads)) if not cells or any(row[n].text for row in cells)]
         columns = [[heads[n], *(row[n].text or NOTHING for row in cells)] for n in kept]
@@ -73,7 +80,7 @@ class Terminal:
         widths = fitted([max(map(width, column)) for column in columns], room, giving)
         for row in [[Cell(head, "MIGRATE_HEADING") for head in heads], *cells]:
             shown = [
-                self.painted(padded(row[n].text or NOTHING, wide), row[n].style)
+                self.painted(padded(row[n].text or NOTHING, wide, cut), row[n].style)
                 for n, wide in zip(kept, widths, strict=True)
             ]
             self.out.write(GAP.join(shown).rstrip())
@@ -94,16 +101,21 @@ class Terminal:
         paint: Paint = getattr(self.style, style)
         return paint(text)
 
+    def encodable(self, text: str) -> str:
+        """Return the text as it can be written: where that is in ASCII, with escapes for the rest."""
+        return capture.encodable(text, getattr(self.out, "encoding", None))
+
+    def _clean(self, cell: Cell) -> Cell:
+        """Return the cell as it can be shown; where lines are as long as one likes, all of it in one."""
+        text, more = (self.encodable(printable(each)) for each in (cell.text, cell.more))
+        if self.width() is None:
+            return Cell(cell.joint.join(filter(None, [text, more])), cell.style)
+        return Cell(text, cell.style, more)
+
     @staticmethod
     def plain(text: str) -> str:
         """Return the text as it is: a style that is none."""
         return text
-
-
-def _clean(cell: Cell, is_wide: bool) -> Cell:
-    """Return the cell as it can be shown; where lines are as long as one likes, all of it in one."""
-    text, more = printable(cell.text), printable(cell.more)
-    return Cell(cell.joint.join(filter(None, [text, more])), cell.style) if is_wide else Cell(text, cell.style, more)
 
 
 def printable(text: str) -> str:
@@ -127,7 +139,7 @@ def width(text: str) -> int:
     )
 
 
-def padded(text: str, wide: int) -> str:
+def padded(text: str, wide: int, cut: str = CUT) -> str:
     """Return the text, cut or filled up to ``wide`` columns.
 
     >>> padded("nightly", 5), padded("ok", 5), padded("日本語", 4)
@@ -136,7 +148,7 @@ def padded(text: str, wide: int) -> str:
     if width(text) > wide:
         while width(text) > wide - 1:
             text = text[:-1]
-        text += CUT
+        text += cut
     return text + " " * (wide - width(text))
 
 

@@ -96,21 +96,25 @@ class Command(BaseCommand):
 
         return speaking(verbosity, stays, self.stderr)
 
+    def _terminal(self, options: dict[str, Any]) -> Any:
+        # Not at the top: what a tick does not use, it does not load.
+        from cronkite.cli.terminal import Terminal
+
+        return Terminal(self.stdout, self.stderr, self.style, bool(options["force_color"]))
+
     def _do(self, options: dict[str, Any]) -> int:
         """Do what was asked for, and return the exit code."""
         subcommand = options["subcommand"]
         if subcommand not in (None, "loop"):
-            # Not at the top: what a tick does not use, it does not load.
-            from cronkite.cli.terminal import Terminal
-
-            terminal = Terminal(self.stdout, self.stderr, self.style, bool(options["force_color"]))
-            return int(parsers.of(subcommand).run(options, terminal))
+            return int(parsers.of(subcommand).run(options, self._terminal(options)))
         workers = conf.get().workers if options["workers"] is None else options["workers"]
         if options["dry_run"]:
             from cronkite import preview
+            from cronkite.cli.terminal import printable
 
+            terminal = self._terminal(options)
             for line in preview.lines():
-                self.stdout.write(line)
+                terminal.say(printable(line))
         elif subcommand == "loop":
             for warning in self._warnings:
                 logger.warning("%s", warning)

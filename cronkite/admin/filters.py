@@ -295,3 +295,11 @@ class WhenFilter(admin.ListFilter):
     def _typed(self, name: str) -> str:
         moment = addresses.moment(str(self.used_parameters.get(name, "")))
         return f"{timezone.localtime(moment):%Y-%m-%dT%H:%M}" if moment else ""
+
+
+def by_index(request: HttpRequest, model_admin: admin.ModelAdmin[Any], logs: QuerySet[Log]) -> QuerySet[Log]:
+    """Return those of the logs that are of the job and the time that a list of logs is narrowed to."""
+    job = request.GET.get(JobFilter.parameter_name, "")
+    if addresses.is_key(job):
+        logs = logs.filter(job_id=int(job))
+    return WhenFilter(request, dict(request.GET.lists()), Log, model_admin).queryset(request, logs)

@@ -87,7 +87,9 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
     @property
     def search_help_text(self) -> str:  # type: ignore[override]  # Django reads it anew for each page
         """Say what is searched, and how far back."""
-        said = gettext("Job, function, node, traceback or reason, of the newest %(count)s logs of the list.")
+        said = gettext(
+            "Job, function, node, traceback or reason, of the newest %(count)s logs of the job and time chosen."
+        )
         return said % {"count": number_format(paging.SEARCHED, force_grouping=True)}
 
     def get_search_results(
@@ -95,7 +97,8 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
     ) -> tuple[QuerySet[Log], bool]:
         """Search the newest logs of the list, so that it takes no longer the more there are."""
         if search_term.strip():
-            queryset = paging.newest(queryset)
+            # Of what has an index alone: to find 20,000 lost ones, the database would go through all logs.
+            queryset = paging.newest(queryset, filters.by_index(request, self, Log.objects.all()))
         return super().get_search_results(request, queryset, search_term)
 
     def get_fieldsets(self, request: HttpRequest, obj: Log | None = None) -> Any:

@@ -20,13 +20,13 @@ else:
 MOST = 5000
 
 
-#: How many logs are searched for a text, of those that are asked for otherwise: a text has no index.
+#: How many logs are searched for a text, of those that an index finds: a text has none.
 SEARCHED = 20_000
 
 
-def newest(logs: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the newest :data:`SEARCHED` of the logs, as a condition on their keys."""
-    oldest = logs.order_by("-pk").values("pk")[SEARCHED - 1 : SEARCHED]
+def newest(logs: QuerySet[Any], among: QuerySet[Any]) -> QuerySet[Any]:
+    """Return those of the logs that are of the newest :data:`SEARCHED` ``among`` others: a condition on their keys."""
+    oldest = among.order_by("-pk").values("pk")[SEARCHED - 1 : SEARCHED]
     return logs.filter(pk__gte=Coalesce(Subquery(oldest), Value(0)))
 
 

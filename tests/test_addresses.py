@@ -73,7 +73,7 @@ def pages(make_job):
 @pytest.mark.parametrize("page", PARAMETERS)
 def test_no_address_is_answered_with_an_error_of_the_server(admin_client, pages, monkeypatch, page):
     """Each parameter is judged for itself, so that one request has them all; the first is refused as a whole."""
-    monkeypatch.setattr(health, "report", lambda: None)
+    monkeypatch.setattr(health, "report", lambda *_: None)
     url = pages.get(page, page)
     for value in HOSTILE.values():
         alone, together = f"_to_field={value}", "&".join(f"{name}={value}" for name in PARAMETERS[page])

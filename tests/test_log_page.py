@@ -49,7 +49,7 @@ def test_what_decides_comes_first_and_what_is_empty_is_left_out(admin_client, ma
     ]
     missed = make_log(job, slot=SLOT + timedelta(days=1), fence=None, status=Status.MISSED, reason="no node", missed=2)
     assert re.findall(r'class="form-row field-(\w+)', page_of(admin_client, missed)) == [
-        *["ended", "why", "job", "function", "slot_at", "node", "recorded"]
+        *["ended", "why", "job", "function", "slot_at", "missed_slots", "node", "recorded"]
     ]
 
 

@@ -275,6 +275,21 @@ def test_enabling_many_leaves_what_enabling_each_does(make_job):
     assert [rows[name].enabled for name in names] == [True, True, True, False]
 
 
+def test_hundreds_are_enabled_each_by_its_own_schedule_in_few_statements(db):
+    Job.objects.bulk_create(
+        [
+            Job(name=f"{n}", function="app.jobs.ok", schedule=f"{n % 60} {n // 60} * * *", enabled=False)
+            for n in range(250)
+        ]
+    )
+    with CaptureQueriesContext(connection) as queries:
+        switches.switch(list(Job.objects.all()), on=True, using="default")
+    assert len(queries) < 12
+    jobs = Job.objects.all()
+    assert {job.next_run == job.get_schedule().next_after(job.planned_at) for job in jobs} == {True}
+    assert {job.revision for job in jobs} == {1}
+
+
 def test_what_was_edited_meanwhile_is_planned_by_its_new_schedule(make_job):
     stale = [make_job(name=name, enabled=False, schedule="0 3 * * *") for name in ("one", "two")]
     Job.objects.filter(name="two").write(schedule="0 4 * * *")

@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db.models import F, Q
+from django.db import connections
+from django.db.models import Case, DateTimeField, F, Q, Value, When
+from django.db.models.functions import Cast
 
 from cronkite import clock
 from cronkite.exceptions import CronkiteError
-from cronkite.models.queries import CHUNK, JobQuerySet
+from cronkite.models.queries import JobQuerySet
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
+
+#: How many jobs are switched by one statement, which names each schedule twice: SQLite takes no deeper expression.
+PART = 200
 
 
 class Switched(NamedTuple):
@@ -33,8 +38,8 @@ def switch(jobs: Sequence[Job], *, on: bool, using: str) -> Switched:
     done: list[Job] = []
     refused: list[tuple[Job, CronkiteError]] = []
     way: Callable[[list[Job], JobQuerySet], None] = _enable if on else _disable
-    for start in range(0, len(asked), CHUNK):
-        part = asked[start : start + CHUNK]
+    for start in range(0, len(asked), PART):
+        part = asked[start : start + PART]
         rows = type(part[0]).objects.using(using).filter(pk__in=[job.pk for job in part])
         if len(part) > 1:
             way(part, rows)
@@ -58,13 +63,23 @@ def _disable(part: list[Job], rows: JobQuerySet) -> None:
 
 
 def _enable(part: list[Job], rows: JobQuerySet) -> None:
-    """Enable those whose slots are all over, by a statement for each schedule: a disabled job owes nothing."""
+    """Enable those whose slots are all over, each with the next slot of its schedule: a disabled job owes nothing."""
     now = clock.now(rows.db)
+    fits, slots = Q(pk__in=()), []
     for (expression, zone), keys, next_run in _plans(part, now):
-        same = rows.filter(Q(last_slot__isnull=True) | Q(last_slot__lte=now), pk__in=keys)
         # The schedule by which that slot was found is still the job's.
-        same = same.filter(enabled=False, schedule=expression, timezone=zone)
-        same.write(enabled=True, next_run=next_run, planned_at=now, revision=F("revision") + 1)
+        same = Q(pk__in=keys, schedule=expression, timezone=zone)
+        fits |= same
+        slots.append(When(same, then=Value(next_run, output_field=DateTimeField())))
+    if not slots:
+        return
+    next_runs: Case | Cast = Case(*slots, output_field=DateTimeField())
+    if connections[rows.db].features.requires_casted_case_in_updates:
+        next_runs = Cast(next_runs, output_field=DateTimeField())
+    over = Q(last_slot__isnull=True) | Q(last_slot__lte=now)
+    rows.filter(over, fits, enabled=False).write(
+        enabled=True, next_run=next_runs, planned_at=now, revision=F("revision") + 1
+    )
 
 
 def _plans(part: list[Job], now: datetime) -> Iterator[tuple[tuple[str, str], list[int], datetime]]:

@@ -30,9 +30,19 @@ FAULTS = """() => {
         }
         return path.join(" > ");
     };
+    // The strip on top has a line for each thing: names end in an ellipsis, and links lead to the whole.
+    const isShortened = (node) => {
+        for (let at = node; at && at.closest(".cronkite-health"); at = at.parentElement) {
+            if (getComputedStyle(at).textOverflow === "ellipsis") {
+                return true;
+            }
+        }
+        return false;
+    };
     // What is there for the eye; of texts that are typed into, the end is reached by typing.
     const seen = (node) => node.checkVisibility({visibilityProperty: true, opacityProperty: true})
         && !node.closest(".visually-hidden, .cronkite-unseen, .cronkite-tip, input, textarea, select, symbol")
+        && !isShortened(node)
         && ![node.closest("thead"), node].some((each) => each && getComputedStyle(each).clipPath !== "none");
     const found = new Set();
     if (document.documentElement.scrollWidth > wide) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate, pre_delete, pre_save
@@ -18,15 +19,19 @@ class CronkiteConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, give the models their verbs, and follow ``migrate`` and deletions."""
         # Here and nowhere else may an import stand in a function: the models are not ready before.
-        from cronkite import checks, discovery, ticks, verbs
+        from cronkite import checks, discovery, job_checks, ticks, verbs
         from cronkite.models import Job, edits
 
-        del checks  # imported to be registered
+        del checks, job_checks  # imported to be registered
         verbs.run = lambda job: import_module("cronkite.runner").run_by_hand(job)  # what most processes never need
         verbs.process_queue = ticks.process_queue
         verbs.auto_discover = discovery.auto_discover
         pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid="cronkite.before_delete")
         pre_save.connect(edits.before_raw_save, sender=Job, dispatch_uid="cronkite.before_raw_save")
-        post_migrate.connect(discovery.discover_apps, sender=self, dispatch_uid="cronkite.discover_apps")
+        post_migrate.connect(_discover, sender=self, dispatch_uid="cronkite.discover_apps")
         while verbs.asked_early:
             discovery.auto_discover(*verbs.asked_early.pop(0))
+
+
+def _discover(**options: Any) -> None:
+    import_module("cronkite.migrated").discover(**options)  # what other commands never need

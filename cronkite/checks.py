@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import get_commands
 from django.db import connections
 
 from cronkite import commits, conf, discovery, foreign, owner, trials, zonenames, zones
@@ -130,7 +131,7 @@ def check_sqlite_transactions(**_: Any) -> list[checks.CheckMessage]:
 @checks.register(TAG)
 def check_declared_names(**_: Any) -> list[checks.CheckMessage]:
     """W003: declared functions whose names many collations of MySQL and MariaDB don't tell apart."""
-    if not _is_asked():
+    if not is_asked():
         return []
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for declaration in discovery.declared_by_apps():
@@ -169,7 +170,7 @@ def check_isolation_level(**_: Any) -> list[checks.CheckMessage]:
 @checks.register(TAG)
 def check_declared_schedules(**_: Any) -> list[checks.CheckMessage]:
     """W007: a declared schedule has six fields, and its seconds seem to be meant to come first."""
-    if not _is_asked():
+    if not is_asked():
         return []
     return [
         checks.Warning(
@@ -186,7 +187,7 @@ def check_declared_schedules(**_: Any) -> list[checks.CheckMessage]:
 @checks.register(TAG)
 def check_time_zones(**_: Any) -> list[checks.CheckMessage]:
     """W008: this machine has no data for the zones of declared jobs, so that it can't tell when these are to run."""
-    if not _is_asked():
+    if not is_asked():
         return []
     names: defaultdict[str, list[str]] = defaultdict(list)
     for declaration in discovery.declared_by_apps():
@@ -211,24 +212,26 @@ def _plain(name: str) -> str:
 
 @checks.register(TAG)
 def check_crontab_modules(**_: Any) -> list[checks.CheckMessage]:
-    """W004: a ``crontab`` module can't be imported, so its jobs are not found, nor run on this node."""
-    if not _is_asked():
+    """E005: a ``crontab`` module can't be imported, so its jobs are not found, nor run on this node."""
+    if not is_asked():
         return []
     return [
-        checks.Warning(
+        checks.Error(
             f"{module} cannot be imported: {verdict.harm or verdict.error}.",
             hint="Its jobs are left as they are, and can't be run on this node. All others can.",
-            id="cronkite.W004",
+            id="cronkite.E005",
         )
         for module, verdict in trials.try_all(discovery.crontabs(), trials.LONG).items()
         if verdict.harm or verdict.error
     ]
 
 
-def _is_asked() -> bool:
+def is_asked() -> bool:
     """Whether somebody wants to know, rather than start a command, each of which is checked first: a tick, for one."""
     program, *arguments = sys.argv or [""]
     is_command = Path(program).name in {"manage.py", "django-admin"} or program.endswith("django/__main__.py")
+    # A project may have a program of its own in place of these.
+    is_command = is_command or (bool(arguments) and arguments[0] in get_commands())
     return not owner.is_ours() and (not is_command or arguments[:1] == ["check"])
 
 

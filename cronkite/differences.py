@@ -35,6 +35,8 @@ class Differences:
     changed: list[Changed] = field(default_factory=list)
     gone: list[Job] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
+    #: The functions that have rows of their declarations.
+    jobs: set[str] = field(default_factory=set)
     #: By the declared function, the module that declares it, which may name it only.
     modules: dict[str, str] = field(default_factory=dict)
     refused: list[Declaration] = field(default_factory=list)
@@ -45,6 +47,7 @@ def find() -> Differences:
     found = Differences()
     rows = list(Job.objects.using(locks.database()).order_by("name", "id"))
     declared_rows = {job.declared_as: job for job in rows if job.declared_as is not None}
+    found.jobs = set(declared_rows)
     by_hand = {job.function for job in rows if job.declared_as is None}
     ours = set(discovery.crontabs())
     known: set[str] = set()
@@ -91,7 +94,7 @@ def overwrite(found: Differences) -> None:
     refused = [
         changed
         for changed in found.changed
-        if not discovery.write_one(changed.declaration, partial(discovery.overwrite, changed.job, changed.declaration))
+        if discovery.write_one(changed.declaration, partial(discovery.overwrite, changed.job, changed.declaration))
     ]
     found.refused += [changed.declaration for changed in refused]
     found.changed = [changed for changed in found.changed if changed not in refused]

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import ModuleType
-from typing import Any
 
 from django.apps import apps
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
-from cronkite import databases, declarations, locks, skips, taster, trials
+from cronkite import databases, declarations, locks, modules, skips, taster, trials
 from cronkite.declarations import Declaration
+from cronkite.deeds import Deeds
 from cronkite.exceptions import CronkiteError, HarmfulModule
 from cronkite.models import Job
 
@@ -35,10 +35,12 @@ PAUSE = 0.1
 
 #: Asked for before the tables were there: (module, delete_first).
 _waiting: list[tuple[str, bool]] = []
+#: The modules that somebody had looked at, whatever their names.
+asked: set[str] = set()
 
 
-def auto_discover(module: str | ModuleType, delete_first: bool = False) -> None:
-    """See :meth:`Job.auto_discover`.
+def auto_discover(module: str | ModuleType, delete_first: bool = False) -> Deeds:
+    """See :meth:`Job.auto_discover`; return what was done.
 
     Raises what the module's import raises; :class:`HarmfulModule` if it would end or hold this process.
 
@@ -46,38 +48,50 @@ def auto_discover(module: str | ModuleType, delete_first: bool = False) -> None:
     that is out of reach only warned of: neither must keep a node from starting, nor ``collectstatic`` from running
     where there is no database.
     """
-    if taster.is_taster():
-        return  # it tries one import after another, and writes nothing
+    deeds = Deeds()
     name = module if isinstance(module, str) else module.__name__
+    asked.add(name)
+    if taster.is_taster():
+        return deeds  # it tries one import after another, and writes nothing
     if apps.ready:
-        _discover(name, declarations_in(trials.load(name, trials.LONG)), delete_first)
-        return
+        _discover(name, declarations_in(trials.load(name, trials.LONG)), delete_first, deeds)
+        return deeds
     try:
         declared = declarations_in(trials.load(name, trials.QUICK))
     except Exception as error:  # noqa: BLE001 - a module may raise anything
         _tell(name, error)
-        return
+        return deeds
     try:
         with _at_start():
-            _discover(name, declared, delete_first)
+            _discover(name, declared, delete_first, deeds)
     except DatabaseError as error:
         logger.warning("The jobs of %s are not looked at until the next start: %s", name, error)
+    return deeds
 
 
-def discover_apps(**kwargs: Any) -> None:
+def discover_apps() -> Deeds:
     """Make jobs of what the ``crontab`` modules of installed apps declare, and of what waited for the tables.
 
-    Also a receiver of ``post_migrate``. A job that exists is left as it is. A module that is broken, or a database that
-    is away, is logged, and keeps neither the other jobs from being found nor a node from ticking (promise P4).
+    A job that exists is left as it is. A module that is broken, or a database that is away, is logged, and keeps
+    neither the other jobs from being found nor a node from ticking (promise P4).
     """
-    asked = [(module, False) for module in crontabs()] + _waiting
+    deeds = Deeds()
+    wanted = [(module, False) for module in crontabs()] + _waiting
     _waiting.clear()
-    trials.try_all([module for module, _ in asked], trials.LONG)
-    for module, delete_first in asked:
+    trials.try_all([module for module, _ in wanted], trials.LONG)
+    for module, delete_first in wanted:
         try:
-            auto_discover(module, delete_first)
+            if done := auto_discover(module, delete_first):
+                deeds.join(done)
         except Exception as error:  # noqa: BLE001
             _tell(module, error)
+            deeds.broken.append(_broken(module, error))
+    return deeds
+
+
+def _broken(module: str, error: Exception) -> str:
+    deed = error.deed if isinstance(error, HarmfulModule) else modules.deed(error)
+    return f"{module}, which could not be looked at: {deed}"
 
 
 def _tell(module: str, error: Exception) -> None:
@@ -86,11 +100,21 @@ def _tell(module: str, error: Exception) -> None:
     logger.error("The jobs that %s declares could not be looked at. %s.", module, error, exc_info=shown)
 
 
+def is_waiting() -> bool:
+    """Tell whether the tables are not there yet, as far as is known."""
+    return bool(_waiting)
+
+
 def declared_by_apps() -> list[Declaration]:
     """Return what the ``crontab`` modules of installed apps declare; one that can't be imported declares nothing."""
-    found, modules = [], crontabs()
-    trials.try_all(modules, trials.BRIEF)
-    for module in modules:
+    return declared_in_all(crontabs())
+
+
+def declared_in_all(names: list[str]) -> list[Declaration]:
+    """Return what these modules declare; one that can't be imported declares nothing."""
+    found: list[Declaration] = []
+    trials.try_all(names, trials.BRIEF)
+    for module in names:
         # Code of others may raise anything, and discover_apps logs it.
         with suppress(Exception):
             found += declarations_in(trials.load(module, trials.BRIEF))
@@ -133,7 +157,7 @@ def _at_start() -> Iterator[None]:
             connection.close()
 
 
-def _discover(module: str, declared: list[Declaration], delete_first: bool) -> None:
+def _discover(module: str, declared: list[Declaration], delete_first: bool, deeds: Deeds) -> None:
     if not declared and not delete_first:
         return
     if not _has_tables():
@@ -141,7 +165,7 @@ def _discover(module: str, declared: list[Declaration], delete_first: bool) -> N
         return
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _synchronise(module, declared, delete_first)
+            _synchronise(module, declared, delete_first, deeds)
             return
         except DatabaseError as error:
             if not _is_rivalry(error) or attempt == ATTEMPTS or databases.is_borrowed(connections[locks.database()]):
@@ -165,7 +189,7 @@ def _has_tables() -> bool:
     return present >= {field.column for field in meta.concrete_fields}
 
 
-def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -> None:
+def _synchronise(module: str, declared: list[Declaration], delete_first: bool, deeds: Deeds) -> None:
     using = locks.database()
     until = time.monotonic() + PATIENCE
     prefix = f"{module}."
@@ -188,11 +212,16 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
     for declaration in declared:
         kept = _find(declaration, present)
         if kept is None:
-            write_one(declaration, partial(_create, declaration, using))
-        elif delete_first:
-            present.remove(kept)
-            if declaration.differences(kept) and not _is_held(kept, until):
-                write_one(declaration, partial(overwrite, kept, declaration))
+            why = write_one(declaration, partial(_create, declaration, using))
+            if not why:
+                beginning = "" if declaration.enabled else ", disabled"
+                deeds.added.append(f"{_shown(declaration)}: added, {declaration.schedule}{beginning}")
+        else:
+            why = _keep(kept, declaration, delete_first and not _is_held_back(kept, declaration, until), deeds)
+            if delete_first:
+                present.remove(kept)
+        if why:
+            deeds.refused.append(f"{declaration.function}, which can't be a job: {why}")
     if delete_first and present:
         elsewhere = {declaration.function for declaration in declared_by_apps()}
         for job in present:
@@ -202,6 +231,28 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool) -
             # What another node inserted since we looked is not among these.
             logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
             job.delete()
+            deeds.deleted.append(f"{job.name} ({job.function}): deleted, as {module} does not declare it")
+
+
+def _keep(job: Job, declaration: Declaration, may_overwrite: bool, deeds: Deeds) -> str:
+    """See to a job that exists; return why it can't be what the code declares, or nothing."""
+    columns = list(declaration.differences(job)) if job.declared_as is not None or may_overwrite else []
+    if not columns:
+        return ""
+    if not may_overwrite:
+        deeds.kept.append(job.name)
+        return ""
+    if not (why := write_one(declaration, partial(overwrite, job, declaration))):
+        deeds.changed.append(f"{_shown(declaration)}: changed, {', '.join(sorted(columns))}")
+    return why
+
+
+def _is_held_back(job: Job, declaration: Declaration, until: float) -> bool:
+    return bool(declaration.differences(job)) and _is_held(job, until)
+
+
+def _shown(declaration: Declaration) -> str:
+    return f"{declaration.name} ({declaration.function})"
 
 
 def _is_held(job: Job, until: float) -> bool:
@@ -219,8 +270,8 @@ def _is_held(job: Job, until: float) -> bool:
     return False
 
 
-def write_one(declaration: Declaration, write: Callable[[], object]) -> bool:
-    """Write a declaration's row by calling ``write``; tell of it and return ``False`` if there can't be such a row.
+def write_one(declaration: Declaration, write: Callable[[], object]) -> str:
+    """Write a declaration's row by calling ``write``; tell of it, and return why, if there can't be such a row.
 
     So one that is refused stops no other. What is not about this one is raised: an outage, or another node's write.
     """
@@ -231,8 +282,8 @@ def write_one(declaration: Declaration, write: Callable[[], object]) -> bool:
         if why is None:
             raise
         logger.error("%s is declared as a job, but can't be one: %s", declaration.function, why)
-        return False
-    return True
+        return why
+    return ""
 
 
 def _refusal(declaration: Declaration, error: Exception) -> str | None:

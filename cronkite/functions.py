@@ -54,14 +54,14 @@ def look_up(dotted: str) -> Callable[..., Any]:
     return _resolve(dotted, lambda module_path: trials.load(module_path, trials.BRIEF))
 
 
-def is_allowed(dotted: str) -> bool:
-    """Tell whether the settings allow a function of this name, as far as can be told without importing anything."""
+def refusal(dotted: str) -> str:
+    """Say why no function of this name may be run, as far as can be told without importing anything; or nothing."""
     try:
         module_path, _ = _split(dotted)
         _refuse_foreign_module(dotted, module_path)
-    except FunctionNotAllowed:
-        return False
-    return True
+    except FunctionNotAllowed as error:
+        return str(error)
+    return ""
 
 
 def try_all(dotted_names: Iterable[str]) -> None:

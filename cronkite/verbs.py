@@ -30,4 +30,4 @@ def _ask_early(module: str | ModuleType, delete_first: bool) -> None:
     asked_early.append((module, delete_first))
 
 
-auto_discover: Callable[[str | ModuleType, bool], None] = _ask_early
+auto_discover: Callable[[str | ModuleType, bool], object] = _ask_early

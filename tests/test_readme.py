@@ -18,7 +18,21 @@ from django.core.management.base import BaseCommand
 from django.db.models import NOT_PROVIDED
 
 import cronkite
-from cronkite import agenda, catch_up, checks, conf, expressions, farewell, kin, node, outcomes, pool, runner, worker
+from cronkite import (
+    agenda,
+    catch_up,
+    checks,
+    conf,
+    expressions,
+    farewell,
+    job_checks,
+    kin,
+    node,
+    outcomes,
+    pool,
+    runner,
+    worker,
+)
 from cronkite.cli import COMMANDS
 from cronkite.management.commands import cron
 from cronkite.models import Job, Log
@@ -236,7 +250,8 @@ def test_the_settings_are_those_of_the_code():
 
 
 def test_the_system_checks_are_those_of_the_code():
-    assert set(table("Check")) == set(re.findall(r'id="(cronkite\.[EW]\d+)"', inspect.getsource(checks)))
+    source = inspect.getsource(checks) + inspect.getsource(job_checks)
+    assert set(table("Check")) == set(re.findall(r'id="(cronkite\.[EW]\d+)"', source))
 
 
 def test_the_options_are_those_of_the_command():

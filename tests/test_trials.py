@@ -225,13 +225,13 @@ def test_check_names_them_and_other_commands_wait_for_none(project, way):
     codes = {harm: code for harm, (code, _) in harms.items()}
     environment = threaded(project(first="", **codes, raises="raise LookupError('no key')", last=""), way)
     done = manage("check", **environment)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     for harm, (_, deed) in harms.items():
-        assert f"(cronkite.W004) {harm}.crontab cannot be imported: {deed}." in done.stderr
-    assert "(cronkite.W004) raises.crontab cannot be imported: it raised LookupError: no key." in done.stderr
-    assert done.stderr.count("cronkite.W004") == 5
-    assert "W004" not in manage("cron", **environment).stderr
-    assert "W004" not in manage("showmigrations", **environment).stderr
+        assert f"(cronkite.E005) {harm}.crontab cannot be imported: {deed}." in done.stderr
+    assert "(cronkite.E005) raises.crontab cannot be imported: it raised LookupError: no key." in done.stderr
+    assert done.stderr.count("cronkite.E005") == 5
+    assert "E005" not in manage("cron", **environment).stderr
+    assert "E005" not in manage("showmigrations", **environment).stderr
 
 
 @pytest.mark.django_db(transaction=True)

@@ -21,12 +21,14 @@ exit codes:
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
-from cronkite import differences
+from cronkite import differences, owner, strays
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.cli.wording import suspicion
 from cronkite.differences import Changed, Differences
+from cronkite.strays import Stray
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,6 +42,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Show the difference and, unless it is only to be checked, make it good."""
     found = differences.find()
+    # A program that calls the command, such as a test, has seen what no node ever will.
+    lost = strays.find(found.jobs) if owner.is_ours() else []
     if not options["check"]:
         differences.create(found)
         if options["overwrite"]:
@@ -50,14 +54,14 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
             job.delete()
             job.pk = pk
     if options["json"]:
-        terminal.json(_for_programs(found))
+        terminal.json(_for_programs(found, lost))
     else:
-        _tell(found, options, terminal)
-    to_do = found.new or found.gone or (options["overwrite"] and found.changed)
+        _tell(found, lost, options, terminal)
+    to_do = found.new or found.gone or lost or (options["overwrite"] and found.changed)
     return int(bool(found.broken or found.refused or (options["check"] and to_do)))
 
 
-def _tell(found: Differences, options: dict[str, Any], terminal: Terminal) -> None:
+def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], terminal: Terminal) -> None:
     check = options["check"]
     for declaration in found.new:
         done = "to be added" if check else "added"
@@ -76,7 +80,9 @@ def _tell(found: Differences, options: dict[str, Any], terminal: Terminal) -> No
         terminal.say(f"! {declaration.function} is declared, but can't be a job; the log says why.", "ERROR")
     for function, warning in _warnings(found).items():
         terminal.say(f"! {function}: {warning}", "WARNING")
-    if not (found.new or found.changed or found.gone or found.broken or found.refused):
+    for stray in lost:
+        terminal.say(f"! {printable(stray.name)}: {printable(stray.problem)} {printable(stray.hint)}", "WARNING")
+    if not (found.new or found.changed or found.gone or found.broken or found.refused or lost):
         terminal.say("The jobs are what the code declares.")
 
 
@@ -90,7 +96,7 @@ def _columns(changed: Changed) -> dict[str, tuple[Any, Any]]:
     return dict(sorted(changed.columns.items()))
 
 
-def _for_programs(found: Differences) -> dict[str, Any]:
+def _for_programs(found: Differences, lost: list[Stray]) -> dict[str, Any]:
     return {
         "new": [declaration.columns() for declaration in found.new],
         "changed": [
@@ -107,4 +113,5 @@ def _for_programs(found: Differences) -> dict[str, Any]:
         "broken": found.broken,
         "refused": [declaration.columns() for declaration in found.refused],
         "warnings": _warnings(found),
+        "strays": [asdict(stray) for stray in lost],
     }

@@ -1,0 +1,84 @@
+"""Which jobs can't be what they are meant to be, as ``manage.py check`` tells?
+
+Only ``manage.py check`` looks, and not the other commands, before which Django runs its checks, too. Nothing here
+connects to a database, but for the one that Django asks with ``--database``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable
+from importlib import import_module
+from typing import Any
+
+from django.core import checks
+from django.db import DatabaseError, transaction
+
+from cronkite import discovery, functions, locks
+from cronkite.checks import TAG, is_asked
+from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound
+from cronkite.models import Job
+
+#: The most names that a message has.
+MOST_NAMES = 5
+
+
+@checks.register(TAG)
+def check_declared_functions(**_: Any) -> list[checks.CheckMessage]:
+    """W009: declared functions may not be run here."""
+    if not is_asked():
+        return []
+    refused = {}
+    for declaration in discovery.declared_in_all(discovery.crontabs()):
+        try:
+            functions.look_up(declaration.function)
+        except FunctionNotAllowed as error:
+            refused[declaration.function] = str(error)
+        except FunctionNotFound:
+            continue  # E005 says so
+    return _not_allowed(refused, "declared")
+
+
+@checks.register(checks.Tags.database)
+def check_enabled_jobs(databases: Collection[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W009: enabled jobs may not be run here. Only their names are judged, so that nothing is imported."""
+    using = locks.database()
+    if using not in (databases or ()):
+        return []
+    try:
+        with transaction.atomic(using=using):
+            enabled = Job.objects.using(using).filter(enabled=True)
+            names = sorted(set(enabled.values_list("function", flat=True).order_by()))
+    except DatabaseError:
+        return []  # the tables are not there yet, or the database is not
+    return _not_allowed({name: why for name in names if (why := functions.refusal(name))}, "enabled")
+
+
+def _not_allowed(refused: dict[str, str], kind: str) -> list[checks.CheckMessage]:
+    if not refused:
+        return []
+    many = len(refused) > 1
+    return [
+        checks.Warning(
+            f"{len(refused)} {kind} {'jobs' if many else 'job'} may not be run: {_listed(refused)}.",
+            hint=f"{'Of the first: ' if many else ''}{next(iter(refused.values()))}",
+            id="cronkite.W009",
+        )
+    ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first of the names, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - MOST_NAMES} more" if len(every) > MOST_NAMES else ""
+    return f"{', '.join(every[:MOST_NAMES])}{more}"
+
+
+@checks.register(TAG)
+def check_strays(**_: Any) -> list[checks.CheckMessage]:
+    """W010: something is declared, and becomes no job."""
+    # Elsewhere, such as in tests, python has seen what no node ever will.
+    if not is_asked() or sys.argv[1:2] != ["check"]:
+        return []
+    found = import_module("cronkite.strays").find()  # what other commands never need
+    return [checks.Warning(f"{stray.name}: {stray.problem}", hint=stray.hint, id="cronkite.W010") for stray in found]

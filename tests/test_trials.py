@@ -397,4 +397,4 @@ def test_checks_are_asked_for_by_check_and_by_programs(monkeypatch):
         ([], True),
     ]:
         monkeypatch.setattr(sys, "argv", argv)
-        assert checks._is_asked() is expected, argv
+        assert checks.is_asked() is expected, argv

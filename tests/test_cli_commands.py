@@ -570,7 +570,8 @@ def test_why_without_a_time_of_a_job_that_had_no_slot_says_so(make_job):
     job = make_job()
     Job.objects.filter(pk=job.pk).write(schedule="nonsense")
     said = cron("why", "ok")
-    assert (said.code, said.err.startswith("The job has had no slot yet. It cannot be: ")) == (2, True)
+    assert said.code == 2
+    assert "no slot yet. Whether it should have had one cannot be told here: the expression has 1 field;" in said.err
 
 
 # log

@@ -41,6 +41,14 @@ def test_a_job_can_be_entered(admin_client):
     assert job.next_run == job.get_schedule().next_after(clock.now("default"))
 
 
+def test_a_job_is_added_by_a_form_that_carries_what_it_showed(admin_client):
+    """As Django has it for fields whose default is made by a function, on the page of a new job too."""
+    shown = {"initial-args": "[]", "initial-kwargs": "{}"}
+    data = entry(args='["a"]', kwargs='{"b": 1}')
+    assert admin_client.post(f"{JOBS}add/", data | shown).status_code == 302
+    assert Job.objects.get().kwargs == {"b": 1}
+
+
 def test_empty_boxes_mean_no_arguments(admin_client):
     assert admin_client.post(f"{JOBS}add/", entry(args="", kwargs="")).status_code == 302
     job = Job.objects.get()

@@ -131,7 +131,9 @@ class JobForm(JobFormBase):
 
     def overtaken(self, cleaned: dict[str, Any]) -> list[str]:
         """Return the fields that were edited here and, since the form was shown, in the database to something else."""
-        found = []
+        found: list[str] = []
+        if self.instance.pk is None:
+            return found
         for name in self.changed_data:
             field, key = self.fields[name], self.add_initial_prefix(name)
             if name not in cleaned or key not in self.data:

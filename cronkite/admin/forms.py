@@ -131,12 +131,11 @@ class JobForm(JobFormBase):
 
     def overtaken(self, cleaned: dict[str, Any]) -> list[str]:
         """Return the fields that were edited here and, since the form was shown, in the database to something else."""
-        found: list[str] = []
-        if self.instance.pk is None:
-            return found
+        found = []
         for name in self.changed_data:
             field, key = self.fields[name], self.add_initial_prefix(name)
-            if name not in cleaned or key not in self.data:
+            # A job that is new has nothing to be overtaken, though its form carries some of what it showed.
+            if name not in cleaned or key not in self.data or name not in self.initial:
                 continue
             current = self.initial[name]
             # By the database's own value, in Django's way to tell whether a field was edited.

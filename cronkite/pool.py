@@ -102,6 +102,9 @@ class Pool:
     def offer(self, job: Job) -> None:
         """Reserve a worker that can resolve the job's function, or ask one; :meth:`wait` will tell."""
         self.prepare(1)
+        if not any(worker.is_idle for worker in self.workers):
+            # In the place of one that has died, after slow imports had made room for others.
+            self._fork()
         idle = [worker for worker in self.workers if worker.is_idle]
         worker = next((worker for worker in idle if job.function in worker.known), idle[0])
         if job.function in worker.known:

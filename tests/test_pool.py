@@ -60,6 +60,21 @@ def test_a_worker_that_dies_while_it_is_reserved_is_replaced(make_job, pool, wak
     assert pool.workers != [dead]
 
 
+def test_a_worker_that_dies_is_replaced_though_slow_imports_made_room_for_others(make_job, pool, wake, monkeypatch):
+    """Two workers of a pool of one: while the first took its time to import, there was room for a second."""
+    monkeypatch.setattr("cronkite.pool.SLOW_IMPORT", 0)
+    slow, other = make_job(), make_job()
+    pool.offer(slow)
+    assert pool.has_room()
+    pool.offer(other)
+    ready = []
+    while len(ready) < 2:
+        ready += [event.job for event in events(pool, wake)]
+    (dead,) = [worker for worker in pool.workers if worker.job is slow]
+    pool.nursery.kill(dead.number)
+    assert events(pool, wake) == [Ready(slow)]
+
+
 @pytest.fixture
 def waits(pool, monkeypatch):
     """What the pool waits for from now on: for how long, and which of those that leave were killed before."""

@@ -7,8 +7,8 @@ from admin_pages import LOGS, change, make_log
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from browser.test_looks import DJANGOS_OWN
 from browser.pictures import DESK, PHONE, picture
+from browser.test_looks import DJANGOS_OWN
 from cronkite.models import Log
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,10 @@ def failed(shop):
 def test_a_log_can_be_read(visit, boss, shop, scheme, size):
     page = visit(boss, f"{LOGS}{failed(shop).pk}/change/", color_scheme=scheme, viewport=size)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    found = {violation["id"]: str(violation["nodes"])[:900] for violation in Axe().run(page, context=DJANGOS_OWN).response["violations"]}
+    found = {
+        violation["id"]: str(violation["nodes"])[:900]
+        for violation in Axe().run(page, context=DJANGOS_OWN).response["violations"]
+    }
     picture(page, f"log-coloured-{scheme}-{'wide' if size is DESK else 'narrow'}", full_page=True)
     assert found == {}
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from cronkite import schedules
 from cronkite.catch_up import ALL_CAP, CatchUp, Pending, abandon, decide
 
+pytestmark = pytest.mark.once
+
 UTC = timezone.utc
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

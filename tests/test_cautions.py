@@ -4,6 +4,8 @@ import pytest
 
 from cronkite import cautions
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("expression", "words"),

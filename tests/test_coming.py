@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from cronkite.coming import Oddity, coming
 from cronkite.schedules import Schedule
 
+pytestmark = pytest.mark.once
+
 UTC = timezone.utc
 SPRING = datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 3, 29, 3, tzinfo=UTC)
 AUTUMN = datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 3, tzinfo=UTC)

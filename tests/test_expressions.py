@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from cronkite.exceptions import ScheduleError
 from cronkite.expressions import MAX_LENGTH, NICKNAMES, parse
 
+pytestmark = pytest.mark.once
+
 VERDICTS = json.loads((Path(__file__).parent / "data" / "debian_cron.json").read_text())["syntax"]
 
 #: Cron takes these and never fires them. Somebody who writes one means something else, and must hear of it.

@@ -11,6 +11,8 @@ from cronkite import foreign
 from cronkite.exceptions import ScheduleError
 from cronkite.expressions import parse
 
+pytestmark = pytest.mark.once
+
 
 def refusal_of(text):
     try:

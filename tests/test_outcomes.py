@@ -28,6 +28,8 @@ from cronkite.outcomes import (
 )
 from cronkite.outcomes import keep_text as keep
 
+pytestmark = pytest.mark.once
+
 #: The same examples at each run, and no verdict by the clock: the machine may be busy with the other tests.
 STEADY = hypothesis_settings(
     derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]

@@ -23,6 +23,8 @@ from cronkite.exceptions import ScheduleError
 from cronkite.expressions import parse
 from cronkite.schedules import Schedule
 
+pytestmark = pytest.mark.once
+
 UTC = timezone.utc
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
 DATA = Path(__file__).parent / "data"

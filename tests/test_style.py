@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import cronkite
+
+pytestmark = pytest.mark.once
 
 CSS = "".join(path.read_text() for path in (Path(cronkite.__file__).parent / "static" / "cronkite").glob("*.css"))
 

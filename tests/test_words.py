@@ -14,6 +14,8 @@ from cronkite.exceptions import ScheduleError
 from cronkite.schedules import Schedule
 from cronkite.words import describe
 
+pytestmark = pytest.mark.once
+
 UTC = timezone.utc
 MONTHS = [
     "January",

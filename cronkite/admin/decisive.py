@@ -47,8 +47,11 @@ def look(action: str, jobs: Sequence[Job]) -> Decisive:
     """Return what decides whether ``action`` is done to the jobs; by two queries, however many these are."""
     functions.try_all({job.function for job in jobs})
     missing = {name: problem for name in {job.function for job in jobs} if (problem := states.missing(name))}
-    odd = [job for job in jobs if job.is_locked or job.is_asked or not job.enabled or job.function in missing]
-    first = [*odd, *(job for job in jobs if job not in {*odd})][:SHOWN]
+
+    def is_plain(job: Job) -> bool:
+        return job.enabled and not (job.is_locked or job.is_asked or job.function in missing)
+
+    first = sorted(jobs, key=is_plain)[:SHOWN]
     started = _started(first)
     lines = [
         Line(job, _call(job) if action == "run" else "", [*_facts(action, job, missing.get(job.function, ""), started)])

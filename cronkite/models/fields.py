@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import GeneratedField
 
 from cronkite import clock, schedules
+from cronkite.declarations import MOST_SECONDS
 
 if TYPE_CHECKING:
     from django.db.models.expressions import Combinable
@@ -26,11 +27,18 @@ if TYPE_CHECKING:
 else:
     CharField, TextField, NumberField = models.CharField, models.TextField, models.PositiveIntegerField
 
-#: What a column of whole numbers holds on every database; SQLite's hold more.
-MOST = 2**31 - 1
+
+class AsDjangos:
+    """A field that is one of Django's own to migrations, which need not know of ours."""
+
+    def deconstruct(self) -> Any:
+        """Name the class of Django's that this is a kind of."""
+        name, _, args, kwargs = super().deconstruct()  # type: ignore[misc]  # of the field that this is mixed into
+        kind = next(each for each in type(self).__mro__ if getattr(models, each.__name__, None) is each)
+        return name, f"django.db.models.{kind.__name__}", args, kwargs
 
 
-class KeptByDatabase(GeneratedField):
+class KeptByDatabase(AsDjangos, GeneratedField):
     """A generated column that connects to no database when it is checked.
 
     Django's own asks the server, at the start of each command, whether it knows such columns. All that Django supports
@@ -41,13 +49,8 @@ class KeptByDatabase(GeneratedField):
         """Check what needs no database."""
         return super().check(**{**kwargs, "databases": []})
 
-    def deconstruct(self) -> Any:
-        """Be one of Django's own to migrations, which need not know of this."""
-        name, _, args, kwargs = super().deconstruct()
-        return name, "django.db.models.GeneratedField", args, kwargs
 
-
-class ShortText(CharField):
+class ShortText(AsDjangos, CharField):
     """A text that every database refuses if it is too long; SQLite's columns take any, and PostgreSQL's no NUL."""
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
@@ -55,47 +58,31 @@ class ShortText(CharField):
         if isinstance(value, str):
             if self.max_length is not None and len(value) > self.max_length:
                 _refuse(self, f"has at most {self.max_length} characters, not {len(value)}")
-            if "\0" in value:
-                _refuse(self, "can't have a NUL character, which databases don't take")
+            _refuse_nul(self, value)
         return super().get_db_prep_save(value, connection)
 
-    def deconstruct(self) -> Any:
-        """Be one of Django's own to migrations, which need not know of this."""
-        name, _, args, kwargs = super().deconstruct()
-        return name, "django.db.models.CharField", args, kwargs
 
-
-class LongText(TextField):
+class LongText(AsDjangos, TextField):
     """A text of any length, in which no database takes NUL."""
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """Raise :class:`django.db.DataError`, as PostgreSQL would."""
-        if isinstance(value, str) and "\0" in value:
-            _refuse(self, "can't have a NUL character, which databases don't take")
+        if isinstance(value, str):
+            _refuse_nul(self, value)
         return super().get_db_prep_save(value, connection)
 
-    def deconstruct(self) -> Any:
-        """Be one of Django's own to migrations, which need not know of this."""
-        name, _, args, kwargs = super().deconstruct()
-        return name, "django.db.models.TextField", args, kwargs
 
-
-class Seconds(NumberField):
+class Seconds(AsDjangos, NumberField):
     """A number of seconds that every database refuses if it is too large."""
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """Raise :class:`django.db.DataError`, as the other databases would."""
-        if isinstance(value, int) and not 0 <= value <= MOST:
-            _refuse(self, f"is a number of seconds from 0 to {MOST}, not {value}")
+        if isinstance(value, int) and not 0 <= value <= MOST_SECONDS:
+            _refuse(self, f"is a number of seconds from 0 to {MOST_SECONDS}, not {value}")
         return super().get_db_prep_save(value, connection)
 
-    def deconstruct(self) -> Any:
-        """Be one of Django's own to migrations, which need not know of this."""
-        name, _, args, kwargs = super().deconstruct()
-        return name, "django.db.models.PositiveIntegerField", args, kwargs
 
-
-class Arguments(models.JSONField):
+class Arguments(AsDjangos, models.JSONField):
     """What every database stores as JSON: Python's knows numbers and characters that theirs does not."""
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
@@ -103,11 +90,6 @@ class Arguments(models.JSONField):
         if not hasattr(value, "resolve_expression") and not is_storable(value):
             _refuse(self, "must be JSON, without NaN, Infinity and NUL characters, which databases don't take")
         return super().get_db_prep_save(value, connection)
-
-    def deconstruct(self) -> Any:
-        """Be one of Django's own to migrations, which need not know of this."""
-        name, _, args, kwargs = super().deconstruct()
-        return name, "django.db.models.JSONField", args, kwargs
 
 
 class Expression(ShortText):
@@ -142,6 +124,11 @@ def is_storable(value: Any) -> bool:
         return False
     # The other backslashes are those of escaped backslashes, which come in pairs.
     return "\\u0000" not in text.replace("\\\\", "")
+
+
+def _refuse_nul(field: models.Field[Any, Any], value: str) -> None:
+    if "\0" in value:
+        _refuse(field, "can't have a NUL character, which databases don't take")
 
 
 def _refuse(field: models.Field[Any, Any], why: str) -> None:

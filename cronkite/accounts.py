@@ -76,9 +76,7 @@ def by_hand(job: Job, start: datetime, length: timedelta) -> list[Log]:
 
 
 def _logs(job: Job) -> QuerySet[Log]:
-    return (
-        Log.objects.using(locks.database()).filter(job=job.pk).defer("output", "exc_info", "result", "args", "kwargs")
-    )
+    return Log.objects.using(locks.database()).filter(job=job.pk).defer(*Log.TEXTS)
 
 
 def _account(job: Job, slot: datetime, log: Log | None) -> Account:

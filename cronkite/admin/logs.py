@@ -49,7 +49,7 @@ class LogChangeList(addresses.SoundChangeList):
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Return the logs of the list."""
         logs = super().get_queryset(*args, **kwargs)
-        return problems.with_ends(logs.defer("output", "exc_info", "result", "args", "kwargs", "reason"))
+        return problems.with_ends(logs.defer(*Log.TEXTS, "reason"))
 
     def get_results(self, request: HttpRequest) -> None:
         """Find the logs of the page."""

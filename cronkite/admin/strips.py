@@ -76,9 +76,7 @@ def of(jobs: Sequence[Job]) -> dict[int, Strip]:
         newest |= Q(job=pk, slot__isnull=False) if slot is None else Q(job=pk, slot__gte=slot)
         newest |= Q(job=pk, fence__isnull=False) if fence is None else Q(job=pk, fence__gte=fence)
     found: dict[int, list[Log]] = {job.pk: [] for job in jobs}
-    for log in (
-        Log.objects.filter(newest).defer("output", "exc_info", "result", "args", "kwargs", "reason").order_by("id")
-    ):
+    for log in Log.objects.filter(newest).defer(*Log.TEXTS, "reason").order_by("id"):
         found[log.job_id].append(log)  # type: ignore[index]  # each has a job: it was asked for by that
     return {pk: Strip(tuple(logs_[-LENGTH:]), _last_run(logs_)) for pk, logs_ in found.items()}
 

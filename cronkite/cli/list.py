@@ -42,7 +42,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         jobs = jobs.filter(Q(name__icontains=part) | Q(function__icontains=part))
     # The newest run is that of the newest claim.
     newest = Log.objects.using(locks.database()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
-    last = {log.job_id: log for log in newest.defer("output", "exc_info", "result", "args", "kwargs")}
+    last = {log.job_id: log for log in newest.defer(*Log.TEXTS)}
     functions.try_all(job.function for job in jobs)
     if options["json"]:
         terminal.json([_for_programs(job, last.get(job.pk)) for job in jobs])

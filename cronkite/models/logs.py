@@ -62,6 +62,9 @@ class Log(models.Model):
     which was run, or was missed too if the status says so. A row without a slot is a run that was asked for by hand.
     """
 
+    #: What may be long, so that lists leave it in the database: what a run wrote, raised, returned and was given.
+    TEXTS = ("output", "exc_info", "result", "args", "kwargs")
+
     Status = Status
 
     job = models.ForeignKey(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count, F, IntegerField, Q, QuerySet, Sum, Value
 
 from cronkite.admin.timeline.windows import Window
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job, Log
+from cronkite.zones import SECOND
 
 #: How many logs are told one by one.
 MOST = 5000
@@ -23,9 +24,6 @@ STEPS = 60
 #: How many coming slots of a job are looked for.
 COMING = 150
 
-SECOND = timedelta(seconds=1)
-#: What of a log is not shown.
-UNSEEN = ("function", "fence", "output", "exc_info", "result", "args", "kwargs")
 #: The status of slots that are yet to come.
 AHEAD = "ahead"
 
@@ -71,7 +69,11 @@ def happened(keys: Collection[int] | None, jobs: Mapping[int, Job], window: Wind
         Q(created__gte=window.start) | Q(finished_at__gte=window.start) | Q(finished_at__isnull=True)
     )
     # The newest first, as an index has them in that order: without one, all would be sorted to find the first of them.
-    rows = None if _are_many(keys, window) else list(seen.defer(*UNSEEN).order_by("-created")[: MOST + 1])
+    rows = (
+        None
+        if _are_many(keys, window)
+        else list(seen.defer(*Log.TEXTS, "function", "fence").order_by("-created")[: MOST + 1])
+    )
     if rows is not None and len(rows) <= MOST:
         known = {row.pk for row in rows}
         rows += [row for row in _running(logs, jobs.values()) if row.pk not in known and row.created < window.end]
@@ -121,9 +123,7 @@ def _running(logs: QuerySet[Log], jobs: Iterable[Job]) -> list[Log]:
     for job in jobs:
         if job.is_locked:
             held |= Q(job=job.pk, fence=job.fence)
-    return (
-        list(logs.filter(held).defer("output", "exc_info", "result", "args", "kwargs")) if held != Q(pk__in=[]) else []
-    )
+    return list(logs.filter(held).defer(*Log.TEXTS)) if held != Q(pk__in=[]) else []
 
 
 def _told(log: Log, job: Job | None, now: datetime) -> Iterator[Event]:

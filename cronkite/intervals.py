@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
+from cronkite.durations import DAY, HOUR, MINUTE
+
 WEEK, MONTH, YEAR = 7 * DAY, 30 * DAY, 365 * DAY
 #: So many days go at least twice into a month.
 MOST_DAYS = 15

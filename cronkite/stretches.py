@@ -10,8 +10,7 @@ from functools import lru_cache
 
 from cronkite import schedules
 from cronkite.exceptions import ScheduleError
-
-SECOND = timedelta(seconds=1)
+from cronkite.zones import SECOND
 
 
 # A stretch that is over does not change, and is asked about again and again.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.apps import AppConfig, apps
 from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -113,8 +113,7 @@ class OutcomeFilter(admin.SimpleListFilter):
             return queryset.filter(pk__in=[job.id for job in missed if job.id and job.count > job.brief])
         if outcome not in Log.Status.values:
             return queryset
-        last = Log.objects.filter(job=OuterRef("pk"), fence=OuterRef("fence"))
-        return queryset.filter(Exists(last.filter(status=outcome)))
+        return queryset.filter(Exists(orders.last_claim().filter(status=outcome)))
 
 
 class AppFilter(admin.SimpleListFilter):

@@ -49,7 +49,7 @@ def attention(*, outcomes: bool) -> Case:
     free = Q(lock__isnull=True, due_at__lt=clock.Now() - LATE)
     ranks = [
         is_stuck(),
-        Q(Exists(_last_claim().filter(status__in=FAILURES)), enabled=True) if outcomes else Q(pk__in=[]),
+        Q(Exists(last_claim().filter(status__in=FAILURES)), enabled=True) if outcomes else Q(pk__in=[]),
         (states.having("missing") | states.having("unfit")) & Q(enabled=True),
         free & (Q(enabled=True) | Q(asked_at__isnull=False)),
         Q(asked_at__isnull=False),
@@ -61,7 +61,7 @@ def attention(*, outcomes: bool) -> Case:
 
 def last_run() -> OrderBy:
     """Return the order by when the last run began; what never ran comes first or, with the newest first, at the end."""
-    began = _last_claim().values_list(Coalesce("started_at", "created"))[:1]
+    began = last_claim().values_list(Coalesce("started_at", "created"))[:1]
     return Subquery(began).asc(nulls_first=True)
 
 
@@ -72,5 +72,6 @@ def newest_first() -> OrderBy:
     return order
 
 
-def _last_claim() -> Any:
+def last_claim() -> Any:
+    """Return the log of a job's last claim, for a query over jobs."""
     return Log.objects.filter(job=OuterRef("pk"), fence=OuterRef("fence")).order_by()

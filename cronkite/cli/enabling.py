@@ -8,10 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 
-from cronkite import functions
+from cronkite import hindrances
 from cronkite.cli import instants, jobs
 from cronkite.cli.terminal import Terminal, printable
-from cronkite.exceptions import FunctionError, ScheduleError
+from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
 
 
@@ -36,7 +36,7 @@ def put(options: dict[str, Any], terminal: Terminal, *, enabled: bool) -> int:
         return 0
     again = " already" if was == enabled else ""
     terminal.say(f"{printable(job.name)} is {'enabled' if enabled else 'disabled'}{again}.{_what_follows(job)}")
-    if enabled and (problem := _problem(job)):
+    if enabled and (problem := hindrances.of_function(job.function)):
         terminal.note(f"It cannot be run here, but perhaps on other nodes. {problem}")
     return 0
 
@@ -48,11 +48,3 @@ def _what_follows(job: Job) -> str:
     if job.is_locked:
         return f" Its run on node {printable(job.locked_by)} goes on."
     return " It still runs when somebody asks for it." if job.is_asked else ""
-
-
-def _problem(job: Job) -> str:
-    try:
-        functions.look_up(job.function)
-    except FunctionError as error:
-        return str(error)
-    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -12,8 +12,7 @@ from django.urls import reverse
 from cronkite.admin import marks
 from cronkite.admin.timeline.events import AHEAD, Event
 from cronkite.models import Log
-
-SECOND = timedelta(seconds=1)
+from cronkite.zones import SECOND
 
 
 def to_logs(site: str) -> Callable[[Sequence[Event]], str]:

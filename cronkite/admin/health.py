@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from django.contrib import admin
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +26,10 @@ from cronkite.vitals import NodeHealth
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
+
+    AdminBase = admin.ModelAdmin[Any]
+else:
+    AdminBase = admin.ModelAdmin
 
 #: What each level says, from 0 on as monitoring plugins count them.
 VERDICTS: tuple[_StrOrPromise, ...] = (
@@ -91,6 +96,26 @@ class Strip:
     rest: list[Line]
     nodes: list[str]
     folded: str
+
+
+class StripOnTop(AdminBase):
+    """A ``ModelAdmin`` whose list and forms have the strip on top."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list; whoever acts on it is sent to where there is one."""
+        strip = {"cronkite_health": report(request, self.admin_site)} if request.method == "GET" else {}
+        return super().changelist_view(request, {**strip, **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show the form."""
+        strip = {"cronkite_health": report(request, self.admin_site)}
+        return super().changeform_view(request, object_id, form_url, {**strip, **(extra_context or {})})
 
 
 def report(request: HttpRequest, site: AdminSite) -> Strip | None:

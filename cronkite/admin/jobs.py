@@ -51,7 +51,7 @@ DOT = mark_safe(".<wbr>")
 
 
 @admin.register(Job)
-class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions):
+class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAddresses, JobActions):
     """Jobs can be entered, edited, deleted and acted on. What the nodes keep is only shown."""
 
     form = JobForm
@@ -103,13 +103,6 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobChangeList]:
         """Return the list's class."""
         return JobChangeList
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, with the strip on top."""
-        if self.lacks_sight(request):
-            return super().changelist_view(request)
-        extra = {"cronkite_health": health.report(request, self.admin_site)} if request.method == "GET" else {}
-        return super().changelist_view(request, {**extra, **(extra_context or {})})
 
     @admin.display(description=_("what and when"))
     def when(self, job: Job) -> SafeString:
@@ -186,11 +179,10 @@ class JobAdmin(lacking.TellsWhatIsLacking, addresses.SoundAddresses, JobActions)
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Show the form, with the strip on top and the actions for this one job; or do one of them."""
+        """Show the form, with the actions for this one job; or do one of them."""
         if request.method == "POST" and ACTION in request.POST and object_id and (done := self.act(request, object_id)):
             return done
-        extra = {"cronkite_health": health.report(request, self.admin_site), **(extra_context or {})}
-        return super().changeform_view(request, object_id, form_url, extra)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def render_change_form(  # noqa: PLR0913, PLR0917 - Django's own
         self,

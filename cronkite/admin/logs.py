@@ -59,7 +59,7 @@ class LogChangeList(addresses.SoundChangeList):
 
 
 @admin.register(Log)
-class LogAdmin(addresses.SoundAddresses, LogAdminBase):
+class LogAdmin(health.StripOnTop, addresses.SoundAddresses, LogAdminBase):
     """Logs can be read. They are a record: nobody adds, changes or deletes them here."""
 
     list_display = ["job_name", "outcome", "slot_at", "late", "start", "duration", "node"]
@@ -89,12 +89,6 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
         """Return the list's class."""
         return LogChangeList
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, with the strip on top."""
-        return super().changelist_view(
-            request, {"cronkite_health": health.report(request, self.admin_site), **(extra_context or {})}
-        )
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Log], search_term: str
     ) -> tuple[QuerySet[Log], bool]:
@@ -107,21 +101,6 @@ class LogAdmin(addresses.SoundAddresses, LogAdminBase):
     def get_fieldsets(self, request: HttpRequest, obj: Log | None = None) -> Any:
         """Return what there is to say of the log."""
         return record.fieldsets(obj) if obj is not None else []
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """Show a log, with the strip on top."""
-        return super().changeform_view(
-            request,
-            object_id,
-            form_url,
-            {"cronkite_health": health.report(request, self.admin_site), **(extra_context or {})},
-        )
 
     def render_change_form(  # noqa: PLR0913, PLR0917 - Django's own
         self,

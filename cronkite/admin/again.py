@@ -8,12 +8,11 @@ from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import requests
-from cronkite.admin import decisive, said
+from cronkite.admin import decisive, said, urls
 from cronkite.admin.forms import JSONText
 from cronkite.models import Job, Log, validation
 
@@ -99,5 +98,4 @@ def _ask(model_admin: admin.ModelAdmin[Any], request: HttpRequest, job: Job, cal
     if is_asked:
         model_admin.log_change(request, job, gettext("Asked for a run now."))
     said.of_requests(request, *(([job], []) if is_asked else ([], [job])))
-    site = model_admin.admin_site.name
-    return HttpResponseRedirect(reverse("admin:cronkite_job_change", args=[job.pk], current_app=site))
+    return HttpResponseRedirect(urls.url(model_admin.admin_site.name, "job_change", job.pk))

@@ -6,21 +6,20 @@ it, and the number of the others one to a list of them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import health
-from cronkite.admin import shown
+from cronkite.admin import shown, urls
 from cronkite.findings import Finding, Named
 from cronkite.vitals import NodeHealth
 
@@ -55,7 +54,7 @@ LISTS = {
     "missed": {"outcome": "missed-lately"},
 }
 
-#: An address in the admin: of a page's name, a key if it has one, and what is asked for.
+#: Gives the address of a page, as :func:`cronkite.admin.urls.url` does, in a site that is known.
 Url = Callable[..., str]
 
 
@@ -129,7 +128,7 @@ def report(request: HttpRequest, site: AdminSite) -> Strip | None:
     may_view_logs = request.user.has_perm("cronkite.view_log")
     found = health.report()
     findings = [finding for finding in found.findings if may_view_logs or finding.kind not in OUTCOMES]
-    lines = [_line(finding, _addresses(site), may_view_logs) for finding in findings]
+    lines = [_line(finding, partial(urls.url, site.name), may_view_logs) for finding in findings]
     nodes = [_node(node) for node in found.nodes[: health.LISTED]]
     if unlisted := len(found.nodes) - len(nodes):
         nodes.append(ngettext("and %(count)d more", "and %(count)d more", unlisted) % {"count": unlisted})
@@ -147,14 +146,6 @@ def _folded(problems: int, nodes: int) -> str:
     return " · ".join(told)
 
 
-def _addresses(site: AdminSite) -> Url:
-    def url(page: str, key: int | None = None, asked: Mapping[str, Any] | None = None) -> str:
-        path = reverse(f"admin:cronkite_{page}", args=[] if key is None else [key], current_app=site.name)
-        return f"{path}?{urlencode(asked)}" if asked else path
-
-    return url
-
-
 def _line(finding: Finding, url: Url, may_view_logs: bool) -> Line:
     names = [
         Name(each.short, each.name, each.note, _url_of(finding.kind, each, url, may_view_logs))
@@ -164,18 +155,18 @@ def _line(finding: Finding, url: Url, may_view_logs: bool) -> Line:
     if finding.more:
         more = ngettext("and %(count)d more", "and %(count)d more", finding.more) % {"count": finding.more}
     asked = LISTS.get(finding.kind)
-    return Line(finding.what, names, more, url("job_changelist", None, asked) if more and asked else "")
+    return Line(finding.what, names, more, url("job_changelist", **asked) if more and asked else "")
 
 
 def _url_of(kind: str, named: Named, url: Url, may_view_logs: bool) -> str:
     """Return where to look: at the run that failed, the runs that were made instead, or the job or node itself."""
     if kind in {"gone", "skew"}:
-        return url("log_changelist", None, {"node": named.name}) if may_view_logs else ""
+        return url("log_changelist", node=named.name) if may_view_logs else ""
     if named.log is not None:
         return url("log_change", named.log)
     if named.job is None:
         return ""
-    return url("log_changelist", None, {"job": named.job}) if kind == "missed" else url("job_change", named.job)
+    return url("log_changelist", job=named.job) if kind == "missed" else url("job_change", named.job)
 
 
 def _node(node: NodeHealth) -> str:

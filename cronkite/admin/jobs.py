@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
@@ -33,6 +33,7 @@ from cronkite.admin import (
     signatures,
     states,
     strips,
+    urls,
 )
 from cronkite.admin.actions import JobActions
 from cronkite.admin.forms import ACTION, JobForm
@@ -138,12 +139,12 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
             return shown.NOTHING
         lines = []
         if run := job.strip.last_run:
-            url = reverse("admin:cronkite_log_change", args=[run.pk], current_app=self.admin_site.name)
+            url = urls.url(self.admin_site.name, "log_change", run.pk)
             ago = shown.away(run.finished_at or run.started_at or run.created, job.now)
             outcome = marks.outcome(run.status)
             lines.append(format_html('<a href="{}">{}</a> <span class="quiet">{}</span>', url, outcome, ago))
-        url = reverse("admin:cronkite_log_changelist", current_app=self.admin_site.name)
-        lines.append(format_html('<a href="{}?job={}">{}</a>', url, job.pk, job.strip.draw()))
+        url = urls.url(self.admin_site.name, "log_changelist", job=job.pk)
+        lines.append(format_html('<a href="{}">{}</a>', url, job.strip.draw()))
         return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
 
     @admin.display(description=_("state"), ordering="enabled")
@@ -215,16 +216,21 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     def state_now(self, job: Job) -> SafeString:
         """Return how the job stands."""
         stored = Job.objects.with_now().get(pk=job.pk)
-        return states.describe(stored, strips.of([stored])[job.pk], states.missing(stored.function))
+        return states.describe(stored, self._strip(job), states.missing(stored.function))
+
+    @staticmethod
+    def _strip(job: Any) -> strips.Strip:
+        """Return the job's strip, which two fields of its page are about."""
+        if not hasattr(job, "strip"):
+            job.strip = strips.of([job])[job.pk]
+        found: strips.Strip = job.strip
+        return found
 
     @admin.display(description=_("last runs"))
     def lately(self, job: Job) -> SafeString:
         """Return how its runs have gone."""
-        urls = [
-            reverse(f"admin:cronkite_{page}", current_app=self.admin_site.name)
-            for page in ("log_changelist", "job_timeline")
-        ]
-        return mark_safe(lately.show(job, *urls))  # noqa: S308 - of a template
+        pages = [urls.url(self.admin_site.name, page, job=job.pk) for page in ("log_changelist", "job_timeline")]
+        return mark_safe(lately.show(job, self._strip(job), *pages))  # noqa: S308 - of a template
 
     @admin.display(description=_("it takes"))
     def takes(self, job: Job) -> SafeString:
@@ -234,7 +240,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     @admin.display(description=_("coming runs"))
     def ahead(self, job: Job) -> SafeString:
         """Return what the schedule will do; the form's script keeps it in step with what is typed."""
-        url = reverse("admin:cronkite_job_preview", current_app=self.admin_site.name)
+        url = urls.url(self.admin_site.name, "job_preview")
         return live("cronkite-ahead", _ahead(job.schedule, job.timezone), url)
 
     @admin.display(description=_("overridden"))

@@ -50,17 +50,16 @@ class Run:
     took: float | None
 
 
-def show(job: Job, logs_url: str, timeline_url: str) -> str:
-    """Return the piece of the job's page, by three queries however many logs there are."""
-    strip = strips.of([job])[job.pk]
+def show(job: Job, strip: strips.Strip, logs_url: str, timeline_url: str) -> str:
+    """Return the piece of the job's page, by one query however many logs there are; the addresses are of its logs."""
     runs = _newest(job)
     context = {
         "strip": strip.draw() if strip.logs else "",
         "rows": [_row(log) for log in reversed(strip.logs)],
         "facts": [*_facts(runs)],
         "durations": draw(runs),
-        "logs_url": f"{logs_url}?job={job.pk}",
-        "timeline_url": f"{timeline_url}?job={job.pk}",
+        "logs_url": logs_url,
+        "timeline_url": timeline_url,
     }
     return render_to_string("cronkite/lately.html", context)
 

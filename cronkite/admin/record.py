@@ -10,16 +10,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from cronkite.admin import ansi, problems, shown
+from cronkite.admin import ansi, problems, shown, urls
 from cronkite.models import Log
 
 if TYPE_CHECKING:
@@ -147,10 +146,7 @@ def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPro
     """Yield where the page leads, label and address: only to what the person may see."""
     may_view_job = request.user.has_perm("cronkite.view_job")
 
-    def url(name: str, *args: Any, **query: Any) -> str:
-        found = reverse(f"admin:cronkite_{name}", args=args, current_app=site)
-        return f"{found}?{urlencode(query)}" if query else found
-
+    url = partial(urls.url, site)
     if log.job_id is None:
         return
     if may_view_job:

@@ -9,12 +9,11 @@ from urllib.parse import urlencode
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
-from cronkite.admin import addresses, crumbs, health, marks, shown
+from cronkite.admin import addresses, crumbs, health, marks, shown, urls
 from cronkite.admin.timeline import drawing, lanes, links, windows
 from cronkite.admin.timeline.events import Event, ahead, happened
 from cronkite.admin.timeline.lanes import Lane, Link, Lock
@@ -102,7 +101,7 @@ def _by_job(jobs: list[Job], window: Window, link: Link, site: str) -> list[Lane
         drawn.append(
             Lane(
                 job.name,
-                url=reverse("admin:cronkite_job_change", args=[job.pk], current_app=site),
+                url=urls.url(site, "job_change", job.pk),
                 note="" if job.enabled else gettext("disabled"),
                 runs=lanes.merge(runs, window, link),
                 missed=lanes.merge(missed, window, link),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from cronkite.durations import DAY, HOUR, MINUTE, TWICE
+from cronkite.durations import largest
 
 
 def in_short(seconds: float) -> str:
@@ -14,13 +14,13 @@ def in_short(seconds: float) -> str:
     >>> [in_short(seconds) for seconds in (0.25, 12, 119, 120, 7199, 7200, 200000)]
     ['0.25 s', '12 s', '119 s', '2 min', '119 min', '2 h', '2 d']
     """
-    seconds = abs(seconds)
-    if 0 < seconds < 1:
-        return _("%(seconds)s s") % {"seconds": number_format(seconds, 2)}
-    if seconds >= TWICE * DAY:
-        return _("%(days)d d") % {"days": seconds // DAY}
-    if seconds >= TWICE * HOUR:
-        return _("%(hours)d h") % {"hours": seconds // HOUR}
-    if seconds >= TWICE * MINUTE:
-        return _("%(minutes)d min") % {"minutes": seconds // MINUTE}
-    return _("%(seconds)d s") % {"seconds": seconds}
+    number, letters = largest(seconds)
+    if not isinstance(number, int):
+        return _("%(seconds)s s") % {"seconds": number_format(number, 2)}
+    if letters == "d":
+        return _("%(days)d d") % {"days": number}
+    if letters == "h":
+        return _("%(hours)d h") % {"hours": number}
+    if letters == "min":
+        return _("%(minutes)d min") % {"minutes": number}
+    return _("%(seconds)d s") % {"seconds": number}

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import requests
 from cronkite.admin import decisive, said, urls
-from cronkite.admin.forms import JSONText
+from cronkite.admin.forms import NO_JSON, JSONText
 from cronkite.models import Job, Log, validation
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ class CallForm(forms.Form):
         required=False,
         help_text=_("A JSON list."),
         widget=AdminTextareaWidget({"rows": 4}),
-        error_messages={"invalid": _('This is not JSON. Write a list, as in ["a", 1].')},
+        error_messages=NO_JSON["args"],
     )
     kwargs = JSONText(
         label=_("keyword arguments"),
         required=False,
         help_text=_("A JSON object."),
         widget=AdminTextareaWidget({"rows": 4}),
-        error_messages={"invalid": _('This is not JSON. Write an object, as in {"a": 1}.')},
+        error_messages=NO_JSON["kwargs"],
     )
 
     def __init__(self, job: Job, *args: Any, **kwargs: Any) -> None:

@@ -25,6 +25,13 @@ else:
 ACTION = "action"
 
 
+#: What is said of arguments that are no JSON, by field.
+NO_JSON = {
+    "args": {"invalid": _('This is not JSON. Write a list, as in ["a", 1].')},
+    "kwargs": {"invalid": _('This is not JSON. Write an object, as in {"a": 1}.')},
+}
+
+
 class JSONText(forms.JSONField):
     """A JSON value, typed in; one error for all that Python's parser can say."""
 
@@ -68,10 +75,7 @@ class JobForm(JobFormBase):
         model = Job
         fields = "__all__"
         field_classes = {"args": JSONText, "kwargs": JSONText}
-        error_messages = {
-            "args": {"invalid": _('This is not JSON. Write a list, as in ["a", 1].')},
-            "kwargs": {"invalid": _('This is not JSON. Write an object, as in {"a": 1}.')},
-        }
+        error_messages = NO_JSON
         widgets = {
             "function": choices.SuggestingInput(choices.declared_functions, {"spellcheck": "false"}),
             "timezone": choices.SuggestingInput(choices.zones, {"spellcheck": "false"}),

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, transaction
+from django.urls import get_resolver
 
 from cronkite import discovery, functions, locks
 from cronkite.checks import TAG, is_asked
@@ -80,5 +83,14 @@ def check_strays(**_: Any) -> list[checks.CheckMessage]:
     # Elsewhere, such as in tests, python has seen what no node ever will.
     if not is_asked() or sys.argv[1:2] != ["check"]:
         return []
+    _import_urls()
     found = import_module("cronkite.strays").find()  # what other commands never need
     return [checks.Warning(f"{stray.name}: {stray.problem}", hint=stray.hint, id="cronkite.W010") for stray in found]
+
+
+def _import_urls() -> None:
+    """Import what the project's URLs import: Django checks them, too, but in no order, and not with ``--tag``."""
+    if getattr(settings, "ROOT_URLCONF", None):
+        # What can't be imported is told of by Django's own check.
+        with suppress(Exception):
+            _ = get_resolver().url_patterns

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from proof import results, table
-from proof.__main__ import SUMMARY, main, rounds_of
+from proof.__main__ import FAILURE, SUMMARY, main, rounds_of
 from proof.tally import Tally
 
 
@@ -65,6 +65,12 @@ def test_pytests_last_line_is_recognised():
     assert SUMMARY.match("= 12 passed, 3 skipped in 34.51s (0:00:34) =")[1] == "12 passed, 3 skipped"
     assert SUMMARY.match("5 failed in 0.02s")[1] == "5 failed"
     assert not SUMMARY.match("8 loops, one hot job: 45 slots run in 3 rounds")
+
+
+def test_what_failed_is_recognised():
+    assert FAILURE.match("FAILED proof/race/test_kills.py::test_kills - assert 1 == 2")[1].endswith("assert 1 == 2")
+    assert FAILURE.match("ERROR proof/model")[1] == "proof/model"
+    assert not FAILURE.match("assert FAILED is None")
 
 
 def test_a_database_that_nobody_knows_is_refused(capsys):

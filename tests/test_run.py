@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -32,3 +33,18 @@ def test_a_browser_that_is_missing_is_named(script, monkeypatch):
     with pytest.raises(programs.NoBrowser, match="Install Debian's package chromium"):
         programs.find_chromium()
     assert "chromium" in script["missing_packages"]([])
+
+
+def test_what_failed_is_said_once_more_at_the_end(script, capsys):
+    """Who reads the end of a long output alone is to know what to run."""
+    report = script["Report"]()
+    said = "FAILED tests/test_a.py::test_b - assert 1 == 2\\n===== 1 failed, 3 passed in 2.1s ====="
+    assert not report.run("suite", [sys.executable, "-c", f"print('{said}'); raise SystemExit(1)"], dict(os.environ))
+    assert report.run("lint", [sys.executable, "-c", "print('===== 1 passed in 2.1s =====')"], dict(os.environ))
+    capsys.readouterr()
+    assert report.finish() == 1
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "suite: FAILED tests/test_a.py::test_b - assert 1 == 2",
+        "FAILED: suite",
+        "4 passed, 1 failed",
+    ]

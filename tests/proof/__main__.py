@@ -37,6 +37,8 @@ USAGE = "proof [--databases A,B] [--slots N] [--repeat N [--lanes N]] [--json FI
 STORMS = HERE / "race"
 #: pytest's last line.
 SUMMARY = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$")
+#: What pytest's summary says of a test that failed.
+FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+.*)$")
 
 
 class Run(threading.Thread):
@@ -53,6 +55,7 @@ class Run(threading.Thread):
         self.seconds = 0.0
         self.code: int | None = None
         self.outcomes: Counter[str] = Counter()
+        self.failures: list[str] = []
         server = [sys.executable, "-m", "databases", database, "--durable", "--own", "--restart", "--clock"]
         # A storm of a million slots does not hang. What does is found by the storms' own deadlines.
         limit = ["-o", "faulthandler_timeout=0"] if "slots" in more else ["-o", "faulthandler_timeout=1200"]
@@ -82,6 +85,8 @@ class Run(threading.Thread):
             for count in found[1].split(", "):
                 number, word = count.split()
                 self.outcomes[{"error": "failed", "errors": "failed"}.get(word, word)] += int(number)
+        if found := FAILURE.match(line):
+            self.failures.append(f"{self.name}: {found[1]}")
         if line:
             print(f"{self.name:<10}{seconds:>6.0f} s  {line}", flush=True)
 
@@ -133,6 +138,8 @@ def main(arguments: list[str]) -> int:
         report = results.load(options.json) + report
     options.json.write_text(report.as_json())
     print(f"\n{table.text(report)}\n\n{options.json} says the same.")
+    for failure in (failure for run in runs for failure in run.failures):
+        print(f"FAILED {failure}")
     outcomes = sum((run.outcomes for run in runs), Counter())
     counts = {"passed": outcomes["passed"], "failed": outcomes["failed"], **outcomes}
     # The last line is as pytest's own.

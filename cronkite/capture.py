@@ -93,9 +93,13 @@ class Kept:
         if len(self._tail) > 2 * OUTPUT_LIMIT:
             del self._tail[:-HALF]
 
+    def peek(self) -> Piece:
+        """Return what has come until now."""
+        return Piece(bytes(self._head), bytes(self._tail[-HALF:]), self._size)
+
     def take(self) -> Piece:
         """Return what has come, and begin anew."""
-        piece = Piece(bytes(self._head), bytes(self._tail[-HALF:]), self._size)
+        piece = self.peek()
         self.__init__()  # type: ignore[misc]
         return piece
 

@@ -64,9 +64,12 @@ class Here:
 
     def offered(self) -> set[int]:
         """Return the ids of the jobs whose events are still to be seen."""
-        return {event.job.pk for event in self._events if not isinstance(event, Ended)}
+        return {event.job.pk for event in self._events if isinstance(event, Ready | Refused)}
 
     def end(self, claim: Claim, status: str, reason: str) -> None:
+        """Do nothing: nothing is running."""
+
+    def peek(self, claim: Claim) -> None:
         """Do nothing: nothing is running."""
 
     def heed_signal(self) -> None:

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, connections
 
-from cronkite import catch_up, conf, databases, heartbeat, holding, kin, locks, skips
+from cronkite import catch_up, conf, databases, heartbeat, holding, kin, locks, onlookers, skips
 from cronkite.agenda import Agenda
 from cronkite.beacons import Beacons
 from cronkite.catch_up import Decision
@@ -28,7 +28,7 @@ from cronkite.exceptions import DatabaseAway, ScheduleError
 from cronkite.locks import Claim
 from cronkite.messages import KILL_AFTER
 from cronkite.models import Job, Log
-from cronkite.runs import Ended, Event, Ready, Refused, Runs
+from cronkite.runs import Ended, Event, Ready, Refused, Runs, Wrote
 from cronkite.signals import Wake, stopped_by_signals
 from cronkite.unsettled import Unsettled
 
@@ -71,6 +71,7 @@ class Node:
         self._held: dict[UUID, bool] = {}
         # Instants of the stopwatch (monotonic seconds); None: not planned.
         self._renew_at = time.monotonic() + self._renewal
+        self._peek_at = time.monotonic() + onlookers.EVERY
         self._beat_at: float | None = time.monotonic()
         self._has_beaten = False
         self._retry_at: float | None = None
@@ -147,6 +148,8 @@ class Node:
             self._unsettled.go_on(stopping=self._stopping)
             if now >= self._renew_at:
                 self._renew()
+            if now >= self._peek_at:
+                self._peek()
             if self._agenda.look_at is not None and now >= self._agenda.look_at:
                 with self._database(reads=True):
                     self._agenda.look(self._runs.offered() | self._unsettled.jobs())
@@ -206,6 +209,7 @@ class Node:
                 (self._beat_due_at(), "the next sign of life"),
                 (self._agenda.next_at() if self._runs.has_room() else None, "the next slot"),
                 (self._renew_at if self._runs.claims() else None, "the next renewal of locks"),
+                (self._peek_at if self._runs.claims() else None, "the next question who looks at runs"),
                 (self._unsettled.next_at(), "what the database could not tell or take"),
             ]
         known = [(at, what) for at, what in plans if at is not None]
@@ -249,6 +253,9 @@ class Node:
                 self._unsettled.end(event.claim, event.unrecorded)
             if event.claim.next_run is not None:
                 self._agenda.look_for(event.claim.next_run)
+        elif isinstance(event, Wrote):
+            with self._database():
+                onlookers.show(event.claim, event.output)
 
     def _decide(self, job: Job, problem: str = "") -> Decision | None:
         """Decide on the job's slots; return the decision if a slot is to run, and see to the missed ones if none is.
@@ -381,6 +388,14 @@ class Node:
             logger.warning("%s: its lock is lost, so it is ended.", claim)
             self._runs.end(claim, Log.Status.LOST, "its lock was lost")
         self._tell_held(found.held)
+
+    def _peek(self) -> None:
+        """Find out what those runs have written that somebody looks at."""
+        self._peek_at = time.monotonic() + onlookers.EVERY
+        if claims := self._runs.claims():
+            with self._database(reads=True):
+                for claim in onlookers.watched(claims):
+                    self._runs.peek(claim)
 
     def _tell_held(self, claims: list[Claim]) -> None:
         """Tell of locks that can't be renewed, if that is so for the second time; once."""

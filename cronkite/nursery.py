@@ -39,8 +39,9 @@ from cronkite.channels import Channel, HungUp
 
 logger = logging.getLogger("cronkite")
 
-#: What a node asks for, a letter and the number of a worker: to get ready, to fork one, to kill one.
-WARM, FORK, KILL = b"W", b"F", b"K"
+#: What a node asks for, a letter and the number of a worker: to get ready, to fork one, to kill one, and to tell what
+#: one has written.
+WARM, FORK, KILL, PEEK = b"W", b"F", b"K", b"P"
 _REQUEST = struct.Struct("!cI")
 #: What a worker says: what have I written? And: I leave as I should.
 OUTPUT, LEAVING = "output", "leaving"
@@ -62,6 +63,14 @@ class Died:
     code: int = 0
     output: Piece = field(default_factory=Piece)
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the worker of a number has written until now, in the run that it makes."""
+
+    number: int
+    output: Piece
 
 
 @dataclass(frozen=True)
@@ -118,8 +127,15 @@ class Nursery:
         """Have it kill a worker, with all that this has started."""
         self._say(KILL, number)
 
-    def receive(self) -> list[Died]:
-        """Return which workers have died. When the nursery itself has, ``is_gone`` is true."""
+    def peek(self, number: int) -> None:
+        """Have it tell what a worker has written until now."""
+        self._say(PEEK, number)
+
+    def receive(self) -> list[Died | Written]:
+        """Return which workers have died, and what others have written.
+
+        When the nursery itself has died, ``is_gone`` is true.
+        """
         try:
             return self._channel.receive()
         except HungUp:
@@ -203,12 +219,17 @@ class _Child:
         self.kept.add(data)
         return len(data)
 
-    def take(self) -> Piece:
-        """Return what it has written until now, since this was asked last."""
+    def peek(self) -> Piece:
+        """Return what it has written until now, since it was taken last."""
         # Not until nothing comes any more: what a run has left behind may write for ever.
         rest = 0 if self.is_read else unread(self.output)
         while rest > 0 and (size := self.read()):
             rest -= size
+        return self.kept.peek()
+
+    def take(self) -> Piece:
+        """Return what it has written until now, and begin anew."""
+        self.peek()
         self.written[0] = 0
         return self.kept.take()
 
@@ -295,7 +316,11 @@ class _Process:
             self._load()
         elif word == FORK:
             self._fork(number, socket.socket(fileno=ends[0]))
-        elif number in self._children:
+        elif number not in self._children:
+            return
+        elif word == PEEK:
+            self._tell(Written(number, self._children[number].peek()))
+        else:
             kin.kill(self._children[number].pid)
 
     def _lose_node(self) -> None:
@@ -307,10 +332,10 @@ class _Process:
             os.dup2(null, number)
         os.close(null)
 
-    def _tell(self, died: Died) -> None:
+    def _tell(self, message: Died | Written) -> None:
         if not self._node_is_gone:
             try:
-                self._channel.send(died)
+                self._channel.send(message)
             except HungUp:
                 self._lose_node()
 

@@ -17,9 +17,9 @@ from cronkite.channels import Channel, HungUp
 from cronkite.locks import Claim
 from cronkite.messages import KILL_AFTER, End, Recorded, Resolve, Resolved
 from cronkite.models import Job, Log
-from cronkite.nursery import Died, Nursery
+from cronkite.nursery import Died, Nursery, Written
 from cronkite.outcomes import Outcome
-from cronkite.runs import Ended, Event, Ready, Refused
+from cronkite.runs import Ended, Event, Ready, Refused, Wrote
 
 logger = logging.getLogger("cronkite")
 
@@ -57,6 +57,8 @@ class Worker:
     #: Its end of the channel is closed, and yet it lives: the function has closed it.
     is_deaf: bool = False
     is_killed: bool = False
+    #: The run whose output the nursery was asked for, until it has answered.
+    peeked: Claim | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -143,6 +145,13 @@ class Pool:
         for worker in self.workers:
             if worker.claim is claim and worker.end is None:
                 self._end(worker, status, reason)
+
+    def peek(self, claim: Claim) -> None:
+        """Have the nursery tell what the run has written until now."""
+        for worker in self.workers:
+            if worker.claim is claim and worker.peeked is None:
+                worker.peeked = claim
+                worker.nursery.peek(worker.number)
 
     def heed_signal(self) -> None:
         """Do nothing in the signal's handler: the node sees to it that the runs end."""
@@ -257,18 +266,24 @@ class Pool:
             yield Ended(claim)
 
     def _bury(self, ready: set[int]) -> Iterator[Event]:
-        """Take leave of the workers that have died."""
+        """Take leave of the workers that have died, and hear what others have written."""
         if self._has_lost_nursery() or self.nursery.fileno() not in ready:
             return
-        for died in self.nursery.receive():
+        for told in self.nursery.receive():
             for worker in [*self.workers, *self.leaving]:
-                if worker.number == died.number and worker.nursery is self.nursery:
-                    yield from self._part(worker, died)
+                if worker.number == told.number and worker.nursery is self.nursery:
+                    yield from self._part(worker, told) if isinstance(told, Died) else self._wrote(worker, told)
         if self._has_lost_nursery():
             # Nobody tells any more how they end. Of those that are busy, the channels do.
             for worker in [worker for worker in self.workers if worker.claim is None]:
                 self._discard(worker)
             self.leaving.clear()
+
+    def _wrote(self, worker: Worker, written: Written) -> Iterator[Event]:
+        """Pass on what a run has written, unless it has ended since that was asked."""
+        peeked, worker.peeked = worker.peeked, None
+        if peeked is not None and worker.claim is peeked:
+            yield Wrote(peeked, written.output.text())
 
     def _has_lost_nursery(self) -> bool:
         return self.nursery.is_gone

@@ -17,7 +17,7 @@ from typing import Any
 from django.db import DatabaseError, connections
 from django.db import Error as DriverError
 
-from cronkite import calls, commits, conf, current, databases, forks, functions, holding, interrupts, locks
+from cronkite import calls, commits, conf, current, databases, forks, functions, holding, interrupts, locks, onlookers
 from cronkite.capture import Tee
 from cronkite.current import CurrentRun
 from cronkite.exceptions import JobIsLocked, RunEnded
@@ -241,7 +241,13 @@ def _renewed(claim: Claim, guard: Guard | None, written: Callable[[], str]) -> I
 
 
 def _renew_until(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:
-    while not over.wait(conf.get().renewal_interval.total_seconds()):
+    every = conf.get().renewal_interval.total_seconds()
+    renew_at = time.monotonic() + every
+    while not over.wait(max(0.0, min(onlookers.EVERY, renew_at - time.monotonic()))):
+        if time.monotonic() < renew_at:
+            _show(claim, written)
+            continue
+        renew_at = time.monotonic() + every
         try:
             gone = holding.renew([claim])
         except DriverError as error:  # also the errors that are none of the database's: the connection is closed
@@ -253,6 +259,16 @@ def _renew_until(claim: Claim, over: threading.Event, guard: Guard | None, writt
                 _lose(claim, over, guard, written)
                 break
     connections.close_all()
+
+
+def _show(claim: Claim, written: Callable[[], str]) -> None:
+    """Show what the run has written until now, if somebody looks at it. What can't be shown now is shown later."""
+    try:
+        if onlookers.watched([claim]):
+            onlookers.show(claim, written())
+    except DriverError as error:
+        logger.debug("%s: what it has written can't be shown. %s", claim, error)
+        connections.close_all()
 
 
 def _lose(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:

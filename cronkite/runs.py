@@ -39,7 +39,15 @@ class Ended:
     is_doubtful: bool = False
 
 
-Event = Ready | Refused | Ended
+@dataclass(frozen=True)
+class Wrote:
+    """What a run that goes on has written until now: the answer to :meth:`Runs.peek`."""
+
+    claim: Claim
+    output: str
+
+
+Event = Ready | Refused | Ended | Wrote
 
 
 class Runs(Protocol):
@@ -68,6 +76,9 @@ class Runs(Protocol):
 
     def end(self, claim: Claim, status: str, reason: str) -> None:
         """Tell the run to end, to be recorded with this status and reason."""
+
+    def peek(self, claim: Claim) -> None:
+        """Find out what the run has written until now; an event will tell."""
 
     def heed_signal(self) -> None:
         """Do what has to be done in a signal's handler already."""

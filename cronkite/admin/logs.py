@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from cronkite import onlookers
 from cronkite.admin import addresses, again, cards, filters, health, marks, paging, problems, record, shown, stretches
 from cronkite.models import Job, Log
 
@@ -113,6 +114,7 @@ class LogAdmin(health.StripOnTop, addresses.SoundAddresses, LogAdminBase):
     ) -> HttpResponse:
         """Add where the page leads."""
         if obj is not None:
+            onlookers.look(obj)
             context["subtitle"] = record.title(obj)
             context["cronkite_links"] = list(record.links(request, obj, self.admin_site.name))
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -198,7 +200,7 @@ class LogAdmin(health.StripOnTop, addresses.SoundAddresses, LogAdminBase):
     @admin.display(description=_("output"))
     def output_text(self, log: Log) -> SafeString:
         """Return the output."""
-        return record.text(log.output, _("output"), "cronkite-output")
+        return record.output(log)
 
     @admin.display(description=_("traceback"))
     def traceback(self, log: Log) -> SafeString:

@@ -45,7 +45,7 @@ GROUPS: list[tuple[_StrOrPromise | None, dict[str, Callable[[Log], Any]]]] = [
     (
         gettext_lazy("What came of it"),
         {
-            "output_text": lambda log: log.output,
+            "output_text": lambda log: log.output or log.status == Log.Status.RUNNING,
             "traceback": lambda log: log.exc_info,
             "result_text": lambda log: log.result is not None,
         },
@@ -134,6 +134,14 @@ def text(value: str, label: _StrOrPromise, name: str) -> SafeString:
         ansi.show(value),
         end,
     )
+
+
+def output(log: Log) -> SafeString:
+    """Return what a run has written, or has until now."""
+    if log.output or log.status != Log.Status.RUNNING:
+        return text(log.output, _("output"), "cronkite-output")
+    said = _("Nothing yet. What it writes is shown here while it runs.")
+    return format_html('<span class="quiet">{}</span>', said)
 
 
 def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:

@@ -1,8 +1,10 @@
 """Show a log: how the run ended, what it returned and wrote, its traceback.
 
 ID is the log's number, which `manage.py cron why` and `manage.py cron run`
-tell. What a program wrote to move the cursor or to change colours is shown as
-text; --json has it as it was.
+tell. Of a run that goes on, what it has written until now is there some
+seconds after this command has asked for it, which it does. What a program
+wrote to move the cursor or to change colours is shown as text; --json has it
+as it was.
 
 examples:
   manage.py cron log 4711
@@ -22,7 +24,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 
-from cronkite import locks
+from cronkite import locks, onlookers
 from cronkite.cli import instants
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.durations import in_short
@@ -42,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Show the log."""
     log = _find(options["id"])
+    onlookers.look(log)
     if options["json"]:
         terminal.json({field.attname: getattr(log, field.attname) for field in log._meta.concrete_fields})  # noqa: SLF001
         return 0
@@ -50,7 +53,10 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     terminal.say(heading, STYLES.get(Log.Status(log.status), "ERROR") if log.status in Log.Status.values else "ERROR")
     for head, text in _facts(log):
         terminal.say(f"  {head:<9} {printable(text)}")
-    for head, text in (("Output", log.output), ("Traceback", log.exc_info)):
+    is_running = log.status == Log.Status.RUNNING
+    if is_running and not log.output:
+        terminal.say("What it writes is not known yet. Ask again in some seconds, while it runs.")
+    for head, text in (("Output so far" if is_running else "Output", log.output), ("Traceback", log.exc_info)):
         if text:
             terminal.say()
             terminal.say(f"{head}:", "MIGRATE_HEADING")

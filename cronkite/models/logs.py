@@ -91,6 +91,9 @@ class Log(models.Model):
         _("missed"), default=0, help_text=_("How many slots were passed over just before this one.")
     )
     reason = models.TextField(_("reason"), blank=True)
+    watched_at = models.DateTimeField(
+        _("watched at"), null=True, blank=True, help_text=_("When somebody looked at its run while that went on.")
+    )
 
     objects = LogQuerySet.as_manager()
 

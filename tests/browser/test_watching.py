@@ -90,6 +90,34 @@ def test_a_log_of_a_run_tells_when_that_ends_and_an_old_one_asks_for_nothing(wat
     expect(page.locator("#cronkite-refresh")).to_be_hidden()
 
 
+def test_what_a_run_writes_comes_in_and_who_reads_its_end_stays_there(watch, shop):
+    log = lock(shop["Send invoices"], "web-9")
+    page = watch(f"{LOGS}{log.pk}/change/")
+    output, copy = page.locator("#cronkite-output"), page.get_by_role("button", name="Copy")
+    expect(page.locator(".field-output_text")).to_contain_text("Nothing yet.")
+    expect(copy).to_have_count(0)
+
+    def write(number):
+        Log.objects.filter(pk=log.pk).update(output="\n".join(f"invoice {n}" for n in range(number)))
+        later(page)
+        expect(output).to_contain_text(f"invoice {number - 1}")
+
+    def rest():
+        """How many pixels there are below what is seen of the output."""
+        return output.evaluate("text => text.scrollHeight - text.scrollTop - text.clientHeight")
+
+    write(2)
+    expect(copy).to_be_visible()
+    expect(page.locator(".field-output_text")).not_to_contain_text("Nothing yet.")
+    write(200)
+    assert output.evaluate("text => text.scrollHeight > text.clientHeight")
+    assert rest() < 4
+    output.evaluate("text => text.scrollTo(0, 100)")
+    write(300)
+    assert output.evaluate("text => text.scrollTop") == 100
+    expect(copy).to_have_count(1)
+
+
 def test_the_timeline_goes_on(watch, shop):
     page = watch(f"{TIMELINE}?window=hour")
     lock(shop["Send invoices"], "web-9")

@@ -14,7 +14,8 @@ document.addEventListener("DOMContentLoaded", () => {
         return; // a stretch of the past, or a run that has ended
     }
     /* Milliseconds. An answer that takes long is asked for less often, so that a watched page is no burden. */
-    const OFTEN = 15000, SELDOM = 300000, SHARE = 20;
+    const isRun = document.body.matches(".model-log.change-form");
+    const OFTEN = isRun ? 5000 : 15000, SELDOM = 300000, SHARE = 20;
     /* What is renewed: never what people type into, nor what the form's own script shows. */
     const PARTS = [
         ".cronkite-health",
@@ -22,6 +23,7 @@ document.addEventListener("DOMContentLoaded", () => {
         "#result_list tbody",
         ".paginator",
         ".cronkite-lanes",
+        ".model-log .field-output_text .readonly",
         ".field-state_now .readonly",
         ".field-lately .readonly",
         ".model-job .field-next_run_at .readonly",
@@ -31,7 +33,7 @@ document.addEventListener("DOMContentLoaded", () => {
         ".model-job .field-last_sign .readonly",
     ];
     /* What people, or other scripts, set on an element that stays. */
-    const THEIRS = {DETAILS: ["open"], TR: ["class"], INPUT: ["checked"]};
+    const THEIRS = {DETAILS: ["open"], TR: ["class"], INPUT: ["checked"], BUTTON: ["hidden"]};
     const button = control.querySelector("button");
     let timer, wait = OFTEN, last = Date.now(), busy = false, paused = false;
 
@@ -121,6 +123,8 @@ document.addEventListener("DOMContentLoaded", () => {
         // Other scripts dress what comes as they have dressed what is there, or it would be taken for changed.
         document.dispatchEvent(new CustomEvent("cronkite:fresh", {detail: fresh}));
         const focused = document.activeElement;
+        const isAtEnd = (text) => text.scrollHeight - text.scrollTop - text.clientHeight < 4;
+        const read = [...document.querySelectorAll("pre.cronkite-text")].filter(isAtEnd).map((text) => text.id);
         for (const part of PARTS) {
             const old = [...document.querySelectorAll(part)], found = [...fresh.querySelectorAll(part)];
             const selection = document.getSelection();
@@ -131,6 +135,10 @@ document.addEventListener("DOMContentLoaded", () => {
                     renew(element, found[index]);
                 }
             });
+        }
+        // Who reads the end of what a run writes goes on reading there.
+        for (const text of read.map((id) => document.getElementById(id))) {
+            text?.scrollTo(0, text.scrollHeight);
         }
         // Whoever asks for the page is told what it has to say; it would not say so again.
         const said = fresh.querySelector("ul.messagelist");

@@ -19,10 +19,10 @@ class CronkiteConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, give the models their verbs, and follow ``migrate`` and deletions."""
         # Here and nowhere else may an import stand in a function: the models are not ready before.
-        from cronkite import checks, discovery, job_checks, ticks, verbs
+        from cronkite import checks, declared_checks, discovery, job_checks, ticks, verbs
         from cronkite.models import Job, edits
 
-        del checks, job_checks  # imported to be registered
+        del checks, declared_checks, job_checks  # imported to be registered
         verbs.run = lambda job: import_module("cronkite.runner").run_by_hand(job)  # what most processes never need
         verbs.process_queue = ticks.process_queue
         verbs.auto_discover = discovery.auto_discover

@@ -7,8 +7,6 @@ works, but worse than it could.
 from __future__ import annotations
 
 import sys
-import unicodedata
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 from django.db import connections
 
-from cronkite import commits, conf, discovery, foreign, owner, trials, zonenames, zones
-from cronkite.exceptions import ScheduleError
+from cronkite import commits, conf, discovery, owner, trials, zonenames
 
 TAG = "cronkite"
 
@@ -129,26 +126,6 @@ def check_sqlite_transactions(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(TAG)
-def check_declared_names(**_: Any) -> list[checks.CheckMessage]:
-    """W003: declared functions whose names many collations of MySQL and MariaDB don't tell apart."""
-    if not is_asked():
-        return []
-    alike: defaultdict[str, list[str]] = defaultdict(list)
-    for declaration in discovery.declared_by_apps():
-        alike[_plain(declaration.function)].append(declaration.function)
-    return [
-        checks.Warning(
-            f"These are declared as jobs, and differ by case or accents only: {', '.join(names)}. Databases such as "
-            "MySQL and MariaDB take them for one, and all but the first are refused.",
-            hint="Give the functions names that differ by more than that.",
-            id="cronkite.W003",
-        )
-        for names in alike.values()
-        if len(names) > 1
-    ]
-
-
-@checks.register(TAG)
 def check_isolation_level(**_: Any) -> list[checks.CheckMessage]:
     """W005: PostgreSQL's isolation level is a bare number, which one of Django's two drivers takes for another one."""
     return [
@@ -165,49 +142,6 @@ def check_isolation_level(**_: Any) -> list[checks.CheckMessage]:
         # The names are numbers themselves, of a class of their own.
         and type(level := connections[alias].settings_dict["OPTIONS"].get("isolation_level")) is int
     ]
-
-
-@checks.register(TAG)
-def check_declared_schedules(**_: Any) -> list[checks.CheckMessage]:
-    """W007: a declared schedule has six fields, and its seconds seem to be meant to come first."""
-    if not is_asked():
-        return []
-    return [
-        checks.Warning(
-            f"{declaration.function} is declared with the schedule {declaration.schedule!r}, whose last field names "
-            "the seconds.",
-            hint=f"If they were meant to come first, or a year last, as with other schedulers, write {meant!r}.",
-            id="cronkite.W007",
-        )
-        for declaration in discovery.declared_by_apps()
-        if (meant := foreign.suspect(declaration.schedule))
-    ]
-
-
-@checks.register(TAG)
-def check_time_zones(**_: Any) -> list[checks.CheckMessage]:
-    """W008: this machine has no data for the zones of declared jobs, so that it can't tell when these are to run."""
-    if not is_asked():
-        return []
-    names: defaultdict[str, list[str]] = defaultdict(list)
-    for declaration in discovery.declared_by_apps():
-        try:
-            zones.get(declaration.timezone or settings.TIME_ZONE)
-        except ScheduleError as error:
-            names[str(error)].append(declaration.function)
-    return [
-        checks.Warning(
-            f"These declared jobs cannot run on this machine: {', '.join(functions)}. The time zone is why: {problem}.",
-            hint="All other jobs run. Do on each machine what the message says, and restart what runs there.",
-            id="cronkite.W008",
-        )
-        for problem, functions in names.items()
-    ]
-
-
-def _plain(name: str) -> str:
-    """Return the name without case and accents."""
-    return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
 
 
 @checks.register(TAG)

@@ -7,7 +7,7 @@ connects to a database, but for the one that Django asks with ``--database``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -17,29 +17,10 @@ from django.core import checks
 from django.db import DatabaseError, transaction
 from django.urls import get_resolver
 
-from cronkite import discovery, functions, locks
+from cronkite import functions, locks
 from cronkite.checks import TAG, is_asked
-from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound
+from cronkite.declared_checks import not_allowed
 from cronkite.models import Job
-
-#: The most names that a message has.
-MOST_NAMES = 5
-
-
-@checks.register(TAG)
-def check_declared_functions(**_: Any) -> list[checks.CheckMessage]:
-    """W009: declared functions may not be run here."""
-    if not is_asked():
-        return []
-    refused = {}
-    for declaration in discovery.declared_in_all(discovery.crontabs()):
-        try:
-            functions.look_up(declaration.function)
-        except FunctionNotAllowed as error:
-            refused[declaration.function] = str(error)
-        except FunctionNotFound:
-            continue  # E005 says so
-    return _not_allowed(refused, "declared")
 
 
 @checks.register(checks.Tags.database)
@@ -54,27 +35,7 @@ def check_enabled_jobs(databases: Collection[str] | None = None, **_: Any) -> li
             names = sorted(set(enabled.values_list("function", flat=True).order_by()))
     except DatabaseError:
         return []  # the tables are not there yet, or the database is not
-    return _not_allowed({name: why for name in names if (why := functions.refusal(name))}, "enabled")
-
-
-def _not_allowed(refused: dict[str, str], kind: str) -> list[checks.CheckMessage]:
-    if not refused:
-        return []
-    many = len(refused) > 1
-    return [
-        checks.Warning(
-            f"{len(refused)} {kind} {'jobs' if many else 'job'} may not be run: {_listed(refused)}.",
-            hint=f"{'Of the first: ' if many else ''}{next(iter(refused.values()))}",
-            id="cronkite.W009",
-        )
-    ]
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Return the first of the names, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - MOST_NAMES} more" if len(every) > MOST_NAMES else ""
-    return f"{', '.join(every[:MOST_NAMES])}{more}"
+    return not_allowed({name: why for name in names if (why := functions.refusal(name))}, "enabled")
 
 
 @checks.register(TAG)

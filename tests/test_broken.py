@@ -8,8 +8,7 @@ from django.db.models import JSONField, Value
 from django.urls import reverse
 from terminals import Terminal, cron
 
-from cronkite import clock, discovery, health, preview
-from cronkite.checks import check_time_zones
+from cronkite import clock, declared_checks, discovery, health, preview
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job, Log
 
@@ -231,7 +230,7 @@ def test_one_declaration_in_a_zone_without_data_leaves_the_others_alone(sparse_z
     assert not Job.objects.filter(function="app.jobs.ok").exists()
     assert "app.jobs.ok is declared as a job, but can't be one: 'Asia/Calcutta' is a time zone" in caplog.text
     monkeypatch.setattr(discovery, "declared_by_apps", lambda: [*declarations._declared.values()])
-    (message,) = check_time_zones()
+    (message,) = declared_checks.messages()
     assert message.id == "cronkite.W008"
     assert "app.jobs.ok" in message.msg
     assert "app.jobs.unjsonable" not in message.msg

@@ -9,7 +9,7 @@ from django.core import checks as django_checks
 from django.core.checks import registry, run_checks
 from django.db import connections, router
 
-from cronkite import checks, discovery
+from cronkite import checks, declared_checks, discovery, job_checks
 from cronkite.declarations import Declaration
 
 
@@ -41,7 +41,8 @@ def test_the_test_project_is_without_fault():
 
 
 def test_the_checks_are_among_those_that_manage_py_check_runs():
-    ours = {check for name, check in vars(checks).items() if name.startswith("check_")}
+    modules = (checks, declared_checks, job_checks)
+    ours = {check for module in modules for name, check in vars(module).items() if name.startswith("check_")}
     assert len(ours) == 12
     assert ours <= set(registry.registry.get_checks(include_deployment_checks=True))
 
@@ -152,19 +153,18 @@ def test_an_isolation_level_that_has_its_name_is_fine(database, vendor, level):
 
 @pytest.mark.parametrize(("one", "other"), [("bill", "Bill"), ("menu", "menü"), ("strasse", "STRASSE")])
 def test_declared_functions_that_differ_by_case_or_accents_only_are_a_warning(monkeypatch, one, other):
-    declared = [Declaration(f"shop.crontab.{name}", name, "", "@daily") for name in (one, "send", other)]
+    declared = [Declaration(f"app.jobs.{name}", name, "", "@daily") for name in (one, "send", other)]
     monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
     (message,) = run_checks(tags=[checks.TAG])
     assert isinstance(message, django_checks.Warning)
     assert message.id == "cronkite.W003"
-    assert f"shop.crontab.{one}, shop.crontab.{other}" in message.msg
+    assert f"app.jobs.{one}, app.jobs.{other}" in message.msg
     assert message.hint
 
 
 def test_seconds_that_seem_to_come_first_are_a_warning(monkeypatch):
-    declared = [
-        Declaration(f"shop.crontab.{each}", each, "", each) for each in ("0 */5 * * * *", "* * * * * */5", "5 *")
-    ]
+    schedules = ["0 */5 * * * *", "* * * * * */5", "5 *"]
+    declared = [Declaration(f"app.jobs.f{number}", "", "", each) for number, each in enumerate(schedules)]
     monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
     (message,) = run_checks(tags=[checks.TAG])
     assert isinstance(message, django_checks.Warning)

@@ -12,8 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from nodes import cron, manage
 
-from cronkite import agenda, greeting, requests, ticks
+from cronkite import agenda, discovery, greeting, requests, ticks
 from cronkite.cli import loop
+from cronkite.declarations import Declaration
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Job, Log
 
@@ -171,6 +172,22 @@ def test_a_loop_warns_and_says_who_it_is_once_and_what_comes_next(settings, monk
     assert "Node web-1 ticks. It is django-cronkite" in said
     assert f"1 job, 1 enabled. Next: 'nightly' at {job.next_run:%Y-%m-%d %H:%M:%S} UTC, in " in said
     assert "Node" not in spoken("loop", workers=0, verbosity=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_loop_warns_of_what_is_declared_once_it_has_looked_at_that(settings, monkeypatch):
+    declared = [
+        Declaration("app.jobs.ok", "ok", "", "0 */5 * * * *"),
+        Declaration("app.jobs.fail", "fail", "", "@daily", timezone="Mars/Olympus"),
+        Declaration("shop.crontab.send", "send", "", "@daily"),
+        *(Declaration(f"app.jobs.{name}", name, "", "@daily") for name in ("bill", "Bill")),
+    ]
+    monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
+    monkeypatch.setattr(ticks, "_work", lambda *_: None)
+    said = spoken("loop", workers=0)
+    assert re.findall(r"\(cronkite\.(W\d+)\)", said) == ["W003", "W007", "W008", "W009"]
+    settings.SILENCED_SYSTEM_CHECKS = ["cronkite.W007"]
+    assert "W007" not in spoken("loop", workers=0)
 
 
 @pytest.mark.django_db(transaction=True)

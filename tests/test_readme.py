@@ -23,6 +23,7 @@ from cronkite import (
     catch_up,
     checks,
     conf,
+    declared_checks,
     expressions,
     farewell,
     job_checks,
@@ -253,7 +254,7 @@ def test_the_settings_are_those_of_the_code():
 
 
 def test_the_system_checks_are_those_of_the_code():
-    source = inspect.getsource(checks) + inspect.getsource(job_checks)
+    source = "".join(map(inspect.getsource, (checks, declared_checks, job_checks)))
     assert set(table("Check")) == set(re.findall(r'id="(cronkite\.[EW]\d+)"', source))
 
 

@@ -12,7 +12,7 @@ from django.conf import settings as ours
 from django.core.checks import run_checks
 from django.db import connection
 
-from cronkite import checks, job_checks
+from cronkite import checks, declared_checks, discovery, job_checks
 from cronkite.declarations import Declaration
 from cronkite.models import Job
 
@@ -208,8 +208,8 @@ def test_before_the_first_migration_there_is_nothing_to_look_at(monkeypatch):
 def test_many_names_are_cut(monkeypatch):
     assert ours.USE_TZ
     declared = [Declaration(f"shop.crontab.f{number}", "", "", "@daily") for number in range(12)]
-    monkeypatch.setattr(job_checks.discovery, "declared_in_all", lambda names: declared)
-    (message,) = job_checks.check_declared_functions()
+    monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
+    (message,) = declared_checks.messages()
     assert message.msg.startswith("12 declared jobs may not be run: shop.crontab.f0, ")
     assert message.msg.endswith("shop.crontab.f4 and 7 more.")
     assert json.dumps(message.hint)

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 from django.db import Error
 
-from cronkite import conf, databases, discovery, locks, owner, ticks
+from cronkite import conf, databases, declared_checks, discovery, locks, owner, ticks
 from cronkite.cli import parsers
 from cronkite.cli.loop import add_tick_arguments, beacons
 from cronkite.exceptions import BeaconError, DatabaseAway
@@ -118,7 +118,15 @@ class Command(BaseCommand):
         elif subcommand == "loop":
             for warning in self._warnings:
                 logger.warning("%s", warning)
-            ticks.loop(workers, discovery.discover_apps, beacons(options, workers))
+            ticks.loop(workers, _discover, beacons(options, workers))
         else:
             ticks.tick(workers)
         return 0
+
+
+def _discover() -> None:
+    """Make jobs of what is declared, and say what is wrong with that."""
+    discovery.discover_apps()
+    for warning in declared_checks.messages():
+        if not warning.is_silenced():
+            logger.warning("%s", warning)

@@ -293,7 +293,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(admin_clien
     few = count()
     for number in range(3, 30):
         lock(make_job(name=f"job {number}"))
-    assert count() == few
+    assert count() == few <= 15
 
 
 def test_the_list_of_logs_leaves_long_texts_in_the_database(admin_client, make_job):

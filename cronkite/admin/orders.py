@@ -50,7 +50,7 @@ def attention(*, outcomes: bool) -> Case:
     ranks = [
         is_stuck(),
         Q(Exists(last_claim().filter(status__in=FAILURES)), enabled=True) if outcomes else Q(pk__in=[]),
-        (states.having("missing") | states.having("unfit")) & Q(enabled=True),
+        states.hindered() & Q(enabled=True),
         free & (Q(enabled=True) | Q(asked_at__isnull=False)),
         Q(asked_at__isnull=False),
         Q(enabled=True),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 from django.utils.html import format_html, format_html_join
@@ -31,6 +32,9 @@ NAMES: dict[str, _StrOrPromise] = {
     "unfit": _("cannot run on this machine"),
 }
 
+#: What says when a job is to run.
+SCHEDULE = ("schedule", "timezone", "catch_up")
+
 
 def missing(dotted: str) -> str:
     """Say why the function can't be run on the node that shows the page; nothing if it can."""
@@ -40,19 +44,11 @@ def missing(dotted: str) -> str:
 def having(state: str) -> Q:
     """Return the condition that a job is in the state, one of :data:`NAMES`."""
     if state == "missing":
-        every = Job.objects.order_by().values_list("function", flat=True).distinct()
-        functions.try_all(every)
-        return Q(function__in=[function for function in every if missing(function)])
+        return _missing(Job.objects.order_by().values_list("function", flat=True).distinct())
     if state == "overdue":
         return Q(pk__in=[job.id for job in health.overdue()])
     if state == "unfit":
-        # By their keys, as there are few, if any: databases differ in which texts they take for the same.
-        columns = ("schedule", "timezone", "catch_up")
-        found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-        for pk, *said in Job.objects.order_by().values_list("pk", *columns):
-            found[tuple(said)].append(pk)
-        unfit = [said for said in found if hindrances.of_schedule(Job(**dict(zip(columns, said, strict=True))))]
-        return Q(pk__in=[pk for said in unfit for pk in found[said]])
+        return _unfit(Job.objects.order_by().values_list("pk", *SCHEDULE))
     return {
         "enabled": Q(enabled=True),
         "disabled": Q(enabled=False),
@@ -60,6 +56,29 @@ def having(state: str) -> Q:
         "stuck": is_stuck(),
         "asked": Q(asked_at__isnull=False),
     }[state]
+
+
+def hindered() -> Q:
+    """Return the condition that this machine can't run a job, for its function or its schedule. One query."""
+    every = list(Job.objects.order_by().values_list("pk", *SCHEDULE, "function"))
+    return _missing({function for *_, function in every}) | _unfit(tuple(said) for *said, _ in every)
+
+
+def _missing(every: Iterable[str]) -> Q:
+    """Return the condition for jobs of those functions that are missing here."""
+    names = list(every)
+    functions.try_all(names)
+    return Q(function__in=[function for function in names if missing(function)])
+
+
+def _unfit(every: Iterable[tuple[Any, ...]]) -> Q:
+    """Return the condition for those of these jobs, their keys and what says when they run, that can't run here."""
+    # By their keys, as there are few, if any: databases differ in which texts they take for the same.
+    found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for pk, *said in every:
+        found[tuple(said)].append(pk)
+    unfit = [said for said in found if hindrances.of_schedule(Job(**dict(zip(SCHEDULE, said, strict=True))))]
+    return Q(pk__in=[pk for said in unfit for pk in found[said]])
 
 
 def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:

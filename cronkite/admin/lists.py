@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -27,6 +28,14 @@ class JobChangeList(addresses.SoundChangeList):
         if field_name == "last":
             return orders.last_run() if self.outcomes else None
         return super().get_ordering_field(field_name)
+
+    def get_ordering_field_columns(self) -> Any:
+        """Return which columns the list is ordered by: those that were clicked, or the name unless another order is."""
+        if ORDER_VAR in self.params:
+            return super().get_ordering_field_columns()
+        # Django would compare what each column is ordered by, and that of the state takes a query to be known.
+        by_name = self.params.get("order", "") not in orders.NAMES
+        return {list(self.list_display).index("name"): "asc"} if by_name and "name" in self.list_display else {}
 
     def get_results(self, request: HttpRequest) -> None:
         """Find the jobs of the page, and their strips. Beyond the last page, as after an action, is the last one."""

@@ -7,6 +7,7 @@ import gettext
 import re
 from pathlib import Path
 
+import django
 import polib
 import pytest
 from admin_pages import JOBS, LOGS, TIMELINE, act, change, lock, make_log
@@ -116,6 +117,27 @@ def placeholders(text):
 
 def test_there_is_a_catalogue_for_each_language_and_for_no_other():
     assert {path.name for path in (ROOT / "locale").iterdir()} == LANGUAGES.keys()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_of_djangos_is_another_one_because_of_ours(language):
+    """A word without a context has one translation for all of a project: ours would stand on buttons of the admin."""
+    home = Path(django.__file__).parent
+    known = {
+        entry.msgid
+        for path in home.rglob("locale/en/LC_MESSAGES/django.po")
+        for entry in polib.pofile(str(path))
+        if not entry.msgctxt
+    }
+    theirs = {}
+    for path in home.rglob(f"locale/{language}/LC_MESSAGES/django.po"):
+        for entry in polib.pofile(str(path)).translated_entries():
+            if not entry.msgctxt:
+                theirs.setdefault(entry.msgid, []).append(texts(entry))
+    for entry in catalogue(language):
+        if not entry.msgctxt and entry.msgid in known:
+            assert texts(entry) in theirs.get(entry.msgid, []), f"{entry.msgid!r}: give it a context"
 
 
 def test_what_is_marked_is_found_in_code_and_templates():

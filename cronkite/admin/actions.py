@@ -17,7 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import holding, locks, requests
@@ -212,7 +212,7 @@ class JobActions(JobAdminBase):
         # Before, as in Django's own: afterwards there is nothing to tell of.
         self.log_deletions(request, queryset)
         self.delete_queryset(request, queryset)
-        text = gettext("Successfully deleted %(count)d %(items)s.")
+        text = pgettext("jobs or logs", "Successfully deleted %(count)d %(items)s.")
         messages.success(request, text % {"count": len(jobs), "items": model_ngettext(self.opts, len(jobs))})
         return None
 

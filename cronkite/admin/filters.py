@@ -13,6 +13,7 @@ from django.db.models import Exists, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from cronkite import clock, vitals
 from cronkite.admin import addresses, orders, states
@@ -226,7 +227,7 @@ class WhenFilter(admin.ListFilter):
     #: What can be chosen by a click; the values are of the parameter ``when``.
     SPANS: ClassVar[dict[str, _StrOrPromise]] = {
         "hour": _("last hour"),
-        "today": _("today"),
+        "today": pgettext_lazy("of logs", "today"),
         "week": _("last 7 days"),
     }
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from cronkite.admin import ansi, problems, shown, urls
 from cronkite.models import Log
@@ -64,7 +64,8 @@ GROUPS: list[tuple[_StrOrPromise | None, dict[str, Callable[[Log], Any]]]] = [
         },
     ),
     (
-        gettext_lazy("Run"),
+        # Django's own "Run" is a button, and one word has one translation for all of a project.
+        pgettext_lazy("what is known of a run", "Run"),
         {
             "start": lambda log: log.started_at,
             "end": lambda log: log.finished_at,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.db.models import Count, Q
 
 import cronkite
@@ -26,7 +26,7 @@ def say(workers: int) -> None:
     by = f"{workers} worker{'s' * (workers != 1)}" if workers else "no workers (runs take place in this process)"
     try:
         jobs = _jobs()
-    except DatabaseError as error:
+    except Error as error:
         connections[locks.database()].close()
         jobs = f"The database does not tell of jobs: {str(error).strip()}"
     logger.info("%s It is django-cronkite %s with %s. %s", node, cronkite.__version__, by, jobs)

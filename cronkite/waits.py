@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import FullResultSet
-from django.db import connections, models, transaction
+from django.db import Error, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models.expressions import Expression
@@ -146,7 +146,11 @@ def impatient(using: str) -> Iterator[None]:
     connection_created.connect(limit_new, weak=False)
     try:
         if own.connection is not None:
-            limit(LEAST)
+            try:
+                limit(LEAST)
+            except Error:
+                # It has died while nobody used it. The one that takes its place has its limit from the beginning.
+                own.close()
         yield
     finally:
         connection_created.disconnect(limit_new)

@@ -15,7 +15,7 @@ from nodes import nodes, until
 from test_locks import decide
 from test_node import cut_connections
 
-from cronkite import databases, heartbeat, holding, locks, requests, runner, ticks
+from cronkite import databases, heartbeat, holding, locks, requests, runner, ticks, waits
 from cronkite.agenda import Agenda
 from cronkite.catch_up import Decision
 from cronkite.models import Job, Log, Node
@@ -73,6 +73,14 @@ def test_a_look(job):
     cut()
     agenda.look(set())
     assert agenda.waiting() == 1
+
+
+def test_the_beginning_of_a_node(job):
+    """Between its first look, or what a loop says of itself, and its work."""
+    cut()
+    with waits.impatient("default"):
+        heartbeat.beat("node", stays=True)
+        assert Node.objects.get().name == "node"
 
 
 def test_a_claim(job, in_steps):

@@ -45,7 +45,7 @@ def stop(nodes, witness):
 
 
 def test_jobs_that_do_what_they_like_to_their_processes(storm, say):
-    with loops(storm) as nodes, Witness.present() as witness:
+    with loops(storm) as nodes, Witness.present(nodes) as witness:
         wild = wild_jobs(storm, len(WAYS) // 2)
         until_loops_work(storm, nodes)
         punctual = storm.jobs_each_second(3)
@@ -53,7 +53,7 @@ def test_jobs_that_do_what_they_like_to_their_processes(storm, say):
         late = lateness(punctual)
         took = stop(nodes, witness)
         verdict = storm.audit(nodes)
-    say(f"{len(wild)} wild jobs: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}; {took:.1f} s to stop")
+    say(f"{len(wild)} wild jobs: {verdict}; {late:.2f} s late at most, of {witness}; {took:.1f} s to stop")
     assert_kept(verdict)
     assert late < witness.bound
     until(lambda: not left_over(storm), what="what runs have left behind has ended by itself")
@@ -72,7 +72,7 @@ def until_loops_work(storm, nodes):
 @pytest.mark.parametrize("way", WAYS if is_long() else ["close_everything_and_sleep", "leave_forked_child"])
 def test_jobs_that_all_do_the_same(storm, say, way):
     """So that it is known which way is to blame."""
-    with loops(storm, 1) as nodes, Witness.present() as witness:
+    with loops(storm, 1) as nodes, Witness.present(nodes) as witness:
         wild = wild_jobs(storm, 2, [way])
         until_loops_work(storm, nodes)
         punctual = storm.jobs_each_second(2)
@@ -80,7 +80,7 @@ def test_jobs_that_all_do_the_same(storm, say, way):
         late = lateness(punctual)
         stop(nodes, witness)
         verdict = storm.audit(nodes)
-    say(f"{len(wild)} jobs that {way.replace('_', ' ')}: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}")
+    say(f"{len(wild)} jobs that {way.replace('_', ' ')}: {verdict}; {late:.2f} s late at most, of {witness}")
     assert_kept(verdict)
     assert late < witness.bound
 
@@ -89,7 +89,7 @@ def test_jobs_that_all_do_the_same(storm, say, way):
 
 
 def test_a_node_that_waits_for_a_process_is_late(storm, tally):
-    with loops(storm, 1, CRONKITE_TEST_SABOTAGE="held-node") as nodes, Witness.present() as witness:
+    with loops(storm, 1, CRONKITE_TEST_SABOTAGE="held-node") as nodes, Witness.present(nodes) as witness:
         wild_jobs(storm, 1, ["close_everything_and_sleep"])
         until_loops_work(storm, nodes)
         punctual = storm.jobs_each_second(2)
@@ -99,7 +99,7 @@ def test_a_node_that_waits_for_a_process_is_late(storm, tally):
 
 def test_a_nursery_that_goes_by_pipes_sees_no_death(storm, tally):
     """The run is taken to go on for as long as its child lives, whatever its timeout."""
-    with loops(storm, 1, CRONKITE_TEST_SABOTAGE="deaf-nursery") as nodes, Witness.present() as witness:
+    with loops(storm, 1, CRONKITE_TEST_SABOTAGE="deaf-nursery") as nodes, Witness.present(nodes) as witness:
         (wild,) = wild_jobs(storm, 1, ["die_with_child"])
         until_loops_work(storm, nodes)
         storm.drive(nodes, lambda: lateness([wild]) > witness.bound)

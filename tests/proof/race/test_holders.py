@@ -39,7 +39,7 @@ def runs_of(storm, jobs):
 def test_rows_that_are_locked_hold_up_their_own_jobs_only(storm, say):
     """Rows of half of the jobs, of which some take a while."""
     held = storm.jobs_each_second(3) + storm.jobs_each_second(3, seconds=1.5)
-    with loops(storm) as nodes, Witness.present() as witness:
+    with loops(storm) as nodes, Witness.present(nodes) as witness:
         until_loops_work(storm, nodes)
         punctual = storm.jobs_each_second(3)
         with holders.at_work(held) as project:
@@ -49,7 +49,7 @@ def test_rows_that_are_locked_hold_up_their_own_jobs_only(storm, say):
             storm.drive(nodes, lambda: runs_of(storm, held) >= before + 3)
             stop(nodes, witness)
         verdict = storm.audit(nodes)
-    say(f"{project}: {verdict}; {late:.2f} s late at most, of {witness.bound:.2f}")
+    say(f"{project}: {verdict}; {late:.2f} s late at most, of {witness}")
     assert_kept(verdict)
     assert late < witness.bound
     assert nodes.said("its row is locked by another transaction since")
@@ -59,7 +59,7 @@ def test_rows_that_are_locked_hold_up_their_own_jobs_only(storm, say):
 def test_where_nodes_wait_for_rows_other_jobs_are_late(storm, tally):
     """The saboteur of the storm above."""
     held = storm.jobs_each_second(6)
-    with loops(storm, CRONKITE_TEST_SABOTAGE="patience") as nodes, Witness.present() as witness:
+    with loops(storm, CRONKITE_TEST_SABOTAGE="patience") as nodes, Witness.present(nodes) as witness:
         until_loops_work(storm, nodes)
         punctual = storm.jobs_each_second(3)
         with holders.at_work(held):

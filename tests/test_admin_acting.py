@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from admin_pages import JOBS, act, change, entry, errors, lock, said
@@ -16,6 +17,9 @@ from cronkite.clock import Now
 from cronkite.models import Job, Node, switches
 
 pytestmark = pytest.mark.django_db
+
+#: What can be done with jobs that were chosen.
+ACTIONS = ("run", "withdraw", "enable", "disable", "unlock", "restore", "delete_selected")
 
 
 def form_of(client, job):
@@ -227,10 +231,40 @@ def test_of_a_list_that_has_become_shorter_the_last_page_is_shown(admin_client, 
 def test_jobs_that_are_gone_are_told(admin_client, make_job):
     job = make_job()
     Job.objects.all().delete()
-    for action in ("run", "delete_selected"):
-        assert said(act(admin_client, action, job, confirmed="")) == [
+    for action, confirmed in product(ACTIONS, ("", "yes")):
+        assert said(act(admin_client, action, job, confirmed=confirmed)) == [
             "What was chosen is gone meanwhile. Nothing was changed."
         ]
+
+
+def test_of_several_those_that_are_gone_are_told(admin_client, make_job):
+    gone, here = make_job(name="gone"), make_job(name="here")
+    Job.objects.filter(pk=gone.pk).delete()
+    assert said(act(admin_client, "run", gone, here)) == [
+        "1 job that was chosen is gone meanwhile.",
+        "1 job will be run by the next tick: here.",
+    ]
+
+
+@pytest.mark.parametrize("value", ["x", "", "[", "9" * 19, "1.5", "-1", "a\0b"])
+def test_what_is_no_key_chooses_nothing(admin_client, make_job, value):
+    make_job()
+    for action in ACTIONS:
+        response = admin_client.post(
+            JOBS, {"action": action, "_selected_action": value, "confirmed": "yes"}, follow=True
+        )
+        assert response.status_code == 200
+        (words,) = said(response)
+        assert "selected" in words or "gone" in words
+    assert Job.objects.filter(enabled=True, asked_at__isnull=True).count() == 1
+
+
+def test_what_was_refused_was_something_to_do(admin_client, make_job):
+    job = make_job(enabled=False)
+    Job.objects.filter(pk=job.pk).write(schedule="61 * * * *", enabled=False, next_run=None)
+    (words,) = said(act(admin_client, "enable", job))
+    assert words.startswith("ok: ")
+    assert "61" in words
 
 
 # Many are switched as one is.

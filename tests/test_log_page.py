@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import re
+import sys
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +19,7 @@ from django.utils.html import escape
 from cronkite import clock
 from cronkite.admin import ansi, paging, problems
 from cronkite.models import Log
+from cronkite.outcomes import traceback_text
 
 pytestmark = pytest.mark.django_db
 
@@ -150,6 +153,7 @@ def test_colours_of_a_terminal_are_shown_and_what_else_steers_it_is_left_out(adm
         ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
         ("bell\x07 back\x08 tab\t", "bell back tab\t"),
         ("cut \x1b[3", "cut "),
+        ("a\n\x1b]0;title\nb\x1bPq\nc", "a\n\nb\nc"),
         ("cut \x1b", "cut "),
         ("\x9b1mC1\x1b(B\x1bc", "C1"),
         ("\x1b[99999999999999999999999mmany", "many"),
@@ -194,6 +198,11 @@ def test_a_colour_has_a_class(codes, classes):
         ('  File "a", line 1, in f\ndb.Error: no such table\nLINE 1: SELECT\n        ^\n', "db.Error: no such table"),
         (
             "  | ExceptionGroup: two (2 sub-exceptions)\n  +-+---- 1 ----\n    | KeyError: 7\n    +-----\n",
+            "ExceptionGroup: two (2 sub-exceptions)",
+        ),
+        ("  +-+---- 1 ----\n    | KeyError: 7\n    +-----\n", "KeyError: 7"),
+        (
+            "    | KeyError: 7\n    +---- ... ----\n    | and 25 more exceptions\n    +-----\n",
             "KeyError: 7",
         ),
         ("something else\n", "something else"),
@@ -201,6 +210,39 @@ def test_a_colour_has_a_class(codes, classes):
 )
 def test_the_line_of_a_traceback_that_names_the_exception_is_found(traceback, line):
     assert problems.exception(traceback) == line
+
+
+def _raised(problem):
+    """Return what is kept of an exception."""
+    try:
+        raise problem
+    except BaseException as error:
+        return traceback_text(error)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no groups of exceptions")
+def test_of_a_group_the_list_and_the_page_name_what_was_raised(admin_client, make_job):
+    group = builtins.ExceptionGroup
+    noted = ValueError("a")
+    noted.add_note("hint: see the wiki")
+    inner = group("inner", [noted, KeyError(7)])
+    caused = group("caused", [inner])
+    caused.__cause__ = ZeroDivisionError("by zero")
+    for name, raised in {
+        "many (40 sub-exceptions)": group("many", [ValueError(n) for n in range(40)]),
+        "inner (2 sub-exceptions)": inner,
+        "caused (1 sub-exception)": caused,
+    }.items():
+        log = make_log(make_job(name=name), status=Status.FAILED, exc_info=_raised(raised))
+        assert f'<strong class="cronkite-bad">ExceptionGroup: {name}</strong>' in page_of(admin_client, log)
+        (listed,) = found(admin_client, job=log.job_id)
+        assert problems.line(listed.status, listed.tail, "") == f"ExceptionGroup: {name}"
+
+
+def test_of_a_long_message_the_list_shows_the_beginning(admin_client, make_job):
+    log = make_log(make_job(), status=Status.FAILED, exc_info=_raised(RuntimeError("HTTP 500: " + "x" * 1500)))
+    (listed,) = found(admin_client, job=log.job_id)
+    assert problems.line(listed.status, listed.tail, "").startswith("RuntimeError: HTTP 500: xxx")
 
 
 def test_a_line_that_is_too_long_for_a_list_is_cut():

@@ -14,7 +14,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.db.models import F
 from django.forms import modelform_factory
 
-from cronkite import clock, locks
+from cronkite import clock, locks, requests
 from cronkite.catch_up import Decision
 from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound, ScheduleError
 from cronkite.models import Job, Log
@@ -299,6 +299,41 @@ def test_a_save_of_what_no_job_has_says_what_there_is():
         job.save(update_fields=["cron"])
 
 
+@pytest.mark.parametrize("column", ["schedule", "timezone", "function"])
+@pytest.mark.parametrize("value", [timedelta(hours=1), None, 5, print])
+def test_what_is_no_text_is_refused_with_what_to_write(column, value):
+    with pytest.raises(ValueError, match=f"A job's {column} is a text, as in '"):
+        Job.objects.create(**{**BY_HAND, column: value})
+
+
+@pytest.mark.parametrize("column", ["enabled", "schedule", "timezone", "function"])
+def test_what_decides_on_a_job_is_no_expression(make_job, column):
+    job = make_job()
+    setattr(job, column, F("description"))
+    for save in (job.save, lambda: job.save(update_fields=[column])):
+        with pytest.raises(TypeError, match=f"A job's {column} can't be set by an expression: set a value"):
+            save()
+    with pytest.raises(TypeError, match="by an expression"):
+        Job.objects.bulk_update([job], [column]) if column != "function" else job.save()
+    with pytest.raises(TypeError, match="by an expression"):
+        Job.objects.update_or_create(name=job.name, defaults={column: F("description")})
+
+
+def test_a_copy_of_a_job_that_was_never_planned_is_one_of_its_own():
+    Job.objects.bulk_create([Job(**{**BY_HAND, "enabled": False})])
+    job = Job.objects.get()
+    requests.ask(job, "kim")
+    copy = Job.objects.get()
+    copy.pk = None
+    copy.save()
+    assert (copy.asked_at, copy.asked_by) == (None, "")
+    locks.claim_by_hand(job, "web-1")
+    copy = Job.objects.get(pk=job.pk)
+    copy.pk = None
+    copy.save()
+    assert (copy.lock, copy.locked_by, copy.fence) == (None, "", 0)
+
+
 @pytest.mark.parametrize("adding", [True, False])
 def test_a_copy_is_a_job_of_its_own(make_job, adding):
     job = make_job(due=0, declared_as="app.jobs.ok")
@@ -441,6 +476,18 @@ def test_a_data_migration_can_make_jobs_and_enable_them(historical):
     assert off.next_run.hour == 4
     with pytest.raises(ScheduleError):
         jobs.create(**{**BY_HAND, "schedule": "61 * * * *"})
+
+
+def test_what_a_data_migration_disables_owes_nothing_when_it_is_enabled_again(historical):
+    jobs = historical.objects.using("default")
+    job = jobs.create(**BY_HAND)
+    job.enabled = False
+    job.save()
+    assert jobs.get(pk=job.pk).next_run is None
+    job = jobs.get(pk=job.pk)
+    job.enabled = True
+    job.save()
+    assert jobs.get(pk=job.pk).next_run > clock.now("default")
 
 
 TOO_MUCH = [

@@ -70,12 +70,27 @@ class JobActions(JobAdminBase):
     ) -> HttpResponse | None:
         """Act on the jobs that were chosen, also on those that do not fit the list's filters any more."""
         keys = selections.unpack(request.POST.getlist(ACTION_CHECKBOX_NAME))
-        if request.POST.get("select_across", "0") in {"", "0"} and keys:
+        sent = request.POST.copy()
+        if request.POST.get("select_across", "0") not in {"", "0"}:
+            return super().response_action(request, queryset, **kwargs)
+        # What is no key is nobody's choice; Django would look for it all the same.
+        sent.setlist(ACTION_CHECKBOX_NAME, list(map(str, keys)))
+        if keys:
             queryset = self.get_queryset(request).filter(pk__in=keys)
+            gone = len(keys) - queryset.count()
+            if gone == len(keys):
+                messages.warning(request, gettext("What was chosen is gone meanwhile. Nothing was changed."))
+                return HttpResponseRedirect(request.get_full_path())
+            if gone:
+                text = ngettext(
+                    "%(count)d job that was chosen is gone meanwhile.",
+                    "%(count)d jobs that were chosen are gone meanwhile.",
+                    gone,
+                )
+                messages.warning(request, text % {"count": gone})
             # The jobs are chosen; Django would choose them by fields of which there may not be so many.
-            sent = request.POST.copy()
             sent["select_across"] = "1"
-            request.POST = sent  # type: ignore[assignment]  # it need not be immutable
+        request.POST = sent  # type: ignore[assignment]  # it need not be immutable
         return super().response_action(request, queryset, **kwargs)
 
     # From a job's own page.
@@ -181,11 +196,12 @@ class JobActions(JobAdminBase):
         if not request.POST.get(CONFIRMED):
             consequences = gettext("What was overridden here is replaced by what code declares.")
             return self._confirm(request, jobs, "restore", gettext("Return to what code declares?"), consequences)
-        restored = []
+        restored, refused = [], False
         for job in jobs:
             try:
                 changed = declared.restore(job)
             except CronkiteError as error:
+                refused = True
                 messages.error(request, f"{job.name}: {error}")
                 continue
             if changed:
@@ -198,7 +214,7 @@ class JobActions(JobAdminBase):
         )
         if restored:
             messages.success(request, text % {"count": len(restored), "names": shown.names(restored)})
-        else:
+        elif not refused:
             messages.info(request, gettext("Nothing was overridden, or code declares nothing."))
         return None
 
@@ -230,7 +246,7 @@ class JobActions(JobAdminBase):
         )
         if switched:
             messages.success(request, text % {"count": len(switched), "names": shown.names(switched)})
-        else:
+        elif not refused:
             messages.info(request, gettext("Nothing to do."))
         return None
 

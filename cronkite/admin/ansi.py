@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-#: What steers a terminal: titles and links (OSC and its kin, up to their end), CSI with its parameters, other escapes.
+#: What steers a terminal: titles and links (OSC and its kin, up to their end, or that of the line: some have none), CSI
+#: with its parameters, other escapes.
 _CONTROL = re.compile(
-    r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"
+    r"\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\|(?=\n)|$)"
     r"|(?:\x1b\[|\x9b)(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
     r"|\x1b\[[0-?]*[ -/]*"
     r"|\x1b[ -/]*[0-~]?"

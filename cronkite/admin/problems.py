@@ -11,7 +11,7 @@ from cronkite.admin import ansi
 from cronkite.models import Log
 
 #: How much of a traceback's end, and of a reason's beginning, lists read: characters.
-TAIL, HEAD = 1000, 300
+TAIL, HEAD = 3000, 300
 #: How long the line is that a list shows.
 LONGEST = 160
 
@@ -19,6 +19,10 @@ LONGEST = 160
 _FRAMES = re.compile(r'^  File ".*\n(?:^ {4}.*(?:\n|\Z)|^  \[Previous line.*(?:\n|\Z))*', re.MULTILINE)
 #: The lines of code below a frame whose own line was cut off.
 _CODE = re.compile(r"^ {4}(?! *[|+]).*\n", re.MULTILINE)
+#: What names a group of exceptions that is no other's member: it stands the least far to the right.
+_GROUP = re.compile(r"^  \| (\S.* \(\d+ sub-exceptions?\))$", re.MULTILINE)
+#: What stands in the place of members that are not shown, and the rule above it.
+_REST = re.compile(r"and \d+ more exceptions?|\.\.\. -+")
 #: What leads the lines of an exception group, and the rules between its members.
 _LEADING = re.compile(r"^[ |+-]+")
 
@@ -39,13 +43,19 @@ def line(status: str, traceback: str, reason: str) -> str:
 
 
 def exception(traceback: str) -> str:
-    """Return the line of a traceback, or of its end, that names the exception: the first one below the last frame."""
+    """Return the line of a traceback, or of its end, that names the exception: the first one below the last frame.
+
+    Of a group of exceptions, the one that names the group; where that was cut off, the last one that names a member.
+    """
     text = ansi.strip(traceback)
+    if groups := _GROUP.findall(text):
+        return str(groups[-1])
     end = _last_end(_FRAMES, text) or _last_end(_CODE, text)
     if end and (below := text[end:].strip()):
         return below.partition("\n")[0].strip()
     for each in reversed(text.splitlines()):
-        if bare := _LEADING.sub("", each).strip():
+        bare = _LEADING.sub("", each).strip()
+        if bare and not _REST.fullmatch(bare):
             return bare
     return ""
 

@@ -103,7 +103,12 @@ class Expression(ShortText):
         """Plan the job if nobody has: this column is read before the ones that follow from it."""
         job = model_instance
         # Ours has methods, and plans by itself.
-        if not hasattr(job, "get_schedule") and job.enabled and job.next_run is None:
+        if hasattr(job, "get_schedule"):
+            return super().pre_save(job, add)
+        if not job.enabled:
+            # Or it would be due for all that time when it is enabled again.
+            job.next_run = None
+        elif job.next_run is None:
             now = clock.now(router.db_for_write(type(job), instance=job))
             job.next_run = schedules.get(job.schedule, job.timezone or settings.TIME_ZONE).next_after(now)
             job.planned_at = now

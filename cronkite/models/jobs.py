@@ -199,7 +199,7 @@ class Job(models.Model):
         if is_new:
             validation.demand(self, self.DEFINITION)
             functions.look_up(self.function)
-            if self.planned_at is not None:
+            if self._is_copy:
                 self._forget_original()
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
@@ -215,6 +215,12 @@ class Job(models.Model):
             super(Job, self).save(using=using, update_fields=columns)
 
         edits.edit(self, columns, using, write)
+
+    @property
+    def _is_copy(self) -> bool:
+        """Whether this object, which has no row of its own yet, knows what only the row of another job can tell."""
+        told = (self.planned_at, self.last_slot, self.lock, self.asked_at)
+        return bool(self.fence or self.revision) or any(value is not None for value in told)
 
     def _forget_original(self) -> None:
         """Be a job of its own, of which nothing is known yet: this is the copy of another one."""

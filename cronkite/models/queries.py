@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -129,9 +129,17 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
 
     write.queryset_only = True  # type: ignore[attr-defined]
 
-    def bulk_create(self, objs: Iterable[Job], *args: Any, **kwargs: Any) -> list[Job]:
+    def bulk_create(  # noqa: PLR0913, PLR0917 - Django's own
+        self,
+        objs: Iterable[Job],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[Job]:
         """Create the jobs in one go, each planned from the database's now on unless it has a ``next_run``."""
-        if rhythm := {*RHYTHM} & {*(kwargs.get("update_fields") or ())}:
+        if rhythm := {*RHYTHM} & {*(update_fields or ())}:
             raise TypeError(
                 f"bulk_create() can't update a job's {' and '.join(sorted(rhythm))}: update_or_create() it."
             )
@@ -141,4 +149,4 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
             now = clock.now(self.db)
             for job in unplanned:
                 job.next_run, job.planned_at = job.get_schedule().next_after(now), now
-        return super().bulk_create(jobs, *args, **kwargs)
+        return super().bulk_create(jobs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)

@@ -20,9 +20,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: What is a text, whatever a database would make of something else.
+TEXTS = {"function": "shop.crontab.send_invoices", "schedule": "0 3 * * *", "timezone": "Europe/Berlin"}
+
 
 def demand(job: Job, columns: Collection[str]) -> None:
-    """Raise :class:`ValueError` for what could be stored, and never run, whatever code and machine."""
+    """Raise :class:`ValueError` for what could be stored, and never run, whatever code and machine.
+
+    And :class:`TypeError` for an expression: what that comes to is known to the database alone, so nothing can be
+    planned by it.
+    """
+    deciding = sorted({*columns} & {"enabled", "function", "schedule", "timezone"})
+    if unknown := [column for column in deciding if hasattr(getattr(job, column), "resolve_expression")]:
+        raise TypeError(f"A job's {' and '.join(unknown)} can't be set by an expression: set a value, and save() it.")
+    for column, example in TEXTS.items():
+        if column in columns and not isinstance(value := getattr(job, column), str):
+            raise ValueError(f"A job's {column} is a text, as in {example!r}, and not {value!r}.")
     if "catch_up" in columns and job.catch_up not in {policy.value for policy in CatchUp}:
         raise ValueError(
             f"A job's catch_up is {', '.join(policy.value for policy in CatchUp)}, and not {job.catch_up!r}."

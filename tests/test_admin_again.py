@@ -108,3 +108,14 @@ def test_of_a_job_that_is_gone_no_run_is_asked_for(admin_client, make_job):
     job.delete()
     assert admin_client.get(again(log)).status_code == 404
     assert admin_client.get(f"{LOGS}%00/again/").status_code == admin_client.get(f"{JOBS}77/once/").status_code == 404
+
+
+def test_a_function_that_is_missing_here_is_the_business_of_the_node_that_takes_the_request(admin_client, make_job):
+    job = make_job("app.jobs.not_there", args=["a"])
+    page = admin_client.get(f"{JOBS}{job.pk}/once/").content.decode()
+    assert "a node that has it takes the request" in page
+    for args in ('["a"]', '["b"]'):
+        Job.objects.filter(pk=job.pk).write(asked_at=None, asked_by="")
+        admin_client.post(f"{JOBS}{job.pk}/once/", {"args": args, "kwargs": "{}"})
+        job.refresh_from_db()
+        assert job.is_asked

@@ -319,8 +319,22 @@ def test_what_decides_on_a_job_is_no_expression(make_job, column):
         Job.objects.update_or_create(name=job.name, defaults={column: F("description")})
 
 
+def test_a_disabled_job_is_planned_by_whatever_way_it_comes(historical, tmp_path):
+    """Or its dump would be taken for something that was written by hand."""
+    Job.objects.bulk_create([Job(**{**BY_HAND, "name": "bulk", "enabled": False})])
+    historical.objects.using("default").create(**{**BY_HAND, "name": "migration", "enabled": False})
+    assert Job.objects.filter(planned_at__isnull=False, next_run__isnull=True).count() == 2
+    Job.objects.all().write(function="shop.gone.away", fence=7)
+    path = tmp_path / "dump.json"
+    call_command("dumpdata", "cronkite.Job", output=str(path), verbosity=0)
+    Job.objects.all().write(fence=3)
+    call_command("loaddata", str(path), verbosity=0)
+    assert set(Job.objects.values_list("fence", flat=True)) == {7}
+
+
 def test_a_copy_of_a_job_that_was_never_planned_is_one_of_its_own():
     Job.objects.bulk_create([Job(**{**BY_HAND, "enabled": False})])
+    Job.objects.all().write(planned_at=None)
     job = Job.objects.get()
     requests.ask(job, "kim")
     copy = Job.objects.get()

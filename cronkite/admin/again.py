@@ -54,7 +54,9 @@ class CallForm(forms.Form):
                 setattr(judged, name, cleaned[name])
         if not self.errors:
             for name, problem in validation.problems(judged, {"args", "kwargs", "function"}).items():
-                self.add_error(name if name in self.fields else None, problem)
+                # A function that is missing here is the business of the node that takes the request, as the page says.
+                if name in self.fields:
+                    self.add_error(name, problem)
         return cleaned
 
 

@@ -108,10 +108,11 @@ class Expression(ShortText):
         if not job.enabled:
             # Or it would be due for all that time when it is enabled again.
             job.next_run = None
-        elif job.next_run is None:
-            now = clock.now(router.db_for_write(type(job), instance=job))
-            job.next_run = schedules.get(job.schedule, job.timezone or settings.TIME_ZONE).next_after(now)
-            job.planned_at = now
+        if job.next_run is None and (job.enabled or job.planned_at is None):
+            job.planned_at = clock.now(router.db_for_write(type(job), instance=job))
+        if job.next_run is None and job.enabled:
+            schedule = schedules.get(job.schedule, job.timezone or settings.TIME_ZONE)
+            job.next_run = schedule.next_after(job.planned_at)
         return super().pre_save(job, add)
 
     def deconstruct(self) -> Any:

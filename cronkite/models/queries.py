@@ -144,9 +144,11 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
                 f"bulk_create() can't update a job's {' and '.join(sorted(rhythm))}: update_or_create() it."
             )
         jobs = list(objs)
-        unplanned = [job for job in jobs if job.enabled and job.next_run is None]
+        # A disabled one, too: who has been planned is no job that somebody has written by hand, to `loaddata`.
+        unplanned = [job for job in jobs if job.next_run is None and (job.enabled or job.planned_at is None)]
         if unplanned:
             now = clock.now(self.db)
             for job in unplanned:
-                job.next_run, job.planned_at = job.get_schedule().next_after(now), now
+                job.planned_at = now
+                job.next_run = job.get_schedule().next_after(now) if job.enabled else None
         return super().bulk_create(jobs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)

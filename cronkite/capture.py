@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOBase
 from typing import TextIO
 
 from cronkite.outcomes import HALF, OUTPUT_LIMIT, keep_ends, keep_text
 
+#: What a stream raises whose reader has gone, as `head` does, whose disk is full, or that is closed or was never there.
+#: That is no business of the function that writes: what it says is kept all the same.
+NOBODY_READS = (OSError, ValueError, AttributeError)
 #: How many pieces a :class:`Tee` keeps before it joins and cuts them.
 PIECES = 1000
 
@@ -46,10 +49,13 @@ class Tee(TextIOBase):
         except UnicodeEncodeError:
             # As of a terminal that knows ASCII only. Nobody's job fails because of who looks on.
             self.stream.write(encodable(text, getattr(self.stream, "encoding", None) or "ascii"))
+        except NOBODY_READS:
+            pass
         return len(text)
 
     def flush(self) -> None:
-        self.stream.flush()
+        with suppress(*NOBODY_READS):
+            self.stream.flush()
 
     def isatty(self) -> bool:
         return self.stream.isatty()

@@ -99,12 +99,15 @@ class RowIsHeld(Contention):
 
 
 class Refused(Exception):
-    """A constraint of the database refuses to record what was to be done. Nothing was done."""
+    """What was to be done can't be done with this job, now or later, for a reason of its own. Nothing was done."""
 
-    def __init__(self, job: Job, error: IntegrityError) -> None:
-        super().__init__(
-            f"Job {job.name!r} is left as it is, because the database refuses to record a run of it. {error}"
-        )
+    def __init__(self, job: Job, why: str) -> None:
+        super().__init__(f"Job {job.name!r} is left as it is, because {why}")
+
+    @classmethod
+    def by_database(cls, job: Job, error: IntegrityError) -> Refused:
+        """Say that a constraint of the database refuses to record it."""
+        return cls(job, f"the database refuses to record a run of it. {error}")
 
 
 class OutcomeUnknown(Exception):
@@ -168,7 +171,7 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
         ((job, _),) = wanted
         last_slot = job.last_slot
         if not restores.realign(job, using):
-            logger.error("%s", Refused(job, error))
+            logger.error("%s", Refused.by_database(job, error))
         elif job.last_slot == last_slot:
             # The decision stands: only the fencing token was given before.
             return claim_all(wanted, node)
@@ -226,6 +229,10 @@ def claim_asked(job: Job, node: str) -> Claim | None:
     commits.demand_of(using)
     taken: list[Claim] = []
     try:
+        args, kwargs = job.call
+    except (TypeError, KeyError):
+        raise Refused(job, f"a run was asked for with what are no arguments: {job.asked_with!r}.") from None
+    try:
         with waits.limited(using):
             if not waits.lock_available(Job, [job.pk], using) or not _answerable(job, using).write(
                 lock=token,
@@ -241,13 +248,12 @@ def claim_asked(job: Job, node: str) -> Claim | None:
             if job.lock is not None:
                 _mark_lost(job.pk, node, using)
             claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
-            args, kwargs = job.call
             claim = replace(claim, args=args, kwargs=kwargs)
             taken.append(_record(claim, _RECORD.ready(using, _Attempt(job, None, claim, node))))
     except IntegrityError as error:
         if restores.realign(job, using):
             return claim_asked(job, node)
-        raise Refused(job, error) from error
+        raise Refused.by_database(job, error) from error
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
     return taken[0]
@@ -301,7 +307,7 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
             Log.record_missed(job, decision, node=node, using=using)
     except IntegrityError as error:
         if not restores.realign(job, using):
-            logger.error("%s", Refused(job, error))
+            logger.error("%s", Refused.by_database(job, error))
         return False
     except DatabaseError as error:
         if databases.is_conflict(error):

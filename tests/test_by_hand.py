@@ -316,3 +316,25 @@ def test_a_tee_keeps_the_beginning_and_the_end_of_endless_output():
     assert not tee.isatty()
     with pytest.raises(OSError, match="fileno"):
         tee.fileno()
+
+
+class Gone:
+    """A stream that nobody reads any more."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+    def flush(self):
+        raise self.error
+
+
+@pytest.mark.parametrize("stream", [Gone(BrokenPipeError()), Gone(OSError(28)), Gone(ValueError("closed")), None])
+def test_who_reads_no_more_of_a_run_keeps_it_from_nothing(stream):
+    """As `manage.py cron run JOB | head -1` does, and a disk that is full."""
+    tee = capture.Tee(stream)
+    assert tee.write("said") == 4
+    tee.flush()
+    assert tee.text() == "said"

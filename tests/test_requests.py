@@ -338,3 +338,15 @@ def test_arguments_of_a_request_that_older_code_took_are_not_those_of_the_next(m
     later = clock.Now() + timedelta(seconds=1)
     Job.objects.filter(pk=job.pk).write(asked_at=later, asked_by="otto")
     assert Job.objects.get().call == (["own"], {})
+
+
+@pytest.mark.parametrize("asked_with", [[1], {}, {"args": []}, "x", 5])
+def test_a_request_with_what_are_no_arguments_is_left_alone_and_keeps_no_other(make_job, caplog, asked_with):
+    broken, sound = make_job(name="broken"), make_job(name="sound", due=0)
+    requests.ask(broken, "kim")
+    at = Job.objects.get(pk=broken.pk).asked_at
+    Job.objects.filter(pk=broken.pk).write(asked_with=asked_with, asked_with_at=at)
+    ticks.tick(workers=0)
+    assert sound.logs.get().status == Log.Status.SUCCEEDED
+    assert not broken.logs.exists()
+    assert "Job 'broken' is left as it is, because a run was asked for with what are no arguments" in caplog.text

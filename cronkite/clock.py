@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from django.db import connections
@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import functions
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
+from django.utils import timezone as django_timezone
 from django.utils.dateparse import parse_datetime
 
 
@@ -58,6 +59,14 @@ def as_utc(value: datetime | str) -> datetime:
     if instant.tzinfo is None:
         return instant.replace(tzinfo=timezone.utc)
     return instant.astimezone(timezone.utc)
+
+
+def on_clock(instant: datetime, zone: tzinfo | None = None) -> datetime:
+    """Return the instant on the clock of ``zone``, or of the active one; in UTC where the calendar ends on the way."""
+    try:
+        return django_timezone.localtime(instant, zone)
+    except OverflowError:
+        return instant.astimezone(timezone.utc)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """A job that is broken in any way breaks nothing that shows it among others, and can be mended, edited and disabled."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from admin_pages import JOBS, LOGS, TIMELINE, change, make_log
 from django.db import connection
 from django.db.models import JSONField, Value
 from django.urls import reverse
@@ -243,3 +244,30 @@ def test_a_declaration_in_what_is_no_zone_is_refused_at_once():
 
     with pytest.raises(ScheduleError, match="spelled there: UTC"):
         cronkite.cron("0 3 * * *", timezone="utc")
+
+
+# Logs at the ends of the calendar, and of what can be written.
+
+LAST, FIRST = (datetime(*parts, tzinfo=timezone.utc) for parts in ((9999, 12, 31, 23, 59, 59), (1, 1, 1)))
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases have other ends of the calendar")
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize("moment", [FIRST, LAST], ids=str)
+@pytest.mark.parametrize("column", ["slot", "created", "started_at", "finished_at"])
+def test_a_log_at_an_end_of_the_calendar_breaks_no_page(admin_client, make_job, settings, column, moment, zone):
+    settings.TIME_ZONE = zone
+    job = make_job()
+    log = make_log(job, status=Log.Status.SUCCEEDED)
+    Job.objects.filter(pk=job.pk).write(fence=1)
+    Log.objects.filter(pk=log.pk).update(**{column: moment})
+    lanes = [f"{TIMELINE}?window={window}{by}" for window in ("hour", "day", "week") for by in ("", "&by=node")]
+    for url in [JOBS, LOGS, f"{LOGS}?when=today", f"{LOGS}{log.pk}/change/", change(job), *lanes]:
+        assert admin_client.get(url).status_code == 200, url
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases take no half a letter")
+def test_half_a_letter_in_a_log_breaks_no_page(admin_client, make_job):
+    log = make_log(make_job(), status=Log.Status.SUCCEEDED, args=["\ud800"], result="\ud800")
+    page = admin_client.get(f"{LOGS}{log.pk}/change/").content.decode()
+    assert "\\ud800" in page

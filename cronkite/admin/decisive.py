@@ -14,6 +14,7 @@ from django.utils.translation import gettext, ngettext
 
 from cronkite import functions
 from cronkite.admin import declared, shown, states
+from cronkite.capture import encodable
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _call(job: Job) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return encodable(json.dumps(value, ensure_ascii=False), "utf-8")
 
 
 def _started(jobs: Sequence[Job]) -> dict[int, datetime]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from cronkite.admin import ansi, problems, shown, urls
+from cronkite.capture import encodable
 from cronkite.models import Log
 
 if TYPE_CHECKING:
@@ -148,7 +150,9 @@ def output(log: Log) -> SafeString:
 def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:
     """Return a JSON value as text, on one line if it fits; of what was cut, the beginning."""
     line = json.dumps(found, ensure_ascii=False)
-    return text(line if len(line) <= LINE else json.dumps(found, indent=2, ensure_ascii=False), label, name)
+    shown_as = line if len(line) <= LINE else json.dumps(found, indent=2, ensure_ascii=False)
+    # Half a letter, which JSON may have by its escapes, can't be sent.
+    return text(encodable(shown_as, "utf-8"), label, name)
 
 
 def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPromise, str]]:
@@ -170,10 +174,9 @@ def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPro
         yield _("Run after"), url("log_change", after)
     if may_view_job:
         moment = log.started_at or log.slot or log.created
-        yield (
-            _("Timeline then"),
-            url("job_timeline", job=log.job_id, window="hour", until=(moment + HALF_AN_HOUR).isoformat()),
-        )
+        with suppress(OverflowError):  # the calendar ends there
+            until = (moment + HALF_AN_HOUR).isoformat()
+            yield _("Timeline then"), url("job_timeline", job=log.job_id, window="hour", until=until)
 
 
 def may_run(request: HttpRequest) -> bool:

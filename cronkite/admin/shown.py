@@ -14,7 +14,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 
-from cronkite import zones
+from cronkite import clock, zones
 from cronkite.durations import DAY, HOUR, MINUTE
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
@@ -35,7 +35,7 @@ def instant(moment: datetime, zone: tzinfo | None = None) -> SafeString:
 
     Django's own way leaves out the seconds and the zone. The zone is the active one unless another is given.
     """
-    local = timezone.localtime(moment, zone)
+    local = clock.on_clock(moment, zone)
     return format_html(
         '<span class="nowrap">{}</span> <span class="nowrap">{}</span>', f"{local:%Y-%m-%d}", f"{local:%H:%M:%S %Z}"
     )
@@ -49,12 +49,12 @@ def plain(moment: datetime, zone: tzinfo | None = None) -> str:
 @lru_cache(maxsize=1024)
 def _plain(moment: datetime, zone: tzinfo) -> str:
     """Return the text; a timeline has the same instants in each of its lanes."""
-    return f"{timezone.localtime(moment, zone):%Y-%m-%d %H:%M:%S %Z}"
+    return f"{clock.on_clock(moment, zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def stretch(first: datetime, last: datetime) -> tuple[str, str]:
     """Return two whole minutes in short: without seconds, and the day only once if it is the same."""
-    begin, end = timezone.localtime(first), timezone.localtime(last)
+    begin, end = clock.on_clock(first), clock.on_clock(last)
     same = begin.date() == end.date()
     return f"{begin:%Y-%m-%d %H:%M %Z}", f"{end:%H:%M %Z}" if same else f"{end:%Y-%m-%d %H:%M %Z}"
 

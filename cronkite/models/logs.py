@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Concat
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
@@ -116,7 +115,7 @@ class Log(models.Model):
 
     def __str__(self) -> str:
         # On the clock of whoever reads it, as all else on a page of the admin is.
-        when = f"{timezone.localtime(self.slot):%Y-%m-%d %H:%M:%S %Z}" if self.slot else _("by hand")
+        when = f"{clock.on_clock(self.slot):%Y-%m-%d %H:%M:%S %Z}" if self.slot else _("by hand")
         return f"{self.job_name}, {when}: {self.get_status_display()}"
 
     @property

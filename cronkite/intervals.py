@@ -25,6 +25,7 @@ _UNITS = {
 }
 _EVERY = re.compile(r"(?:@?every|rate)[ \t]*\(?[ \t]*((?:[0-9]{1,9}[ \t]*[a-z]+[ \t]*)+|[a-z]+)\)?", re.IGNORECASE)
 _ISO = re.compile(r"PT?((?:[0-9]{1,9}[A-Z]T?)+)", re.IGNORECASE)
+_ISO_PART = re.compile(r"([0-9]+)([a-z])")
 _TIME = re.compile(r"(?:(\S+)[ \t]+)?(?:\*-\*-\*[ \t]+)?([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
 
 
@@ -56,13 +57,18 @@ def closest(text: str) -> tuple[str, str] | None:
     found = _EVERY.fullmatch(text) or _ISO.fullmatch(text)
     if not found:
         return None
-    parts = re.findall(
-        r"([0-9]*)[ \t]*([a-z]+)", found[1].lower().replace("t", "") if text[0] in "Pp" else found[1].lower()
-    )
+    parts = _iso(text) if text[0] in "Pp" else re.findall(r"([0-9]*)[ \t]*([a-z]+)", found[1].lower())
     if any(unit not in _UNITS for _, unit in parts):
         return None
     length = sum(int(number or 1) * _UNITS[unit] for number, unit in parts)
     return _say(length) if length else None
+
+
+def _iso(text: str) -> list[tuple[str, str]]:
+    """Return the numbers and units of a duration of ISO 8601, in which an M before the T is a month."""
+    date, _, clock = text[1:].lower().partition("t")
+    of_date = [(number, {"m": "month", "y": "year"}.get(unit, unit)) for number, unit in _ISO_PART.findall(date)]
+    return of_date + _ISO_PART.findall(clock)
 
 
 def _say(length: int) -> tuple[str, str]:

@@ -89,14 +89,20 @@ def _number(text: str, field: Field) -> int | None:
     return number
 
 
+#: The last weekday of those that have a step, and the other name of the first one, which is 0 as well.
+SATURDAY, SUNDAY = 6, 7
+
+
 def _stepped(item: str, field: Field) -> tuple[str, str]:
     """``5/15``: from 5 on."""
     first, slash, step = item.partition("/")
     low = _number(first, field)
     if not slash or low is None or not re.fullmatch(r"[0-9]+", step):
         return "", ""
-    span = f"{first}-{field.high}/{step}"
-    if low + int(step) > field.high:
+    # A week ends on Saturday there; 7, which is Sunday here, would be one day more.
+    high = min(field.high, SATURDAY) if field.high == SUNDAY else field.high
+    span = f"{first}-{high}/{step}"
+    if low + int(step) > high:
         span = first
     elif low == field.low:
         # Of a day, the star has the other day field count as well, as it does where this is read.

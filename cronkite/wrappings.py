@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 
+from cronkite import zonehints, zonenames
 from cronkite.grammar import Field
 
 _ZONE = "the time zone has a field of its own"
@@ -21,8 +22,13 @@ _SLASHES = re.compile("[\u2044\u2215\uff0f]")
 _COMMAS = re.compile("[\u060c\u3001\uff0c]")
 _QUOTED = re.compile("[\"'`\u2018\u201c\u201e\u00ab](.*)[\"'`\u2018\u2019\u201c\u201d\u00bb]")
 _NAMED_ZONE = re.compile(r"(?:CRON_TZ|TZ|TIMEZONE)[ \t]*=[ \t]*([\"']?):?([\w+/-]+)\1[ \t;]+(.*)", re.IGNORECASE)
-_LAST_ZONE = re.compile(r"(.*[^ \t])[ \t]+\(?(UTC|GMT|[A-Z]\w+(?:/[\w+-]+)+)\)?")
+#: A zone behind five fields at least.
+_LAST_ZONE = re.compile(r"((?:\S+[ \t]+){4,}\S+)[ \t]+\(?([A-Za-z][\w+/-]*)\)?")
 _SETTING = re.compile(r"([A-Za-z_]\w*)=\S*[ \t]+(.*)")
+#: A setting whose value is the expression: it begins with a field, or with the days of systemd's.
+_SETTING_OF_IT = re.compile(
+    r"\w+[ \t]*=[ \t]*((?:[0-9*?/,-]+|(?:mon|tue|wed|thu|fri|sat|sun)\S*)[ \t].*)", re.IGNORECASE
+)
 _LABEL = re.compile(r"(?:-[ \t]+)?(?:cron|schedule|crontab)[ \t]*[:=][ \t]*(.*)|-[ \t]+(.*)", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|nbsp|ndash|minus|ast);", re.IGNORECASE)
 _ENDED = re.compile(r"(.*[^;,. \t])[ \t]*[;,.]+")
@@ -90,10 +96,23 @@ def _unwrapped(meant: Meant) -> Meant:
         elif found := _ENDED.fullmatch(meant.text):
             meant = meant.add("nothing stands behind the last field", found[1])
         elif found := _NAMED_ZONE.fullmatch(meant.text):
-            meant = meant.add(_ZONE, found[3].strip(), f", and {found[2]!r} as the time zone")
+            meant = meant.add(_ZONE, found[3].strip(), _as_zone(found[2]))
+        elif found := _SETTING_OF_IT.fullmatch(meant.text):
+            meant = meant.add("the expression stands alone", found[1].strip())
         elif found := _SETTING.fullmatch(meant.text):
             meant = meant.add(f"{found[1]} cannot be set here", found[2].strip())
-        elif found := _LAST_ZONE.fullmatch(meant.text):
-            meant = meant.add(_ZONE, found[1], f", and {found[2]!r} as the time zone")
+        elif (found := _LAST_ZONE.fullmatch(meant.text)) and _zone(found[2]):
+            meant = meant.add(_ZONE, found[1], _as_zone(found[2]))
         else:
             return meant
+
+
+def _zone(name: str) -> str:
+    """Return the zone that is meant by a name, which may be misspelled; nothing if that is none."""
+    return name if name in zonenames.every() else zonehints.spelling(name)
+
+
+def _as_zone(name: str) -> str:
+    """Return what else there is to do about a zone that stands beside an expression."""
+    zone = _zone(name)
+    return f", and {zone!r} as the time zone" if zone else f", and a time zone beside it ({name!r} is none)"

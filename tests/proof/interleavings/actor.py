@@ -23,6 +23,8 @@ CATALOGS = ("pg_catalog", "pg_class", "information_schema", "sqlite_master", "PR
 
 #: What a SELECT says that locks what it finds.
 LOCKING = re.compile(r" FOR (NO KEY )?UPDATE\b")
+#: And what it says if it does not wait for that.
+SKIPPING = re.compile(r" (SKIP LOCKED|NOWAIT)\b")
 
 
 class Killed(BaseException):
@@ -35,7 +37,8 @@ class Stop:
 
     ``reads``: it reads only, and locks nothing. ``local``: no other node can notice it, nor change what it does.
     ``commits``: what it writes is seen by the others at once. ``has_open``: the server has something of the node's to
-    roll back or to unlock, should the node die here.
+    roll back or to unlock, should the node die here. ``skips``: it waits for no lock of a row, as it passes over what is
+    locked, or fails at once.
     """
 
     words: str
@@ -43,6 +46,7 @@ class Stop:
     local: bool = False
     commits: bool = False
     has_open: bool = False
+    skips: bool = False
 
 
 #: What an actor reports besides its stops: it has ended; SQLite's lock is taken.
@@ -134,6 +138,7 @@ class Actor(threading.Thread):
             local=word == "SET" or (reads and any(catalog in sql for catalog in CATALOGS)),
             commits=not (reads or word == "BEGIN" or self._own.in_atomic_block),
             has_open=self._has_open,
+            skips=word == "SELECT" and SKIPPING.search(sql) is not None,
         )
         result = self._pass(stop, lambda: execute(sql, params, many, context))
         # SQLite's BEGIN takes its lock, and is a statement; the others' is a word to the driver.

@@ -37,8 +37,8 @@ class Stop:
 
     ``reads``: it reads only, and locks nothing. ``local``: no other node can notice it, nor change what it does.
     ``commits``: what it writes is seen by the others at once. ``has_open``: the server has something of the node's to
-    roll back or to unlock, should the node die here. ``skips``: it waits for no lock of a row, as it passes over what is
-    locked, or fails at once.
+    roll back or to unlock, should the node die here. ``skips``: it waits for no lock of a row, as it passes over what
+    is locked, or fails at once.
     """
 
     words: str

@@ -160,8 +160,8 @@ class Stage:
                 continue
             assert time.monotonic() < deadline, f"these neither come back nor wait for a lock: {self.going}"
             found = server.waiting({actor.identity for actor in self.going})
-            # MariaDB asks for a lock that it is to skip, and takes that back: for a moment, or for longer where its thread
-            # is left without a processor in between, it looks as if it waited.
+            # MariaDB asks for a lock that it is to skip, and takes that back: for a moment, or for longer where its
+            # thread is left without a processor in between, it looks as if it waited.
             self.waiting = {actor for actor in self.going if actor.identity in found and not actor.stop.skips}
             if self.waiting == self.going and not everybody_waits:
                 return

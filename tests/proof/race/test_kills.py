@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import signal
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 
 import pytest
@@ -16,6 +17,7 @@ from nodes import Node, until
 
 import families
 from app.sabotage import STEPS
+from cronkite import skips
 from cronkite.models import Job
 from cronkite.models.logs import Status
 from proof.race.fleet import Fleet
@@ -23,6 +25,8 @@ from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+#: How long (seconds) what a node has sent may be on its way to the server.
+PAUSE = 0.1
 #: Each death costs the start of a node, which takes as long as many runs.
 RUNS_PER_KILL = 500 if is_long() else 50
 
@@ -124,9 +128,10 @@ def test_the_runs_of_a_node_that_is_killed_go_on_and_are_recorded(storm, say):
 
 @contextmanager
 def frozen(node: Node):
-    """Freeze a node with its workers during the block, while it holds no lock of SQLite's.
+    """Freeze a node with its workers during the block, while it holds no lock of the database's.
 
-    Whoever is frozen in the middle of a write to SQLite's file keeps all others from writing, as README says.
+    Whoever is frozen in the middle of a write to SQLite's file keeps all others from writing, as README says, and
+    elsewhere whoever is in the middle of a renewal keeps the job's row from being taken over.
     """
     until(lambda: freeze_between_writes(node))
     try:
@@ -143,8 +148,13 @@ def freeze_between_writes(node: Node) -> bool:
 
 
 def can_write() -> bool:
-    """Tell whether nobody holds SQLite's lock; elsewhere, one row's lock is no hindrance."""
+    """Tell whether nobody holds SQLite's lock; elsewhere, that of a job's row, which could not be taken over then."""
     if connection.vendor != "sqlite":
+        for _ in range(2):
+            if skips.held(list(Job.objects.values_list("pk", flat=True))):
+                return False
+            # What was sent just before may be yet to come to the server.
+            time.sleep(PAUSE)
         return True
     with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0, isolation_level=None)) as own:
         try:

@@ -46,6 +46,11 @@ def has_waited_in_vain(error: DatabaseError) -> bool:
     return _state(error) in IN_VAIN or (bool(error.args) and error.args[0] in IN_VAIN)
 
 
+def lives(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether the connection is open, and the server at its other end."""
+    return connection.connection is not None and connection.is_usable()
+
+
 def is_refusal(error: DatabaseError) -> bool:
     """Tell whether ``error`` is the server's answer to a statement, which then did nothing; only PostgreSQL's is known.
 

@@ -300,9 +300,7 @@ def _refusal(declaration: Declaration, error: Exception) -> str | None:
         # Many collations of MySQL and MariaDB don't tell "Bill" from "bill", nor "menu" from "menü".
         is_own = named == declaration.function
         return None if is_own else f"the database takes its name for {named}, which is a job. Rename one of the two."
-    if isinstance(error, DatabaseError) and (
-        _is_rivalry(error) or connection.connection is None or not connection.is_usable()
-    ):
+    if isinstance(error, DatabaseError) and (_is_rivalry(error) or not databases.lives(connection)):
         return None
     return str(error)
 

@@ -81,7 +81,7 @@ def finish(claim: Claim, outcome: Outcome) -> bool:
     except DatabaseError as error:
         # Text that the column's character set can't hold must not keep the lock: MySQL's utf8mb3, for one.
         connection = connections[database()]
-        if databases.is_conflict(error) or connection.connection is None or not connection.is_usable():
+        if databases.is_conflict(error) or not databases.lives(connection):
             raise
         plain = outcome.with_texts(ascii_only)
         if plain == outcome:

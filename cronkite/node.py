@@ -204,12 +204,13 @@ class Node:
             (self._beacons.alive.next_at(), "the next beacon"),
         ]
         if self._retry_at is None:
+            is_running = bool(self._runs.claims())
             plans += [
                 (self._agenda.look_at, "the next look at what is due"),
                 (self._beat_due_at(), "the next sign of life"),
                 (self._agenda.next_at() if self._runs.has_room() else None, "the next slot"),
-                (self._renew_at if self._runs.claims() else None, "the next renewal of locks"),
-                (self._peek_at if self._runs.claims() else None, "the next question who looks at runs"),
+                (self._renew_at if is_running else None, "the next renewal of locks"),
+                (self._peek_at if is_running else None, "the next question who looks at runs"),
                 (self._unsettled.next_at(), "what the database could not tell or take"),
             ]
         known = [(at, what) for at, what in plans if at is not None]

@@ -221,17 +221,20 @@ class _Child:
 
     def peek(self) -> Piece:
         """Return what it has written until now, since it was taken last."""
-        # Not until nothing comes any more: what a run has left behind may write for ever.
-        rest = 0 if self.is_read else unread(self.output)
-        while rest > 0 and (size := self.read()):
-            rest -= size
+        self._read_all()
         return self.kept.peek()
 
     def take(self) -> Piece:
         """Return what it has written until now, and begin anew."""
-        self.peek()
+        self._read_all()
         self.written[0] = 0
         return self.kept.take()
+
+    def _read_all(self) -> None:
+        # Not until nothing comes any more: what a run has left behind may write for ever.
+        rest = 0 if self.is_read else unread(self.output)
+        while rest > 0 and (size := self.read()):
+            rest -= size
 
 
 def _be(control: socket.socket, load: Callable[[], Callable[[Birth], None]], release: Callable[[], object]) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import DatabaseError, connections
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from cronkite import databases, waits
 from cronkite.clock import Now
@@ -30,12 +31,8 @@ def look(log: Log) -> None:
     """Leave a mark that somebody looks at ``log``, if its run goes on. Where that can't be done, it is not."""
     if log.status != Log.Status.RUNNING:
         return
-    using = database()
-    old = Q(watched_at__isnull=True) | Q(watched_at__lt=Now() - FRESH)
     try:
-        with waits.limited(using):
-            if waits.lock_available(Log, [log.pk], using):
-                _running(using, log.pk).filter(old).update(watched_at=Now())
+        _write(log.pk, Q(watched_at__isnull=True) | Q(watched_at__lt=Now() - FRESH), watched_at=Now())
     except DatabaseError:
         # Such as a page's connection that may only read. What there is to see is seen all the same.
         return
@@ -56,25 +53,22 @@ def show(claim: Claim, output: str) -> None:
 
     What somebody else has locked is left as it is: there is a next time.
     """
-    using = database()
     try:
-        _show(claim, output, using)
+        _write(claim.log_id, output=output)
     except DatabaseError as error:
-        connection = connections[using]
         if databases.is_conflict(error):
             return
         # What the column's character set can't hold is written in other words, as at the end of a run.
         plain = ascii_only(output)
-        if plain == output or connection.connection is None or not connection.is_usable():
+        if plain == output or not databases.lives(connections[database()]):
             raise
-        _show(claim, plain, using)
+        _write(claim.log_id, output=plain)
 
 
-def _show(claim: Claim, output: str, using: str) -> None:
+def _write(key: int, *conditions: Q, **values: Any) -> None:
+    """Write into the log of a run that goes on, if no other transaction has locked it."""
+    using = database()
     with waits.limited(using):
-        if waits.lock_available(Log, [claim.log_id], using):
-            _running(using, claim.log_id).update(output=output)
-
-
-def _running(using: str, key: int) -> QuerySet[Log]:
-    return Log.objects.using(using).filter(pk=key, status=Log.Status.RUNNING)
+        if waits.lock_available(Log, [key], using):
+            running = Log.objects.using(using).filter(*conditions, pk=key, status=Log.Status.RUNNING)
+            running.update(**values)

@@ -114,10 +114,10 @@ def test_a_mark_counts_for_a_while(make_job):
 def test_who_can_write_nothing_can_look_all_the_same(make_job, monkeypatch):
     log = make_log(make_job())
 
-    def refuse(*args):
+    def refuse(*args, **values):
         raise DatabaseError("cannot execute UPDATE in a read-only transaction")
 
-    monkeypatch.setattr(onlookers, "_running", refuse)
+    monkeypatch.setattr(onlookers, "_write", refuse)
     onlookers.look(log)
     assert marked(log) is None
 
@@ -142,14 +142,14 @@ def test_what_comes_late_overwrites_no_end(make_job):
 
 def test_what_the_column_cannot_hold_is_written_in_other_words(make_job, monkeypatch):
     mine = claim(make_job(due=0))
-    show = onlookers._show
+    write = onlookers._write
 
-    def refuse(claim, output, using):
+    def refuse(key, output):
         if not output.isascii():
             raise DatabaseError("Incorrect string value")
-        show(claim, output, using)
+        write(key, output=output)
 
-    monkeypatch.setattr(onlookers, "_show", refuse)
+    monkeypatch.setattr(onlookers, "_write", refuse)
     onlookers.show(mine, "für 5 €")
     assert Log.objects.get(pk=mine.log_id).output == "f\\xfcr 5 \\u20ac"
 
@@ -157,10 +157,10 @@ def test_what_the_column_cannot_hold_is_written_in_other_words(make_job, monkeyp
 def test_an_outage_is_told_of_to_the_node(make_job, monkeypatch):
     mine = claim(make_job(due=0))
 
-    def die(*args):
+    def die(*args, **values):
         raise DatabaseError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(onlookers, "_show", die)
+    monkeypatch.setattr(onlookers, "_write", die)
     with pytest.raises(DatabaseError):
         onlookers.show(mine, "said")
 

@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typed
 from django.core.management.base import BaseCommand
 from django.db.models import NOT_PROVIDED
 
@@ -187,28 +188,16 @@ def test_the_code_makes_a_project_that_passes_the_checks_and_runs_its_jobs(proje
 @pytest.mark.once
 def test_the_code_has_the_types_that_it_says(project, tmp_path):
     """As a project, and each block by itself, as one copies it."""
-    pytest.importorskip("mypy", reason="mypy, which tox -e lint has, is not installed")
-    home = Path(cronkite.__file__).parent.parent
-    # Where it is installed, mypy finds it by itself, and wants to.
-    checkout = [] if home.name == "site-packages" else [home]
+    typed.demand_mypy()
     alone = []
     for number, block in enumerate(blocks("python")):
         alone.append(tmp_path / f"block_{number}.py")
         alone[-1].write_text(_typed(block))
     for path in project.rglob("*.py"):
         path.write_text(_typed(path.read_text()))
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "mypy", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"),
-            # What stands around the blocks is checked elsewhere; what is in them has no annotations.
-            *("--follow-imports=silent", "--check-untyped-defs"),
-            *("shop", "readme_settings.py", *map(str, alone)),
-        ],
-        cwd=project,
-        env={**os.environ, "MYPYPATH": os.pathsep.join(map(str, [project, *checkout]))},
-        capture_output=True,
-        text=True,
-    )
+    # What is in the blocks has no annotations.
+    files = ["shop", "readme_settings.py", *map(str, alone)]
+    done = typed.check(project, "--check-untyped-defs", *files, cache=tmp_path / "cache")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-import cronkite
+import typed
 
 pytestmark = pytest.mark.once
 
@@ -55,26 +49,15 @@ WRONG = {
 
 def checked(folder, files):
     """Return what mypy says of these files' texts, by the name of the file."""
-    home = Path(cronkite.__file__).parent.parent
-    paths = [folder] if home.name == "site-packages" else [folder, home]
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "mypy", "--config-file=", f"--cache-dir={folder / 'cache'}"),
-            *("--follow-imports=silent", "--strict", *(f"{name}.py" for name in files)),
-        ],
-        cwd=folder,
-        env={**os.environ, "MYPYPATH": os.pathsep.join(map(str, paths))},
-        capture_output=True,
-        text=True,
-    )
+    done = typed.check(folder, "--strict", *(f"{name}.py" for name in files), cache=folder / "cache")
     lines = done.stdout.splitlines()
     return {name: [line for line in lines if line.startswith(f"{name}.py:")] for name in files}, done
 
 
 def test_what_is_right_is_taken_and_what_is_wrong_is_told(tmp_path):
-    pytest.importorskip("mypy", reason="mypy, which tox -e lint has, is not installed")
+    typed.demand_mypy()
     files = {
         f"wrong_{number}": f"from typing import cast\n\nimport cronkite\n\n{text}\n"
         for number, text in enumerate(WRONG)

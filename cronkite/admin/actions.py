@@ -69,17 +69,17 @@ class JobActions(JobAdminBase):
         self, request: HttpRequest, queryset: QuerySet[Job], **kwargs: Any
     ) -> HttpResponse | None:
         """Act on the jobs that were chosen, also on those that do not fit the list's filters any more."""
-        keys = selections.unpack(request.POST.getlist(ACTION_CHECKBOX_NAME))
-        sent = request.POST.copy()
         if request.POST.get("select_across", "0") not in {"", "0"}:
             return super().response_action(request, queryset, **kwargs)
+        keys = selections.unpack(request.POST.getlist(ACTION_CHECKBOX_NAME))
+        sent = request.POST.copy()
         # What is no key is nobody's choice; Django would look for it all the same.
         sent.setlist(ACTION_CHECKBOX_NAME, list(map(str, keys)))
         if keys:
             queryset = self.get_queryset(request).filter(pk__in=keys)
             gone = len(keys) - queryset.count()
             if gone == len(keys):
-                messages.warning(request, gettext("What was chosen is gone meanwhile. Nothing was changed."))
+                _say_all_gone(request)
                 return HttpResponseRedirect(request.get_full_path())
             if gone:
                 text = ngettext(
@@ -264,7 +264,7 @@ class JobActions(JobAdminBase):
         self, request: HttpRequest, jobs: Sequence[Job], action: str, title: str, consequences: str
     ) -> HttpResponse | None:
         if not jobs:
-            messages.warning(request, gettext("What was chosen is gone meanwhile. Nothing was changed."))
+            _say_all_gone(request)
             return None
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
@@ -283,3 +283,7 @@ class JobActions(JobAdminBase):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/cronkite/job/confirm.html", context)
+
+
+def _say_all_gone(request: HttpRequest) -> None:
+    messages.warning(request, gettext("What was chosen is gone meanwhile. Nothing was changed."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from django.utils.translation import gettext, ngettext
 
 from cronkite import functions
 from cronkite.admin import declared, shown, states
-from cronkite.capture import encodable
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
@@ -119,14 +117,14 @@ def _asked(job: Job) -> str:
 
 def _call(job: Job) -> str:
     """Return how the function is called, as Python is written."""
-    given = [_json(value) for value in job.args] if isinstance(job.args, list) else [f"*{_json(job.args)}"]
+    given = (
+        [shown.json_text(value) for value in job.args]
+        if isinstance(job.args, list)
+        else [f"*{shown.json_text(job.args)}"]
+    )
     named = job.kwargs.items() if isinstance(job.kwargs, dict) else [("**", job.kwargs)]
-    given += [f"{name}={_json(value)}" for name, value in named]
+    given += [f"{name}={shown.json_text(value)}" for name, value in named]
     return Truncator(f"{job.function}({', '.join(given)})").chars(LONGEST)
-
-
-def _json(value: object) -> str:
-    return encodable(json.dumps(value, ensure_ascii=False), "utf-8")
 
 
 def _started(jobs: Sequence[Job]) -> dict[int, datetime]:

@@ -6,7 +6,6 @@ have nothing to say are left out.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,7 +19,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from cronkite.admin import ansi, problems, shown, urls
-from cronkite.capture import encodable
 from cronkite.models import Log
 
 if TYPE_CHECKING:
@@ -149,10 +147,8 @@ def output(log: Log) -> SafeString:
 
 def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:
     """Return a JSON value as text, on one line if it fits; of what was cut, the beginning."""
-    line = json.dumps(found, ensure_ascii=False)
-    shown_as = line if len(line) <= LINE else json.dumps(found, indent=2, ensure_ascii=False)
-    # Half a letter, which JSON may have by its escapes, can't be sent.
-    return text(encodable(shown_as, "utf-8"), label, name)
+    line = shown.json_text(found)
+    return text(line if len(line) <= LINE else shown.json_text(found, indent=2), label, name)
 
 
 def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPromise, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -15,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 
 from cronkite import clock, zones
+from cronkite.capture import encodable
 from cronkite.durations import DAY, HOUR, MINUTE
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 NOTHING = "-"
 #: How many jobs a message names one by one.
 NAMED = 10
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """Return a value as JSON for a page; half a letter, which JSON may have by its escapes, can't be sent."""
+    return encodable(json.dumps(value, indent=indent, ensure_ascii=False), "utf-8")
 
 
 def instant(moment: datetime, zone: tzinfo | None = None) -> SafeString:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta, timezone
 
-from cronkite import zones
+from cronkite import clock, zones
 from cronkite.durations import in_short
 from cronkite.exceptions import ScheduleError
 from cronkite.zones import Change, WallClock
@@ -54,11 +54,7 @@ def has_clock(zone: str) -> bool:
 
 def on_clock(instant: datetime, zone: str) -> datetime:
     """Return the instant on the clock of ``zone``."""
-    clock: tzinfo = zones.or_utc(zone)
-    try:
-        return instant.astimezone(clock)
-    except OverflowError:  # the calendar ends on the way
-        return instant.astimezone(timezone.utc)
+    return clock.on_clock(instant, zones.or_utc(zone))
 
 
 def offset(local: datetime) -> str:

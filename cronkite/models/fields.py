@@ -110,9 +110,9 @@ class Expression(ShortText):
             job.next_run = None
         if job.next_run is None and (job.enabled or job.planned_at is None):
             job.planned_at = clock.now(router.db_for_write(type(job), instance=job))
-        if job.next_run is None and job.enabled:
-            schedule = schedules.get(job.schedule, job.timezone or settings.TIME_ZONE)
-            job.next_run = schedule.next_after(job.planned_at)
+            if job.enabled:
+                schedule = schedules.get(job.schedule, job.timezone or settings.TIME_ZONE)
+                job.next_run = schedule.next_after(job.planned_at)
         return super().pre_save(job, add)
 
     def deconstruct(self) -> Any:

@@ -14,6 +14,7 @@ from cronkite.catch_up import CatchUp
 from cronkite.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models.fields import is_storable
+from cronkite.models.queries import RHYTHM
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -30,7 +31,7 @@ def demand(job: Job, columns: Collection[str]) -> None:
     And :class:`TypeError` for an expression: what that comes to is known to the database alone, so nothing can be
     planned by it.
     """
-    deciding = sorted({*columns} & {"enabled", "function", "schedule", "timezone"})
+    deciding = sorted({*columns} & {*RHYTHM, "function"})
     if unknown := [column for column in deciding if hasattr(getattr(job, column), "resolve_expression")]:
         raise TypeError(f"A job's {' and '.join(unknown)} can't be set by an expression: set a value, and save() it.")
     for column, example in TEXTS.items():

@@ -138,8 +138,9 @@ def main(arguments: list[str]) -> int:
         report = results.load(options.json) + report
     options.json.write_text(report.as_json())
     print(f"\n{table.text(report)}\n\n{options.json} says the same.")
-    for failure in (failure for run in runs for failure in run.failures):
-        print(f"FAILED {failure}")
+    for run in runs:
+        for failure in run.failures:
+            print(f"FAILED {failure}")
     outcomes = sum((run.outcomes for run in runs), Counter())
     counts = {"passed": outcomes["passed"], "failed": outcomes["failed"], **outcomes}
     # The last line is as pytest's own.

@@ -116,8 +116,7 @@ class Command(BaseCommand):
             for line in preview.lines():
                 terminal.say(printable(line))
         elif subcommand == "loop":
-            for warning in self._warnings:
-                logger.warning("%s", warning)
+            _warn(self._warnings)
             ticks.loop(workers, _discover, beacons(options, workers))
         else:
             ticks.tick(workers)
@@ -127,6 +126,10 @@ class Command(BaseCommand):
 def _discover() -> None:
     """Make jobs of what is declared, and say what is wrong with that."""
     discovery.discover_apps()
-    for warning in declared_checks.messages():
-        if not warning.is_silenced():
-            logger.warning("%s", warning)
+    _warn(declared_checks.messages())
+
+
+def _warn(found: list[CheckMessage]) -> None:
+    for message in found:
+        if not message.is_silenced():
+            logger.warning("%s", message)

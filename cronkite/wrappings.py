@@ -25,9 +25,10 @@ _NAMED_ZONE = re.compile(r"(?:CRON_TZ|TZ|TIMEZONE)[ \t]*=[ \t]*([\"']?):?([\w+/-
 #: A zone behind five fields at least.
 _LAST_ZONE = re.compile(r"((?:\S+[ \t]+){4,}\S+)[ \t]+\(?([A-Za-z][\w+/-]*)\)?")
 _SETTING = re.compile(r"([A-Za-z_]\w*)=\S*[ \t]+(.*)")
-#: A setting whose value is the expression: it begins with a field, or with the days of systemd's.
+#: A setting whose value is the expression, as its name says, and which begins with a field, or with systemd's days.
 _SETTING_OF_IT = re.compile(
-    r"\w+[ \t]*=[ \t]*((?:[0-9*?/,-]+|(?:mon|tue|wed|thu|fri|sat|sun)\S*)[ \t].*)", re.IGNORECASE
+    r"\w*(?:cron|sched|calendar)\w*[ \t]*=[ \t]*((?:[0-9*?/,-]+|(?:mon|tue|wed|thu|fri|sat|sun)\S*)[ \t].*)",
+    re.IGNORECASE,
 )
 _LABEL = re.compile(r"(?:-[ \t]+)?(?:cron|schedule|crontab)[ \t]*[:=][ \t]*(.*)|-[ \t]+(.*)", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-f]+|nbsp|ndash|minus|ast);", re.IGNORECASE)

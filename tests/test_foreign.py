@@ -132,6 +132,7 @@ def advice(text):
         ("0 0 12 ? * MON/2", "0 12 * * mon-6/2"),
         ("0 0 12 ? * 5/3", "0 12 * * thu"),
         ("CRON_EXPR=30 3 1 * * 5", "30 3 1 * * 5"),
+        ("RANDOM_DELAY=45 0 3 * * *", "0 3 * * *"),
         ("OnCalendar=Sun 03:00", "0 3 * * Sun"),
         ("OnCalendar=Mon,Fri *-*-* 03:00", "0 3 * * Mon,Fri"),
         ("0 3 * * * CET", "0 3 * * *"),

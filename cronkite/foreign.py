@@ -6,12 +6,13 @@ Where that is known, there is one expression to write instead, which crontab tak
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from cronkite import grammar, intervals, names, signs, wrappings
+from cronkite import grammar, intervals, names, phrases, signs, wrappings
 from cronkite.exceptions import ScheduleError
 from cronkite.grammar import MAX_LENGTH, MONTH, NICKNAMES, SECOND, WEEKDAY
 from cronkite.wrappings import Meant
@@ -22,11 +23,15 @@ FEW = 2
 #: From where on a nickname is a misspelt one.
 ALIKE = 0.8
 
-#: The fields' names in Celery's crontab, in our order.
-CELERY = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+#: The fields' names in the ``crontab()`` of Celery and huey, by our order; those that come first are the same in both.
+CALLED = {
+    "minute": 0, "hour": 1, "day_of_month": 2, "day": 2, "month_of_year": 3, "month": 3, "day_of_week": 4
+}  # fmt: skip
+FIRST_CALLED = 2
 
 _FIRST = "the seconds come last here, and not first"
-_COMMAND = "a schedule says when, and the job's function what"
+#: So much of a command is repeated.
+_SHOWN = 40
 _YEARS = re.compile(r"\*|(?:19|20|21)[0-9]{2}(?:[-,/](?:[0-9]{1,4}))*|\*/[0-9]+")
 #: What may stand in a field of other schedulers, beside names.
 _SIGNS = re.compile(r"[0-9*,/?#~()LWHR-]*")
@@ -41,13 +46,27 @@ _NICKNAMES = {
     "weekends": "0 0 * * sat,sun",
     "quarterly": "0 0 1 */3 *",
     "semiannually": "0 0 1 */6 *",
+    "semimonthly": "0 0 1,15 * *",
 }
+#: What stands between two schedules, or between days.
+_BETWEEN = re.compile(r"[ \t]*(?:[|;\r\n]+|&+|\+)[ \t]*|,?[ \t]+(?:and|or|und|oder)[ \t]+|,[ \t]+", re.IGNORECASE)
+_JOINED = re.compile(
+    r"(?<!\S)((?:[0-9]{1,2}|[^\W\d_]{2,12})\.?)"
+    r"(?:[ \t]*[&+]|,?[ \t]+(?:and|or|und|oder|(to|through|thru|till|until|bis))(?=[ \t]))"
+    r"[ \t]*(?=((?:[0-9]{1,2}|[^\W\d_]{2,12})\.?)(?:[ \t&+]|$))",
+    re.IGNORECASE,
+)
 
 
 def explain(text: str, refusal: ScheduleError) -> ScheduleError:
     """Return the error that says what to write instead of what was refused; the refusal itself if that is unknown."""
     if len(text) > MAX_LENGTH:
         return refusal
+    if schedules := _several(text):
+        return ScheduleError(
+            f"these are {len(schedules)} schedules, and a job has one; have a job for each: "
+            + ", ".join(map(repr, schedules))
+        )
     plain = wrappings.remove(Meant(text))
     if plain.notes:
         # What is wrong with it otherwise, if nothing comes of it.
@@ -56,10 +75,15 @@ def explain(text: str, refusal: ScheduleError) -> ScheduleError:
         if meant.notes and _refusal_of(meant.text) is None:
             first = suspect(meant.text)
             return _told(meant.add(_FIRST, first) if first else meant)
-    if found := re.fullmatch(r"@[ \t]*(reboot|restart|startup|start)", plain.text, re.IGNORECASE):
+    if found := re.fullmatch(r"@[ \t]*(reboot|restart|startup|start)(?:[ \t].*)?", plain.text, re.IGNORECASE):
         return ScheduleError(
             f"'@{found[1]}' names no times, as nodes start at any time; call the function where your project "
             f"starts, or write one of {', '.join(NICKNAMES)}, or five fields"
+        )
+    if re.fullmatch(r"(?:\w+\.)*\w*[ \t]*\(.*\)", plain.text):
+        return ScheduleError(
+            f"{plain.text!r} is a call, and a schedule a text; write five fields with blanks between them: "
+            "minute, hour, day of month, month, day of week"
         )
     return refusal
 
@@ -103,6 +127,17 @@ def _refusal_of(text: str) -> ScheduleError | None:
     return None
 
 
+def _several(text: str) -> list[str]:
+    """Return the schedules, if the text is more than one; each of them can be read."""
+    words = text.split()
+    size = next((size for size in (FIVE, SIX) if len(words) in range(2 * size, MAX_LENGTH, size)), 0)
+    each_so_long = [" ".join(words[start : start + size]) for start in range(0, len(words), size)] if size else []
+    for parts in (_BETWEEN.split(text.strip().rstrip(";,")), each_so_long):
+        if len(parts) > 1 and all(_refusal_of(part) is None for part in parts):
+            return parts
+    return []
+
+
 def _told(meant: Meant) -> ScheduleError:
     fields = {each for each, _ in meant.notes}
     culprit = next(iter(fields)) if len(fields) == 1 else None
@@ -118,14 +153,17 @@ def _told(meant: Meant) -> ScheduleError:
 def _readings(meant: Meant) -> Iterator[Meant]:
     """Yield what the text may mean, the likeliest first."""
     yield meant
-    if found_call := re.fullmatch(r"(?:crontab)?[ \t]*\((.*=.*)\)", meant.text, re.IGNORECASE):
-        yield _translated(meant.add("a schedule is a text of five fields", _by_keyword(found_call[1])), 0)
-    if found := intervals.closest(meant.text):
+    if called := _by_call(meant.text):
+        yield _translated(meant.add("a schedule is a text of five fields", called), 0)
+    if found := intervals.closest(meant.text) or phrases.closest(meant.text):
         expression, remark = found
         then = f", {remark}" if remark else ""
         yield _translated(meant.add(f"{meant.text!r} is no list of fields", expression, then), 0)
     if found_name := re.fullmatch(r"@?[ \t]*([A-Za-z_]+)(?:[ \t]+(.*))?", meant.text):
         yield from _by_nickname(meant, found_name[1].lower(), found_name[2] or "")
+    text = _JOINED.sub(_as_list, meant.text)
+    if text != meant.text:
+        meant = meant.add("a list has commas, and a range a dash", text)
     text = re.sub(r"(?<!\S)\*{2,6}(?!\S)", lambda stars: " ".join(stars[0]), meant.text)
     if text != meant.text:
         meant = meant.add("fields have blanks between them", text)
@@ -138,20 +176,43 @@ def _readings(meant: Meant) -> Iterator[Meant]:
         yield _translated(each, sunday)
 
 
-def _by_keyword(text: str) -> str:
-    """Return the fields of Celery's ``crontab(minute=0, hour="*/3")``, in their order."""
-    pairs = re.findall(r"(\w+)[ \t]*=[ \t]*(?:[\"']([^\"']*)[\"']|([^,\"' \t]+))", text)
-    given = {name: quoted or bare for name, quoted, bare in pairs}
-    return " ".join(given.get(name) or "*" for name in CELERY)
+def _by_call(text: str) -> str:
+    """Return the fields of ``crontab(minute=0, hour="*/3")``, in their order; nothing if there is more to it."""
+    found = re.fullmatch(r"(?:\w+\.)*(?:crontab)?[ \t]*(\(.+\))", text, re.IGNORECASE)
+    try:
+        call = ast.parse(f"crontab{found[1]}", mode="eval").body if found else None
+        if not isinstance(call, ast.Call) or len(call.args) > FIRST_CALLED:
+            return ""
+        given = [(number, ast.literal_eval(each)) for number, each in enumerate(call.args)]
+        given += [(CALLED[each.arg or ""], ast.literal_eval(each.value)) for each in call.keywords]
+    except (SyntaxError, ValueError, KeyError, MemoryError, RecursionError):
+        return ""
+    fields = ["*"] * FIVE
+    for number, value in given:
+        # A set or list of numbers is one of Celery's ways, too.
+        several = isinstance(value, (list, tuple, set))
+        fields[number] = ",".join(map(str, value)) if several else "".join(str(value).split())
+    return " ".join(fields) if given and all(fields) else ""
+
+
+def _as_list(found: re.Match[str]) -> str:
+    """Return ``mon,`` for ``mon and``, and ``mon-`` for ``mon to``, between names or numbers."""
+    are_named = all(each[0].isdigit() or _is_name(each) for each in found.group(1, 3))
+    return f"{found[1]}{'-' if found[2] else ','}" if are_named else found[0]
+
+
+def _is_name(word: str) -> bool:
+    return any(names.short(word, each) for each in (WEEKDAY, MONTH))
 
 
 def _by_nickname(meant: Meant, name: str, rest: str) -> Iterator[Meant]:
     expression = f"@{name}" if f"@{name}" in NICKNAMES else _NICKNAMES.get(name)
-    if not expression and (alike := get_close_matches(f"@{name}", NICKNAMES, n=1, cutoff=ALIKE)):
-        expression = alike[0]
-    if not expression or (rest and not _is_command(rest.split(maxsplit=1)[0])):
+    # Another beginning is another word: biweekly is not weekly.
+    alike = get_close_matches(f"@{name}", [each for each in NICKNAMES if each[1] == name[0]], n=1, cutoff=ALIKE)
+    expression = expression or (alike[0] if alike else None)
+    if not expression or (rest and not _is_command(rest)):
         return
-    yield meant.add(_COMMAND if rest else f"{meant.text!r} is {expression!r} here", expression)
+    yield meant.add(_command(rest) if rest else f"{meant.text!r} is {expression!r} here", expression)
 
 
 def _translated(meant: Meant, sunday: int) -> Meant:
@@ -175,8 +236,9 @@ def _orders(meant: Meant) -> Iterator[tuple[int, Meant]]:
         yield from _with_seconds(meant, words, int("?" in words))
     elif len(words) == SEVEN and _YEARS.fullmatch(words[-1]):
         yield from _with_seconds(_without_year(meant, words[-1]), words[:SIX], int("?" in words))
-    if len(words) > FIVE and _is_command(words[FIVE]):
-        yield 0, five.add(_COMMAND, five.text)
+    rest = " ".join(words[FIVE:])
+    if rest and _is_command(rest):
+        yield 0, five.add(_command(rest), five.text)
 
 
 def _with_seconds(meant: Meant, words: list[str], sunday: int) -> Iterator[tuple[int, Meant]]:
@@ -194,13 +256,25 @@ def _are_both_days(words: Sequence[str]) -> bool:
     return not any(words[place][0] in "*?" or re.search("[LW#]", words[place].upper()) for place in (2, 4))
 
 
-def _is_command(word: str) -> bool:
-    """Whether it can be no field, so that it is a user or a command."""
+def _is_command(rest: str) -> bool:
+    """Whether what stands behind the fields can be no field and no time, so that it is a user or a command."""
 
     def unnamed(found: re.Match[str]) -> str:
-        return "" if any(names.short(found[0], each) for each in (WEEKDAY, MONTH)) else "x"
+        return "" if _is_name(found[0]) else "x"
 
-    return word[0] == "#" or not _SIGNS.fullmatch(re.sub(r"[^\W\d_]{2,}", unnamed, word))
+    word = rest.split(maxsplit=1)[0]
+    if word[0] == "#":
+        return True
+    is_field = _SIGNS.fullmatch(re.sub(r"[^\W\d_]{2,}", unnamed, word))
+    return not is_field and word[0] not in "+-&|" and not phrases.tells_time(rest)
+
+
+def _command(rest: str) -> str:
+    """Return what is said of what stands behind the fields."""
+    if rest[0] == "#":
+        return "a remark has no room here"
+    shown = rest if len(rest) <= _SHOWN else f"{rest[: _SHOWN - 1]}…"
+    return f"a schedule says when, and {shown!r} is for the job's function"
 
 
 def _seconds_last(words: Sequence[str]) -> list[str]:
@@ -213,4 +287,4 @@ def _seconds_last(words: Sequence[str]) -> list[str]:
 def _without_year(meant: Meant, year: str) -> Meant:
     if year == "*":
         return meant.add("no field names the year", meant.text)
-    return meant.add("no field names the year", meant.text, f", and disable the job when {year} is over")
+    return meant.add("no field names the year", meant.text, f", and have the job enabled in {year} alone")

@@ -129,9 +129,9 @@ def read_item(item: str, field: Field) -> range:
             f"{field.name}: the range {span!r} runs backwards; write {low}-{field.high},{field.low}-{high}", field.name
         )
     if slash and not dash and span != "*":
-        raise ScheduleError(
-            f"{field.name}: {item!r} has a step but no range; write {low}-{field.high}/{step}", field.name
-        )
+        # 7 is Sunday once more, which a step would meet at another place.
+        end = max(low, field.high - (field is WEEKDAY))
+        raise ScheduleError(f"{field.name}: {item!r} has a step but no range; write {low}-{end}/{step}", field.name)
     return range(low, high + 1, int(step or 1))
 
 

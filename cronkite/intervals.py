@@ -26,7 +26,11 @@ _UNITS = {
 _EVERY = re.compile(r"(?:@?every|rate)[ \t]*\(?[ \t]*((?:[0-9]{1,9}[ \t]*[a-z]+[ \t]*)+|[a-z]+)\)?", re.IGNORECASE)
 _ISO = re.compile(r"PT?((?:[0-9]{1,9}[A-Z]T?)+)", re.IGNORECASE)
 _ISO_PART = re.compile(r"([0-9]+)([a-z])")
-_TIME = re.compile(r"(?:(\S+)[ \t]+)?(?:\*-\*-\*[ \t]+)?([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
+#: Weekdays, a day of the year, and a time, as systemd has them.
+_TIME = re.compile(
+    r"(?:([A-Za-z][\w.,-]*)[ \t]+)?(?:(?:\*-)?(\*|[0-9]{1,2})-(\*|[0-9]{1,2})[ \t]+)?"
+    r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
+)
 
 
 def _expressions() -> dict[int, str]:
@@ -51,9 +55,13 @@ def closest(text: str) -> tuple[str, str] | None:
     (('*/5 * * * *', ''), ('0 0 */3 * *', 'which begins anew in each month'), ('30 3 * * *', ''))
     """
     if found := _TIME.fullmatch(text):
-        days = found[1] if found[1] and found[1].lower() not in {"daily", "*-*-*"} else "*"
-        hour, minute, second = (int(part or 0) for part in found.groups()[1:])
-        return f"{minute} {hour} * * {days}" + (f" {second}" if second else ""), ""
+        weekdays, month, day = found[1] or "*", *((part or "*").lstrip("0") for part in found.groups()[1:3])
+        if weekdays.lower() == "daily":
+            weekdays = "*"
+        if weekdays != "*" and day != "*":
+            return None  # systemd has a day be both
+        hour, minute, second = (int(part or 0) for part in found.groups()[3:])
+        return f"{minute} {hour} {day} {month} {weekdays}" + (f" {second}" if second else ""), ""
     found = _EVERY.fullmatch(text) or _ISO.fullmatch(text)
     if not found:
         return None

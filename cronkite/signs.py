@@ -46,7 +46,7 @@ def translate(words: Sequence[str], sunday: int = 0) -> Said:
         items = said.words[place].split(",")
         if each is DAY:
             months = _months(said.words[at[MONTH]])
-            items = _from_the_end(items, months, said)
+            items = _from_the_end(items, months, said, said.words[at[WEEKDAY]])
         said.words[place] = ",".join(_item(item, each, said) for item in items)
     _of_the_month(said, at)
     return said
@@ -62,7 +62,7 @@ def _item(item: str, field: Field, said: Said) -> str:
     new = "*" if new == "?" else new
     if new.startswith("/"):
         new = f"*{new}"
-    if new != item and _is_read(new, field):
+    if new != item and all(_is_read(each, field) for each in new.split(",")):
         said.notes.append((field, f"{item!r} is {new!r} here"))
         return new
     for change in (_chosen, _stepped, _turned):
@@ -174,13 +174,17 @@ def _months(word: str) -> tuple[int, ...]:
         return tuple(range(MONTH.low, MONTH.high + 1))
 
 
-def _from_the_end(items: Sequence[str], months: Sequence[int], said: Said) -> list[str]:
-    """Return the days of the month for ``L``, ``L-3``, ``LW`` and ``15W``; and all else as it is."""
+def _from_the_end(items: Sequence[str], months: Sequence[int], said: Said, weekdays: str) -> list[str]:
+    """Return the days of the month for ``L``, ``L-3``, ``LW`` and ``15W``; and all else as it is.
+
+    Where the field of the weekdays names some, too, days of either field are meant.
+    """
     found = [_days(item, months) for item in items]
     said.notes += [(DAY, f"{item!r} is not in crontab") for item, (days, _) in zip(items, found, strict=True) if days]
     if duties := [duty for _, duty in found if duty]:
         others = [days or item for item, (days, duty) in zip(items, found, strict=True) if not duty]
-        said.duties.append(" and ".join([*others, *duties]))
+        either = [weekdays] if weekdays[0] not in "*?" else []
+        said.duties.append(" and ".join([*others, *duties, *either]))
     return [days or item for item, (days, _) in zip(items, found, strict=True)]
 
 

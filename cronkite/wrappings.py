@@ -24,6 +24,12 @@ _QUOTED = re.compile("[\"'`\u2018\u201c\u201e\u00ab](.*)[\"'`\u2018\u2019\u201c\
 _NAMED_ZONE = re.compile(r"(?:CRON_TZ|TZ|TIMEZONE)[ \t]*=[ \t]*([\"']?):?([\w+/-]+)\1[ \t;]+(.*)", re.IGNORECASE)
 #: A zone behind five fields at least.
 _LAST_ZONE = re.compile(r"((?:\S+[ \t]+){4,}\S+)[ \t]+\(?([A-Za-z][\w+/-]*)\)?")
+#: What may be meant as one, behind five or six fields: a place, an abbreviation, an offset, two words.
+_LAST_MEANT = re.compile(
+    r"((?:\S+[ \t]+){4}\S+(?:[ \t]+[0-9*?/,-]+)?)[ \t]+\(?((?:(?:utc|gmt|etc/\w+)?[ \t]*[+-][0-9]{1,2}(?::?[0-9]{2})?|"
+    r"[a-z][\w-]*(?:/[\w-]+)*(?:[ \t]+[a-z]+)?))\)?",
+    re.IGNORECASE,
+)
 _SETTING = re.compile(r"([A-Za-z_]\w*)=\S*[ \t]+(.*)")
 #: A setting whose value is the expression, as its name says, and which begins with a field, or with systemd's days.
 _SETTING_OF_IT = re.compile(
@@ -102,7 +108,7 @@ def _unwrapped(meant: Meant) -> Meant:
             meant = meant.add("the expression stands alone", found[1].strip())
         elif found := _SETTING.fullmatch(meant.text):
             meant = meant.add(f"{found[1]} cannot be set here", found[2].strip())
-        elif (found := _LAST_ZONE.fullmatch(meant.text)) and _zone(found[2]):
+        elif found := _behind_fields(meant.text):
             meant = meant.add(_ZONE, found[1], _as_zone(found[2]))
         else:
             return meant
@@ -113,7 +119,23 @@ def _zone(name: str) -> str:
     return name if name in zonenames.every() else zonehints.spelling(name)
 
 
+def _behind_fields(text: str) -> re.Match[str] | None:
+    """Return the fields, and the zone behind them; ``None`` if there is none."""
+    if (found := _LAST_ZONE.fullmatch(text)) and _zone(found[2]):
+        return found
+    found = _LAST_MEANT.fullmatch(text)
+    return found if found and _is_meant_as_zone(found[2]) else None
+
+
+def _is_meant_as_zone(text: str) -> bool:
+    """Whether it is an offset, or like the name of a zone or of its place."""
+    is_offset = re.fullmatch(r"(?:utc|gmt|etc/\w+)?[ \t]*[+-][0-9:]+", text, re.IGNORECASE)
+    return bool(is_offset or _zone(text) or zonehints.suggestions(text))
+
+
 def _as_zone(name: str) -> str:
     """Return what else there is to do about a zone that stands beside an expression."""
-    zone = _zone(name)
-    return f", and {zone!r} as the time zone" if zone else f", and a time zone beside it ({name!r} is none)"
+    zones = [_zone(name)] if _zone(name) else zonehints.suggestions(name)
+    return f", and {' or '.join(map(repr, zones))} as the time zone" if zones else (
+        f", and a time zone beside it ({name!r} is none)"
+    )  # fmt: skip

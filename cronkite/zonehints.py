@@ -14,7 +14,7 @@ from cronkite.zonenames import every, today
 SUGGESTED, LIKENESS = 3, 0.8
 #: Names that people prefix to others: directories of the system's data.
 _PREFIX = re.compile(r"(posix|right|zoneinfo|usr/share/zoneinfo)/")
-_OFFSET = re.compile(r"(?:etc/)?(?:utc|gmt)?_?([+-])0?(\d{1,2})(?::?00)?")
+_OFFSET = re.compile(r"(etc/)?(?:utc|gmt)?_?([+-])0?(\d{1,2})(?::?00)?")
 #: The offsets, in hours, that Etc/GMT has names for.
 _HOURS = range(-12, 15)
 
@@ -39,6 +39,11 @@ def suggestions(name: str) -> list[str]:
 
     >>> suggestions("UTC+2"), suggestions("-05:00"), suggestions("+05:30"), suggestions("AEST")
     (['Etc/GMT-2'], ['Etc/GMT+5'], [], [])
+
+    Who writes the database's own prefix has its sign, too:
+
+    >>> suggestions("Etc/GMT+02"), suggestions("etc/utc-3"), suggestions("Etc/GMT+13")
+    (['Etc/GMT+2'], ['Etc/GMT-3'], [])
     """
     key = _key(name)
     if key in _by_key():
@@ -46,7 +51,7 @@ def suggestions(name: str) -> list[str]:
     if key == "z":
         return ["UTC"]
     if offset := _OFFSET.fullmatch(key):
-        hours = int(offset[2]) if offset[1] == "+" else -int(offset[2])
+        hours = int(offset[3]) if (offset[2] == "+") != bool(offset[1]) else -int(offset[3])
         return ["UTC"] if not hours else [f"Etc/GMT{-hours:+d}"] if hours in _HOURS else []
     if "/" not in key:
         # Letters of abbreviations are alike by chance: AEST is no EST.

@@ -6,6 +6,7 @@ of apps that declare jobs, and that nothing imports. Nothing here connects to a 
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
@@ -23,8 +24,6 @@ from cronkite import declarations, discovery, schedules, trials
 from cronkite.declarations import Declaration
 from cronkite.exceptions import ScheduleError
 
-#: How a module declares jobs that nobody has imported, as far as its text tells.
-DECLARES = re.compile(r"^[ \t]*@(cronkite\.)?cron\(", re.MULTILINE)
 #: Where other people's code is, and what is no code of the running project.
 OTHERS = frozenset({"site-packages", "dist-packages"})
 LEFT_OUT = frozenset({"migrations", "tests", "node_modules", "__pycache__"})
@@ -183,11 +182,34 @@ def _unseen(seen: list[Stray], looked_at: Collection[str]) -> Iterator[Stray]:
             if name in told or name in sys.modules:
                 continue
             told.add(name)
-            with suppress(OSError, UnicodeDecodeError):
+            with suppress(OSError, ValueError, SyntaxError, RecursionError, MemoryError):
                 text = file.read_text()
-                if "cronkite" in text and DECLARES.search(text):
+                if "cronkite" in text and _declares(text):
                     hint = _hint_for_module(name, [f"{name}.…"], set()).replace("import …", "import the functions")
                     yield Stray(name, "It declares jobs, and nothing imports it, so they are none.", hint)
+
+
+def _declares(text: str) -> bool:
+    """Whether a module of that text calls ``cronkite.cron``, by whatever name it has there."""
+    tree = ast.parse(text)
+    packages, names = {"cronkite"}, set()
+    # In the order of the text, nearly: a name is bound before it is used.
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            packages |= {each.asname for each in node.names if each.name == "cronkite" and each.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module in {"cronkite", "cronkite.declarations"}:
+            names |= {each.asname or each.name for each in node.names if each.name == "cron"}
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+
+    def is_cron(node: ast.AST) -> bool:
+        if isinstance(node, ast.Attribute):
+            return node.attr == "cron" and isinstance(node.value, ast.Name) and node.value.id in packages
+        return isinstance(node, ast.Name) and node.id in names
+
+    for node in assigned:
+        if is_cron(node.value):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return any(isinstance(node, ast.Call) and is_cron(node.func) for node in ast.walk(tree))
 
 
 def _sources(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from django.conf import settings as ours
 from django.core.checks import run_checks
 from django.db import connection
 
-from cronkite import checks, declared_checks, discovery, job_checks
+from cronkite import checks, declared_checks, discovery, job_checks, strays
 from cronkite.declarations import Declaration
 from cronkite.models import Job
 
@@ -121,6 +121,28 @@ def test_check_migrate_and_sync_tell_of_each_with_what_to_do(project):
             assert words in said, command
     assert asked["check"].count("cronkite.W010") == len(TOLD) + 1
     assert "The jobs are what the code declares" not in asked["sync"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("text", "does"),
+    [
+        ("from cronkite import cron\n@cron('@daily')\ndef f(): ...", True),
+        ("from cronkite import cron as every\n@every('@daily')\ndef f(): ...", True),
+        ("import cronkite\nnightly = cronkite.cron('@daily')\n@nightly\ndef f(): ...", True),
+        ("import cronkite as c\ndef f(): ...\nc.cron('@daily')(f)", True),
+        ("import cronkite\nnightly = cronkite.cron\nnightly('@daily')(print)", True),
+        ("try:\n    from cronkite import cron\nexcept ImportError:\n    pass\nelse:\n    cron('@daily')(print)", True),
+        ("if True:\n    from cronkite import (\n        cron,\n    )\n    @cron(\n'@daily')\n    def f(): ...", True),
+        ("from cronkite import cron", False),
+        ("from cronkite.models import Job\n# @cron('@daily')", False),
+        ('"@cron(1)"\nimport cronkite', False),
+        ("from other import cron\nimport cronkite\n@cron('@daily')\ndef f(): ...", False),
+        ("import cronkite\nother.cron('@daily')", False),
+    ],
+)
+def test_the_text_of_a_module_tells_whether_it_declares_jobs(text, does):
+    assert strays._declares(text) is does
 
 
 @pytest.mark.once

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
+import subprocess
 import sys
 from datetime import timedelta
 
@@ -12,8 +14,8 @@ import pytest
 from conftest import make_due
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from nodes import HERE, PATIENCE, manage, nodes, until
 from nodes import cron as run_cron
-from nodes import manage, nodes, until
 from terminals import Terminal, cron
 
 from cronkite import clock, discovery, holding, locks, pruning, requests, ticks
@@ -977,3 +979,73 @@ def test_the_commands_work_as_real_processes(make_job):
     make_due(job)
     run_cron("run", "nightly")
     assert Log.objects.count() == 2
+
+
+# Where output goes
+
+
+def ended(command, stdout, shell=()):
+    """Give a command in a process of its own that has this stdout; return its code and what it wrote to stderr."""
+    done = subprocess.run(
+        [*shell, sys.executable, "manage.py", "cron", *command],
+        cwd=HERE,
+        env={**os.environ, "CRONKITE_TEST_DATABASE": str(connection.settings_dict["NAME"])},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stderr
+
+
+#: Commands that tell in few words or in many, with their exit codes: as it is, and if that can't be told.
+TELLING = pytest.mark.parametrize(
+    ("command", "code", "untold"),
+    [(["next", "@daily"], 0, 1), (["next", "* * * * *", "-n", "1000"], 0, 1), (["list"], 0, 1), (["health"], 2, 3)],
+)
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+@TELLING
+def test_where_nobody_reads_any_more_nothing_is_said(command, code, untold, make_job):
+    make_job()
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert ended(command, writing) == (code, "")
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+@TELLING
+def test_a_disk_that_is_full_is_told_of(command, code, untold, make_job):
+    make_job()
+    with open("/dev/full", "wb") as full:
+        told = "CommandError: The output cannot be written: No space left on device.\n"
+        assert ended(command, full) == (untold, told)
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+@TELLING
+def test_without_a_stdout_the_exit_code_is_all_there_is(command, code, untold, make_job):
+    make_job()
+    assert ended(command, None, ["sh", "-c", 'exec "$0" "$@" >&-']) == (code, "")
+
+
+@pytest.mark.django_db
+def test_nothing_that_is_said_moves_the_cursor(make_job):
+    job = make_job(name="odd")
+    log = Log.objects.create(
+        job=job, job_name="odd", function=job.function, created=clock.now(locks.database()), status="strange\x1b[1m"
+    )
+    columns = {"function": "a\x1b[2Jb.c", "schedule": "0 3\x1b[0m * *", "timezone": "Mars\x07/X"}
+    Job.objects.filter(pk=job.pk).write(**columns)
+    for command in (["list"], ["why", str(job.pk)], ["why", str(job.pk), "now"], ["log", str(log.pk)], ["health"]):
+        said = cron(*command)
+        assert said.code in {0, 1, 2}, said.err
+        text = (said.out + said.err).replace("\n", "")
+        assert text.isprintable(), (command, text)

@@ -42,6 +42,8 @@ from cronkite.presence import Presence
 from cronkite.vitals import NodeHealth
 
 STYLES = {Level.OK: "SUCCESS", Level.WARNING: "WARNING", Level.CRITICAL: "ERROR", Level.UNKNOWN: "ERROR"}
+#: The exit code where the answer could not be given.
+UNWRITTEN = Level.UNKNOWN
 LIMITS = {
     "silent": "seconds since any node ticked",
     "failing": "failures of a job in a row",

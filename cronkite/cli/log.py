@@ -49,8 +49,10 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         terminal.json({field.attname: getattr(log, field.attname) for field in log._meta.concrete_fields})  # noqa: SLF001
         return 0
     status = log.status.replace("_", " ")
-    heading = f"{printable(log.job_name)} ({printable(log.function)}): {status}"
-    terminal.say(heading, STYLES.get(Log.Status(log.status), "ERROR") if log.status in Log.Status.values else "ERROR")
+    heading = f"{log.job_name} ({log.function}): {status}"
+    terminal.say(
+        printable(heading), STYLES.get(Log.Status(log.status), "ERROR") if log.status in Log.Status.values else "ERROR"
+    )
     for head, text in _facts(log):
         terminal.say(f"  {head:<9} {printable(text)}")
     is_running = log.status == Log.Status.RUNNING

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -27,6 +29,10 @@ BELOW = "    "
 NARROWEST = 8
 
 Paint = Callable[[str], str]
+
+
+class Unwritable(Exception):
+    """What was asked for could not be written, as the disk is full, say; the message tells why."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,19 @@ class Terminal:
     force_color: bool = False
 
     def say(self, text: str = "", style: str = "") -> None:
-        """Write a line."""
-        self.out.write(self.painted(self.encodable(text), style))
+        """Write a line, or several; nothing in them moves the cursor."""
+        self._write(self.painted(self.encodable(_printable_lines(text)), style))
 
     def note(self, text: str) -> None:
         """Write a line that is no part of what was asked for."""
-        self.err.write(text, self.plain)
+        self.err.write(_printable_lines(text), self.plain)
+
+    def finish(self) -> None:
+        """Have what was said arrive, before the exit code is given; raises :class:`Unwritable`.
+
+        Where nobody reads any more, as behind ``| head``, the rest is for nobody, and that is no error.
+        """
+        self._put(self.out.flush)
 
     def json(self, value: Any) -> None:
         """Write a value for programs."""
@@ -66,7 +79,7 @@ class Terminal:
         if self.encodable(text) != text:
             # JSON has escapes of its own.
             text = json.dumps(value, cls=DjangoJSONEncoder, indent=2)
-        self.out.write(text)
+        self._write(text)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str | Cell]], yielding: Collection[str] = ()) -> None:
         """Write rows as aligned columns; at a terminal they are cut to fit, those with the ``yielding`` heads first."""
@@ -83,7 +96,7 @@ class Terminal:
                 self.painted(padded(row[n].text or NOTHING, wide, cut), row[n].style)
                 for n, wide in zip(kept, widths, strict=True)
             ]
-            self.out.write(GAP.join(shown).rstrip())
+            self._write(GAP.join(shown).rstrip())
             for cell in row:
                 if cell.more:
                     self.say(
@@ -105,6 +118,18 @@ class Terminal:
         """Return the text as it can be written: where that is in ASCII, with escapes for the rest."""
         return capture.encodable(text, getattr(self.out, "encoding", None))
 
+    def _write(self, text: str) -> None:
+        self._put(lambda: self.out.write(text))
+
+    def _put(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            _hang_up()
+        except OSError as error:
+            _hang_up()
+            raise Unwritable(f"The output cannot be written: {error.strerror or error}.") from error
+
     def _clean(self, cell: Cell) -> Cell:
         """Return the cell as it can be shown; where lines are as long as one likes, all of it in one."""
         text, more = (self.encodable(printable(each)) for each in (cell.text, cell.more))
@@ -116,6 +141,18 @@ class Terminal:
     def plain(text: str) -> str:
         """Return the text as it is: a style that is none."""
         return text
+
+
+def _hang_up() -> None:
+    """Have what is left in the buffer go nowhere, as the interpreter writes it once more when it ends."""
+    if sys.stdout is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def printable(text: str) -> str:

@@ -86,12 +86,14 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
             }
         )
         return 0
-    terminal.say(f"{printable(job.name)} ({job.function}): {in_words(job.schedule)}, in {zone}", "MIGRATE_HEADING")
+    heading = f"{job.name} ({job.function}): {in_words(job.schedule)}, in {zone}"
+    terminal.say(printable(heading), "MIGRATE_HEADING")
     for line in remarks:
         terminal.say(printable(line), "WARNING")
     for slots, more in zip(told, beside, strict=True):
         for account, lines in slots:
-            terminal.say(f"{instants.absolute(account.slot, zone)}: {_headline(account)}", _style(account))
+            headline = f"{instants.absolute(account.slot, zone)}: {_headline(account)}"
+            terminal.say(printable(headline), _style(account))
             for line in lines:
                 terminal.say(f"  {printable(line)}")
         for line in more:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from django.core.checks import CheckMessage, run_checks
@@ -49,8 +51,9 @@ class Command(BaseCommand):
     # running, and need not be mailed each minute.
     requires_system_checks = ("cronkite",)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, stdout: Any = None, stderr: Any = None, **kwargs: Any) -> None:
+        # A shell's `>&-` leaves none at all.
+        super().__init__(stdout or sys.stdout or _nowhere(), stderr or sys.stderr or _nowhere(), **kwargs)
         self._warnings: list[CheckMessage] = []
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -106,7 +109,7 @@ class Command(BaseCommand):
         """Do what was asked for, and return the exit code."""
         subcommand = options["subcommand"]
         if subcommand not in (None, "loop"):
-            return int(parsers.of(subcommand).run(options, self._terminal(options)))
+            return self._tell(parsers.of(subcommand), options)
         workers = conf.get().workers if options["workers"] is None else options["workers"]
         if options["dry_run"]:
             from cronkite import preview
@@ -121,6 +124,22 @@ class Command(BaseCommand):
         else:
             ticks.tick(workers)
         return 0
+
+    def _tell(self, subcommand: Any, options: dict[str, Any]) -> int:
+        # Not at the top: what a tick does not use, it does not load.
+        from cronkite.cli.terminal import Unwritable
+
+        terminal = self._terminal(options)
+        try:
+            code = int(subcommand.run(options, terminal))
+            terminal.finish()
+        except Unwritable as error:
+            raise CommandError(str(error), returncode=getattr(subcommand, "UNWRITTEN", 1)) from None
+        return code
+
+
+def _nowhere() -> Any:
+    return Path(os.devnull).open("w")  # for as long as the process lasts
 
 
 def _discover() -> None:

@@ -1040,7 +1040,12 @@ def test_without_a_stdout_the_exit_code_is_all_there_is(command, code, untold, m
 def test_nothing_that_is_said_moves_the_cursor(make_job):
     job = make_job(name="odd")
     log = Log.objects.create(
-        job=job, job_name="odd", function=job.function, created=clock.now(locks.database()), status="strange\x1b[1m"
+        job=job,
+        job_name="odd",
+        function=job.function,
+        fence=1,
+        created=clock.now(locks.database()),
+        status="strange\x1b[1m",
     )
     columns = {"function": "a\x1b[2Jb.c", "schedule": "0 3\x1b[0m * *", "timezone": "Mars\x07/X"}
     Job.objects.filter(pk=job.pk).write(**columns)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from inspect import getdoc, isclass
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
@@ -70,7 +70,7 @@ _declared: dict[str, Declaration] = {}
 def cron(  # noqa: PLR0913 - a job's options, each by its name
     schedule: str,
     *,
-    timezone: str = "",
+    timezone: str | tzinfo = "",
     name: str = "",
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
@@ -96,6 +96,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     if not isinstance(enabled, bool):
         raise TypeError(f"enabled must be True or False, not {enabled!r}.")
     schedules.get(schedule, "UTC")
+    timezone = _zone_name(timezone)
     if timezone:
         # Where the data of a zone are missing, the module's other jobs are to run; of this one, the check warns.
         with suppress(ZoneDataMissing):
@@ -203,6 +204,14 @@ def _as_json(option: str, value: Any, kind: type) -> Any:
         message = f"{option} must be a {kind.__name__} of what JSON can hold, not {value!r}."
         raise ValueError(message)  # noqa: TRY004 - most that is refused is of the right type
     return copy
+
+
+def _zone_name(zone: object) -> str:
+    """Return the name of a zone that is given as such, or as what :mod:`zoneinfo` or the like makes of it."""
+    name = getattr(zone, "key", None) or (str(zone) if isinstance(zone, tzinfo) else zone)
+    if not isinstance(name, str):
+        raise TypeError(f'timezone must be a name, as in timezone="Europe/Berlin", and not {zone!r}.')
+    return name
 
 
 def _catch_up(value: object) -> str:

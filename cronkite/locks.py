@@ -32,7 +32,7 @@ from functools import partial, wraps
 from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, IntegrityError, connections, router, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connections, router, transaction
 from django.db.models import F, Q
 from django.db.models.lookups import GreaterThanOrEqual
 
@@ -51,6 +51,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger("cronkite")
+
+#: What is wrong with what was to be written, and not with the database.
+UNFIT = (IntegrityError, DataError)
 
 TAKEN_OVER = "the lock was stale and {node} took it over"
 
@@ -105,8 +108,8 @@ class Refused(Exception):
         super().__init__(f"Job {job.name!r} is left as it is, because {why}")
 
     @classmethod
-    def by_database(cls, job: Job, error: IntegrityError) -> Refused:
-        """Say that a constraint of the database refuses to record it."""
+    def by_database(cls, job: Job, error: DatabaseError) -> Refused:
+        """Say that the database refuses to record it."""
         return cls(job, f"the database refuses to record a run of it. {error}")
 
 
@@ -165,12 +168,12 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
         if len(wanted) > 1:
             return _one_by_one(wanted, node)
         raise
-    except IntegrityError as error:
+    except UNFIT as error:
         if len(wanted) > 1:
             return _one_by_one(wanted, node)
         ((job, _),) = wanted
         last_slot = job.last_slot
-        if not restores.realign(job, using):
+        if isinstance(error, DataError) or not restores.realign(job, using):
             logger.error("%s", Refused.by_database(job, error))
         elif job.last_slot == last_slot:
             # The decision stands: only the fencing token was given before.
@@ -250,8 +253,8 @@ def claim_asked(job: Job, node: str) -> Claim | None:
             claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
             claim = replace(claim, args=args, kwargs=kwargs)
             taken.append(_record(claim, _RECORD.ready(using, _Attempt(job, None, claim, node))))
-    except IntegrityError as error:
-        if restores.realign(job, using):
+    except UNFIT as error:
+        if isinstance(error, IntegrityError) and restores.realign(job, using):
             return claim_asked(job, node)
         raise Refused.by_database(job, error) from error
     except DatabaseError as error:
@@ -305,8 +308,8 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
             if not rows.write(next_run=decision.next_run, last_slot=last_slot):
                 return False
             Log.record_missed(job, decision, node=node, using=using)
-    except IntegrityError as error:
-        if not restores.realign(job, using):
+    except UNFIT as error:
+        if isinstance(error, DataError) or not restores.realign(job, using):
             logger.error("%s", Refused.by_database(job, error))
         return False
     except DatabaseError as error:
@@ -392,7 +395,7 @@ def _take_in_steps(attempts: list[_Attempt], using: str) -> list[Claim]:
                     if attempt.job.is_locked:
                         _mark_lost(attempt.job.pk, attempt.node, using)
                     taken.append(_record(attempt.claim, record))
-    except IntegrityError:
+    except UNFIT:
         raise
     except DatabaseError as error:
         _raise_unclaimed(error, taken, using)
@@ -406,7 +409,7 @@ def _take_at_once(attempts: list[_Attempt], using: str) -> list[Claim]:
         # A transaction of the caller's would not outlive an error; else the statement is one of its own.
         with transaction.atomic(using=using) if databases.is_borrowed(connection) else nullcontext():
             log_ids = _TAKE_AND_RECORD.execute(using, attempts, get_conf().lock_timeout)
-    except IntegrityError:
+    except UNFIT:
         raise
     except DatabaseError as error:
         _raise_unclaimed(error, [] if databases.is_refusal(error) else [each.claim for each in attempts], using)

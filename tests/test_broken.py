@@ -1,9 +1,11 @@
 """A job that is broken in any way breaks nothing that shows it among others, and can be mended, edited and disabled."""
 
+import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from admin_pages import JOBS, LOGS, TIMELINE, change, make_log
+from conftest import make_due
 from django.db import connection
 from django.db.models import JSONField, Value
 from django.urls import reverse
@@ -20,6 +22,12 @@ NO_ZONE = "'europe/berlin' is not a time zone; write an IANA name, as it is spel
 NULL = Value(None, JSONField())
 #: What JSON may write, and no text can hold.
 HALF_A_LETTER = {"args": ["\ud800"]}
+#: JSON that no Python reads, as it is in the column: a number of too many digits, and lists too deep in each other.
+HUGE, DEEP = {"args": f"[{'9' * 5000}]"}, {"kwargs": "[" * 3000 + "]" * 3000}
+#: What is too long for the name of its logs.
+LONG = {"name": "broken" + "x" * 300}
+#: What only somebody's SQL writes, and where.
+BY_SQL = [(HALF_A_LETTER, {"sqlite"}), (HUGE, {"sqlite", "postgresql"}), (DEEP, {"postgresql"}), (LONG, {"sqlite"})]
 #: What newer code, another machine or somebody's SQL may have written, and what is said of it.
 BROKEN = {
     "zone without data": ({"timezone": "America/Coyhaique"}, LACKING),
@@ -37,6 +45,9 @@ BROKEN = {
     "arguments": ({"args": {"a": 1}, "kwargs": [1]}, ""),
     "no arguments": ({"args": NULL, "kwargs": NULL}, ""),
     "half a letter": (HALF_A_LETTER, ""),
+    "huge number": (HUGE, ""),
+    "deep lists": (DEEP, ""),
+    "long name": (LONG, ""),
     "numbers": ({"grace": 2**31 - 1, "timeout": 0}, ""),
 }
 
@@ -57,20 +68,23 @@ def break_it(make_job, sparse_zones):
             status="paused",
             created=clock.now("default"),
         )
-        if columns == HALF_A_LETTER:
-            _write_half_a_letter(job)
-        else:
+        taking = next((vendors for what, vendors in BY_SQL if what == columns), None)
+        if taking is None:
             Job.objects.filter(pk=job.pk).write(**columns)
+        elif connection.vendor in taking:
+            _write(job, columns)
+        else:
+            pytest.skip("this database's columns do not take it")
         return Job.objects.get(pk=job.pk)
 
     return make
 
 
-def _write_half_a_letter(job):
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite's columns take half of a character")
+def _write(job, columns):
+    ((column, value),) = columns.items()
+    text = value if isinstance(value, str) else json.dumps(value)
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE cronkite_job SET args = %s WHERE id = %s", [r'["\ud800"]', job.pk])
+        cursor.execute(f"UPDATE cronkite_job SET {column} = %s WHERE id = %s", [text, job.pk])
 
 
 every = pytest.mark.parametrize(("columns", "said"), BROKEN.values(), ids=BROKEN)
@@ -271,3 +285,29 @@ def test_half_a_letter_in_a_log_breaks_no_page(admin_client, make_job):
     log = make_log(make_job(), status=Log.Status.SUCCEEDED, args=["\ud800"], result="\ud800")
     page = admin_client.get(f"{LOGS}{log.pk}/change/").content.decode()
     assert "\\ud800" in page
+
+
+# Nodes
+
+
+@every
+@pytest.mark.django_db(transaction=True)
+def test_nodes_run_the_sound_one(break_it, columns, said, caplog):
+    break_it(columns)
+    sound = Job.objects.get(name="sound")
+    make_due(sound, 5)
+    before = Log.objects.filter(job=sound).count()
+    Job.process_queue()
+    assert Log.objects.filter(job=sound, status=Log.Status.SUCCEEDED).count() == before + 1
+    assert "out of reach" not in caplog.text
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases take no such name")
+@pytest.mark.django_db(transaction=True)
+def test_a_name_that_is_too_long_for_a_log_is_cut_there(make_job):
+    job = make_job()
+    _write(job, {"name": "n\0" + "x" * 300})
+    make_due(Job.objects.get(pk=job.pk))
+    Job.process_queue()
+    log = Log.objects.get(job=job, status=Log.Status.SUCCEEDED)
+    assert (log.job_name[:3], log.job_name[-2:], len(log.job_name)) == ("n\ufffdx", "x\u2026", 255)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import timedelta, timezone
 from importlib import import_module
+from zoneinfo import ZoneInfo
 
 import pytest
 
 import app
 import cronkite
+from app import jobs
 from cronkite import declarations, differences, discovery
 from cronkite.catch_up import CatchUp
 from cronkite.models import Job
@@ -171,3 +173,18 @@ def test_a_task_of_each_queue_is_declared(write):
         source += f"    def __call__(self): ...\n    def {method}(self): ...\n"
         source += f"@cronkite.cron('@daily')\n@{kind}\ndef of_{kind}(): ...\n"
     assert functions_in(write(nightly=source)) == [f"app.nightly.of_{kind}" for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("zone", "name"), [(ZoneInfo("Europe/Berlin"), "Europe/Berlin"), (timezone.utc, "UTC"), ("", ""), ("UTC", "UTC")]
+)
+def test_a_zone_is_given_by_its_name_or_as_itself(zone, name, monkeypatch):
+    monkeypatch.setattr(declarations, "_declared", {})
+    cronkite.cron("@daily", timezone=zone)(jobs.ok)
+    assert declarations.of(jobs.ok).timezone == name
+
+
+@pytest.mark.parametrize("zone", [timezone(timedelta(hours=2)), 3, object()])
+def test_what_is_no_zone_is_refused(zone):
+    with pytest.raises((TypeError, ValueError), match=r"timezone must be a name|is not a time zone"):
+        cronkite.cron("@daily", timezone=zone)

@@ -11,7 +11,7 @@ from conftest import due, make_due
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Value
 from django.forms import modelform_factory
 
 from cronkite import clock, locks, requests
@@ -247,7 +247,7 @@ def test_a_bulk_update_of_other_columns_is_one_statement(make_job, django_assert
 
 def test_an_edit_by_an_expression_says_what_to_do(make_job):
     make_job()
-    with pytest.raises(TypeError, match=r"schedule can't be set by an expression: save\(\) it"):
+    with pytest.raises(TypeError, match="schedule can't be set by an expression: set a value, and save"):
         Job.objects.update(schedule=F("description"))
     with pytest.raises(TypeError, match=r"can't update a job's schedule: update_or_create\(\) it"):
         Job.objects.bulk_create(
@@ -673,3 +673,77 @@ def test_a_job_with_a_broken_schedule_can_be_disabled(make_job):
     job.enabled = False
     job.save()
     assert Job.objects.get(pk=job.pk).next_run is None
+
+
+# What several jobs are given at once
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"args": "abc"}, "args must be a list"),
+        ({"kwargs": [1]}, "kwargs must be a dict"),
+        ({"function": 3}, "function is a text"),
+        ({"catch_up": "newest"}, "catch_up is latest, all, none"),
+        ({"schedule": None}, "schedule is a text"),
+        ({"timezone": 2}, "timezone is a text"),
+        ({"schedule": "0 25 * * *"}, "hour: 25 is out of range"),
+        ({"grace": -1}, "number of seconds from 0"),
+        ({"timeout": timedelta(milliseconds=1500)}, "timeout"),
+    ],
+)
+def test_many_jobs_are_given_no_more_than_one_is(make_job, values, error):
+    job = make_job()
+    before = Job.objects.values().get(pk=job.pk)
+    fine = {"name": "another", "function": "app.jobs.ok", "schedule": "@daily"}
+    for give in (
+        lambda: Job.objects.bulk_create([Job(**fine), Job(**{**fine, **values})]),
+        lambda: Job.objects.filter(pk=job.pk).update(**values),
+        lambda: Job.objects.create(**{**fine, **values}),
+    ):
+        with pytest.raises((ValueError, TypeError, DataError), match=error), transaction.atomic():
+            give()
+    assert Job.objects.values().get() == before
+
+
+@pytest.mark.django_db
+def test_an_update_of_what_is_run_is_an_edit(make_job):
+    job = make_job()
+    Job.objects.filter(pk=job.pk).update(args=[1], timeout=timedelta(minutes=5))
+    job.refresh_from_db()
+    assert (job.args, job.timeout, job.revision) == ([1], 300, 1)
+    assert Job.objects.values("name").update(enabled=False) == 1
+    assert Job.objects.filter(enabled=True).values_list("pk", flat=True).update(schedule="@daily") == 0
+    job.refresh_from_db()
+    assert (job.enabled, job.next_run) == (False, None)
+    with pytest.raises(TypeError, match="slice"):
+        Job.objects.all()[:1].update(enabled=True)
+    for values in ({"enabled": ~F("enabled")}, {"function": Value("os.system")}):
+        with pytest.raises(TypeError, match="can't be set by an expression: set a value, and save"):
+            Job.objects.update(**values)
+
+
+@pytest.mark.django_db
+def test_seconds_may_be_a_timedelta(make_job):
+    job = make_job(timeout=timedelta(minutes=1), grace=timedelta(0))
+    assert (job.timeout, job.grace) == (60, 0)
+    (copy,) = Job.objects.bulk_create(
+        [Job(name="b", function="app.jobs.ok", schedule="@daily", timeout=timedelta(hours=1))]
+    )
+    assert copy.timeout == 3600
+    copy.timeout = timedelta(hours=2)
+    copy.full_clean()
+    copy.save(update_fields=["timeout"])
+    assert Job.objects.get(pk=copy.pk).timeout == 7200
+
+
+@pytest.mark.django_db
+def test_copies_that_are_made_at_once_know_nothing_of_the_original(make_job):
+    job = make_job()
+    locks.claim_by_hand(job, "n")
+    job.refresh_from_db()
+    job.pk, job.name = None, "copy"
+    (copy,) = Job.objects.bulk_create([job])
+    assert (copy.lock, copy.locked_by, copy.fence, copy.last_slot) == (None, "", 0, None)
+    assert copy.next_run is not None

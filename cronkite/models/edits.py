@@ -16,7 +16,7 @@ from django.db.models import F
 from cronkite import catch_up, clock, conf, databases, functions
 from cronkite.catch_up import Decision
 from cronkite.exceptions import ScheduleError
-from cronkite.models import restores
+from cronkite.models import restores, validation
 from cronkite.models.logs import Log
 from cronkite.models.queries import RHYTHM, JobQuerySet
 
@@ -46,6 +46,7 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
     """
     if not raw or instance.planned_at is not None:
         return
+    validation.demand(instance, instance.DEFINITION)
     if exists(instance, using):
         columns = said(instance)
         edit(instance, columns, using, lambda: None)

@@ -6,6 +6,7 @@ Migrations need not know of most of them, and take them for Django's own.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -16,6 +17,8 @@ from django.db.models import GeneratedField
 
 from cronkite import clock, schedules
 from cronkite.declarations import MOST_SECONDS
+
+SECOND = timedelta(seconds=1)
 
 if TYPE_CHECKING:
     from django.db.models.expressions import Combinable
@@ -62,6 +65,18 @@ class ShortText(AsDjangos, CharField):
         return super().get_db_prep_save(value, connection)
 
 
+class CopiedText(ShortText):
+    """A text that stands elsewhere, too: what does not fit is cut, as a log without it would be no log at all."""
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Cut it, and have no NUL in it."""
+        if isinstance(value, str):
+            value = value.replace("\0", "\ufffd")
+            if self.max_length is not None and len(value) > self.max_length:
+                value = f"{value[: self.max_length - 1]}…"
+        return super().get_db_prep_save(value, connection)
+
+
 class LongText(AsDjangos, TextField):
     """A text of any length, in which no database takes NUL."""
 
@@ -73,21 +88,55 @@ class LongText(AsDjangos, TextField):
 
 
 class Seconds(AsDjangos, NumberField):
-    """A number of seconds that every database refuses if it is too large."""
+    """A number of seconds that every database refuses if it is too large; or a timedelta of as many."""
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """Have the object know the number that is stored."""
+        value = _in_seconds(super().pre_save(model_instance, add))
+        setattr(model_instance, self.attname, value)
+        return value
+
+    def to_python(self, value: Any) -> Any:
+        """Return the number."""
+        return super().to_python(_in_seconds(value))
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """Raise :class:`django.db.DataError`, as the other databases would."""
+        value = _in_seconds(value)
         if isinstance(value, int) and not 0 <= value <= MOST_SECONDS:
             _refuse(self, f"is a number of seconds from 0 to {MOST_SECONDS}, not {value}")
         return super().get_db_prep_save(value, connection)
 
 
-class Arguments(AsDjangos, models.JSONField):
+class Unreadable(str):
+    """JSON as its column has it, which Python does not read: numbers too long, or lists too deep in each other."""
+
+    __slots__ = ()
+
+
+class Json(AsDjangos, models.JSONField):
+    """What is JSON to the database. Where it is none to Python, it stays what it is: an :class:`Unreadable` text."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Return the value; never raise, as one such row would break each query that it is in."""
+        try:
+            return super().from_db_value(value, expression, connection)
+        except (ValueError, RecursionError):
+            return Unreadable(value)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        """Write what is unreadable as it was read."""
+        if isinstance(value, Unreadable):
+            return str(value)
+        return super().get_db_prep_value(value, connection, prepared)
+
+
+class Arguments(Json):
     """What every database stores as JSON: Python's knows numbers and characters that theirs does not."""
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """Raise :class:`django.db.DataError`, as some of the databases would."""
-        if not hasattr(value, "resolve_expression") and not is_storable(value):
+        if not (hasattr(value, "resolve_expression") or isinstance(value, Unreadable) or is_storable(value)):
             _refuse(self, "must be JSON, without NaN, Infinity and NUL characters, which databases don't take")
         return super().get_db_prep_save(value, connection)
 
@@ -119,6 +168,11 @@ class Expression(ShortText):
         """Be itself to migrations, whose model it is about."""
         name, _, args, kwargs = super().deconstruct()
         return name, "cronkite.models.fields.Expression", args, kwargs
+
+
+def _in_seconds(value: Any) -> Any:
+    """Return a timedelta of whole seconds as a number of them; anything else as it is."""
+    return value // SECOND if isinstance(value, timedelta) and not value % SECOND else value
 
 
 def is_storable(value: Any) -> bool:

@@ -20,7 +20,7 @@ from cronkite.catch_up import CatchUp, Pending
 from cronkite.declarations import MOST_SECONDS
 from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, validation
-from cronkite.models.fields import Arguments, Expression, KeptByDatabase, LongText, Seconds, ShortText
+from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 
 
@@ -108,7 +108,7 @@ class Job(models.Model):
         help_text=_("When somebody asked for a run that no node has taken yet."),
     )
     asked_by = ShortText(_("asked by"), max_length=255, blank=True, editable=False)
-    asked_with = models.JSONField(
+    asked_with = Json(
         _("asked with"),
         null=True,
         blank=True,
@@ -200,7 +200,7 @@ class Job(models.Model):
             validation.demand(self, self.DEFINITION)
             functions.look_up(self.function)
             if self._is_copy:
-                self._forget_original()
+                self.forget_original()
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
             return
@@ -222,7 +222,7 @@ class Job(models.Model):
         told = (self.planned_at, self.last_slot, self.lock, self.asked_at)
         return bool(self.fence or self.revision) or any(value is not None for value in told)
 
-    def _forget_original(self) -> None:
+    def forget_original(self) -> None:
         """Be a job of its own, of which nothing is known yet: this is the copy of another one."""
         for field in self._meta.concrete_fields:
             if not (field.primary_key or field.generated or field.name in self.DEFINITION - {"declared_as"}):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import clock
 from cronkite.catch_up import Decision
-from cronkite.models.fields import ShortText
+from cronkite.models.fields import CopiedText, Json, ShortText
 from cronkite.models.primary import PrimaryQuerySet
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class Log(models.Model):
     job = models.ForeignKey(
         "cronkite.Job", verbose_name=_("job"), null=True, on_delete=models.SET_NULL, related_name="logs"
     )
-    job_name = ShortText(_("job name"), max_length=255)
-    function = ShortText(_("function"), max_length=255)
+    job_name = CopiedText(_("job name"), max_length=255)
+    function = CopiedText(_("function"), max_length=255)
     slot = models.DateTimeField(_("slot"), null=True, blank=True)
     fence = models.BigIntegerField(
         _("fencing token"), null=True, blank=True, help_text=_("The number of the claim. Missed slots have none.")
@@ -80,12 +80,12 @@ class Log(models.Model):
     created = models.DateTimeField(_("created"))
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
-    result = models.JSONField(_("result"), null=True, blank=True)
+    result = Json(_("result"), null=True, blank=True)
     output = models.TextField(_("output"), blank=True)
     exc_info = models.TextField(_("traceback"), blank=True)
     # Null where that is not known: in logs of slots that were missed, and of code that did not keep it.
-    args = models.JSONField(_("arguments"), null=True, blank=True, help_text=_("What it ran with."))
-    kwargs = models.JSONField(_("keyword arguments"), null=True, blank=True, help_text=_("What it ran with."))
+    args = Json(_("arguments"), null=True, blank=True, help_text=_("What it ran with."))
+    kwargs = Json(_("keyword arguments"), null=True, blank=True, help_text=_("What it ran with."))
     missed = models.PositiveIntegerField(
         _("missed"), default=0, help_text=_("How many slots were passed over just before this one.")
     )

@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.utils import resolve_callables
 
 from cronkite import clock, conf
+from cronkite.models import validation
 from cronkite.models.primary import PrimaryQuerySet
 
 if TYPE_CHECKING:
@@ -77,13 +78,17 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         Where ``schedule``, ``timezone`` or ``enabled`` is among them, each job is saved by itself, so that its next
         run follows and what fell due until now is accounted for.
         """
-        rhythm = [column for column in RHYTHM if column in values]
-        if not rhythm:
+        validation.demand_values(self.model, values)
+        if not values.keys() & {*RHYTHM}:
+            if values.keys() & self.model.DEFINITION:
+                # Or a node would run what it has read before, in spite of the edit.
+                values.setdefault("revision", F("revision") + 1)
             return super().update(**values)
-        if any(hasattr(values[column], "resolve_expression") for column in rhythm):
-            raise TypeError(f"A job's {' and '.join(rhythm)} can't be set by an expression: save() it.")
+        if self.query.is_sliced:
+            raise TypeError("Cannot update a query once a slice has been taken.")
         with transaction.atomic(using=self.db):
-            jobs = list(self)
+            # Of what values() has made of it, there would be no jobs.
+            jobs = list(self.model.objects.using(self.db).filter(pk__in=list(self.values_list("pk", flat=True))))
             for job in jobs:
                 for column, value in values.items():
                     setattr(job, column, value)
@@ -138,12 +143,22 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list[Job]:
-        """Create the jobs in one go, each planned from the database's now on unless it has a ``next_run``."""
+        """Create the jobs in one go, each planned from the database's now on unless it has a ``next_run``.
+
+        Raises what a ``save()`` raises, before anything is written; but whether their functions can be run is left to
+        nodes, which tell of one that can't.
+        """
         if rhythm := {*RHYTHM} & {*(update_fields or ())}:
             raise TypeError(
                 f"bulk_create() can't update a job's {' and '.join(sorted(rhythm))}: update_or_create() it."
             )
         jobs = list(objs)
+        for job in jobs:
+            validation.demand(job, job.DEFINITION)
+            # Who has run is another one, whose lock and slots are its own.
+            key: int | None = job.pk
+            if key is None and job.fence:
+                job.forget_original()
         # A disabled one, too: who has been planned is no job that somebody has written by hand, to `loaddata`.
         unplanned = [job for job in jobs if job.next_run is None and (job.enabled or job.planned_at is None)]
         if unplanned:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -13,27 +13,41 @@ from cronkite import calls, functions, schedules
 from cronkite.catch_up import CatchUp
 from cronkite.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models.fields import is_storable
-from cronkite.models.queries import RHYTHM
+from cronkite.models.fields import Unreadable, is_storable
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
 
 T = TypeVar("T")
 
+#: What decides when a job runs, and what.
+DECIDING = frozenset(["schedule", "timezone", "enabled", "function"])
 #: What is a text, whatever a database would make of something else.
 TEXTS = {"function": "shop.crontab.send_invoices", "schedule": "0 3 * * *", "timezone": "Europe/Berlin"}
+
+
+def demand_values(model: type[Job], values: Mapping[str, Any]) -> None:
+    """Raise what :func:`demand` raises, of values that many jobs are to have; expressions may be among those of texts
+    and numbers that decide nothing."""
+    known = {name: value for name, value in values.items() if name in model.DEFINITION}
+    refuse_expressions({name: value for name, value in known.items() if name in DECIDING})
+    plain = {name: value for name, value in known.items() if not hasattr(value, "resolve_expression")}
+    demand(model(**plain), plain)
+
+
+def refuse_expressions(values: Mapping[str, Any]) -> None:
+    """Raise :class:`TypeError` for an expression: what it comes to is known to the database alone, so nothing can be
+    planned by it."""
+    if unknown := sorted(name for name, value in values.items() if hasattr(value, "resolve_expression")):
+        raise TypeError(f"A job's {' and '.join(unknown)} can't be set by an expression: set a value, and save() it.")
 
 
 def demand(job: Job, columns: Collection[str]) -> None:
     """Raise :class:`ValueError` for what could be stored, and never run, whatever code and machine.
 
-    And :class:`TypeError` for an expression: what that comes to is known to the database alone, so nothing can be
-    planned by it.
+    And :class:`TypeError` for an expression where the plan, or who may be called, follows from it.
     """
-    deciding = sorted({*columns} & {*RHYTHM, "function"})
-    if unknown := [column for column in deciding if hasattr(getattr(job, column), "resolve_expression")]:
-        raise TypeError(f"A job's {' and '.join(unknown)} can't be set by an expression: set a value, and save() it.")
+    refuse_expressions({column: getattr(job, column) for column in DECIDING & {*columns}})
     for column, example in TEXTS.items():
         if column in columns and not isinstance(value := getattr(job, column), str):
             raise ValueError(f"A job's {column} is a text, as in {example!r}, and not {value!r}.")
@@ -41,9 +55,9 @@ def demand(job: Job, columns: Collection[str]) -> None:
         raise ValueError(
             f"A job's catch_up is {', '.join(policy.value for policy in CatchUp)}, and not {job.catch_up!r}."
         )
-    if "args" in columns and not isinstance(job.args, (list, tuple)):
+    if "args" in columns and not isinstance(job.args, (list, tuple, Unreadable)):
         raise ValueError(f"A job's args must be a list, not {type(job.args).__name__}.")
-    if "kwargs" in columns and not isinstance(job.kwargs, dict):
+    if "kwargs" in columns and not isinstance(job.kwargs, (dict, Unreadable)):
         raise ValueError(f"A job's kwargs must be a dict, not {type(job.kwargs).__name__}.")
 
 

@@ -125,7 +125,7 @@ class JobActions(JobAdminBase):
             )
             return self._confirm(request, jobs, "run", gettext("Run now?"), consequences)
         asked = requests.ask_all(jobs, request.user.get_username())
-        self._note(request, asked, gettext("Asked for a run now."))
+        self._note(request, asked, "Asked for a run now.")
         keys = {job.pk for job in asked}
         said.of_requests(request, asked, [job for job in jobs if job.pk not in keys])
         return None
@@ -135,7 +135,7 @@ class JobActions(JobAdminBase):
         """Take back what was asked for and no node has taken yet."""
         jobs = list(queryset)
         withdrawn = [job for job in jobs if job.is_asked and requests.withdraw(job)]
-        self._note(request, withdrawn, gettext("Withdrew the request for a run."))
+        self._note(request, withdrawn, "Withdrew the request for a run.")
         if withdrawn:
             text = ngettext(
                 "The request for a run of %(count)d job was withdrawn: %(names)s.",
@@ -175,7 +175,7 @@ class JobActions(JobAdminBase):
         user = request.user.get_username()
         unlocked = [job for job in jobs if job.is_locked and holding.unlock(job, by=user)]
         for job in unlocked:
-            self.log_change(request, job, gettext("Unlocked. The lock was held by %(node)s.") % {"node": job.locked_by})
+            self.log_change(request, job, f"Unlocked. The lock was held by {job.locked_by}.")
         if unlocked:
             text = ngettext(
                 "%(count)d job was unlocked: %(names)s. Its run is recorded as lost, and is ended if it still goes on.",
@@ -236,7 +236,7 @@ class JobActions(JobAdminBase):
         switched, refused = switches.switch(jobs, on=on, using=locks.database())
         for job, error in refused:
             messages.error(request, f"{job.name}: {error}")
-        self._note(request, switched, gettext("Enabled.") if on else gettext("Disabled."))
+        self._note(request, switched, "Enabled." if on else "Disabled.")
         text = (
             ngettext("%(count)d job was enabled: %(names)s.", "%(count)d jobs were enabled: %(names)s.", len(switched))
             if on
@@ -251,7 +251,10 @@ class JobActions(JobAdminBase):
         return None
 
     def _note(self, request: HttpRequest, jobs: Sequence[Job], message: str) -> None:
-        """Write into the history of each what was done to it, by one statement for many."""
+        """Write into the history of each what was done to it, by one statement for many.
+
+        In English: it is for all who read it later, whatever the language of who acts.
+        """
         if jobs:
             LogEntry.objects.log_actions(
                 user_id=request.user.pk,  # type: ignore[arg-type]  # nobody gets here who is nobody

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import requests
-from cronkite.admin import decisive, said, urls
+from cronkite.admin import decisive, rights, said, urls
 from cronkite.admin.forms import NO_JSON, JSONText
 from cronkite.models import Job, Log, validation
 
@@ -84,7 +84,7 @@ def show(model_admin: admin.ModelAdmin[Any], request: HttpRequest, job: Job, log
         "has_those": has_those,
         "facts": decisive.look("run", [job]).lines[0].facts,
         "function_then": log.function if log and log.function != job.function else "",
-        "may_view_job": request.user.has_perm("cronkite.view_job"),
+        "may_view_job": rights.may_view_jobs(request.user),
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/cronkite/job/again.html", context)
@@ -98,6 +98,6 @@ def _ask(model_admin: admin.ModelAdmin[Any], request: HttpRequest, job: Job, cal
     else:
         is_asked = requests.ask_with(job, user, args, kwargs)
     if is_asked:
-        model_admin.log_change(request, job, gettext("Asked for a run now."))
+        model_admin.log_change(request, job, "Asked for a run now.")
     said.of_requests(request, *(([job], []) if is_asked else ([], [job])))
     return HttpResponseRedirect(urls.url(model_admin.admin_site.name, "job_change", job.pk))

@@ -2,7 +2,8 @@
 
 ``ESC [ … m`` sets colours and weights (ECMA-48, 8.3.117). The 16 colours that terminals have names for are shown, by a
 class for each, as a strict Content-Security-Policy lets no style into the page; others are left out. A carriage return
-begins the line anew, as a progress bar does: what is last written of it is shown.
+begins the line anew, as a progress bar does: what is last written of it is shown. What follows a backspace is written
+over the letter before.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ _CONTROL = re.compile(
 )
 #: What was overwritten: the part of a line that a carriage return was followed by more of.
 _OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\r\n])", re.MULTILINE)
-#: Digits of a parameter that are looked at; no code has more than three.
-_DIGITS = re.compile(r"\d{1,3}")
+#: One parameter, with what stands behind its colons.
+_PARAMETER = re.compile(r"(?P<code>\d*)(?P<more>(?::\d{0,3})*)")
 
 #: Which code switches which class on; colours by their number, bright ones from 8 on.
 _SWITCHES = {1: "bold", 2: "dim", 3: "italic", 4: "underlined", 9: "struck"}
 #: What ends what.
 _ENDS = {22: {"bold", "dim"}, 23: {"italic"}, 24: {"underlined"}, 29: {"struck"}}
-_COLOUR, _DEFAULT, _BACKGROUND = 38, 39, 48
-#: Behind 38 and 48: one of 256 colours, by one number, or any, by three.
+_COLOUR, _DEFAULT, _BACKGROUND, _LINE = 38, 39, 48, 58
+#: Behind 38, 48 and 58: one of 256 colours, by one number, or any, by three.
 _BY_NUMBER, _BY_LIGHT = 5, 2
 
 
@@ -54,7 +55,7 @@ def _piece(part: str, classes: tuple[str, ...]) -> SafeString:
 
 def _pieces(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the text in pieces that look alike, each with its classes."""
-    text = _OVERWRITTEN.sub("", text.replace("\r\n", "\n")).replace("\r", "")
+    text = _written_over(_OVERWRITTEN.sub("", text.replace("\r\n", "\n")).replace("\r", ""))
     look = _Look()
     begin = 0
     for control in _CONTROL.finditer(text):
@@ -62,9 +63,38 @@ def _pieces(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield text[begin : control.start()], look.classes
         begin = control.end()
         if control["final"] == "m":
-            look.change([int(each) for each in _DIGITS.findall(control["parameters"])] or [0])
+            look.change(control["parameters"])
     if begin < len(text):
         yield text[begin:], look.classes
+
+
+def _written_over(text: str) -> str:
+    """Return the text with what follows a backspace in the place of the letter before; what steers is no letter."""
+    if "\b" not in text:
+        return text
+    pieces: list[str] = []
+    #: Where the letters of the line are, and how far from its end the next one goes.
+    letters: list[int] = []
+    back = begin = 0
+    for control in [*_CONTROL.finditer(text), None]:
+        for letter in text[begin : control.start() if control else len(text)]:
+            if letter == "\n":
+                letters, back = [], 0
+                pieces.append(letter)
+            elif back:
+                pieces[letters[-back]] = letter
+                back -= 1
+            else:
+                letters.append(len(pieces))
+                pieces.append(letter)
+        if control is None:
+            break
+        begin = control.end()
+        if control[0] == "\b":
+            back = min(back + 1, len(letters))
+        else:
+            pieces.append(control[0])
+    return "".join(pieces)
 
 
 class _Look:
@@ -80,14 +110,19 @@ class _Look:
         colour = () if self._colour is None else (f"cronkite-ansi-{self._colour}",)
         return (*colour, *(f"cronkite-ansi-{each}" for each in sorted(self._switched)))
 
-    def change(self, codes: list[int]) -> None:
+    def change(self, parameters: str) -> None:
         """Do what one sequence says. A background is left out: what is on it must be readable on the page's own."""
-        rest = iter(codes)
-        for code in rest:
+        found = [_PARAMETER.fullmatch(each) for each in parameters.split(";")]
+        # A private one sets something else.
+        rest = iter([(int(each["code"][:4] or 0), each["more"]) for each in found if each])
+        if None in found:
+            return
+        for code, more in rest:
             if code == 0:
                 self._switched, self._colour = set(), None
             elif code in _SWITCHES:
-                self._switched.add(_SWITCHES[code])
+                # 4:0 is no line, and 4:3 a curly one.
+                self._switched = self._switched - {_SWITCHES[code]} | ({_SWITCHES[code]} if more != ":0" else set())
             elif code in _ENDS:
                 self._switched -= _ENDS[code]
             elif 30 <= code < _COLOUR:  # noqa: PLR2004
@@ -96,9 +131,11 @@ class _Look:
                 self._colour = code - 90 + 8
             elif code == _DEFAULT:
                 self._colour = None
-            elif code in {_COLOUR, _BACKGROUND}:
-                found = self._other(rest)
-                self._colour = found if code == _COLOUR else self._colour
+            elif code in {_COLOUR, _BACKGROUND, _LINE}:
+                # What belongs to it stands behind its own colons, or in the parameters that follow.
+                behind = map(int, re.findall(r"\d+", more)) if more else (each for each, _ in rest)
+                number = self._other(behind)
+                self._colour = number if code == _COLOUR else self._colour
 
     @staticmethod
     def _other(rest: Iterator[int]) -> int | None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.apps import AppConfig, apps
 from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
-from django.db.models import Exists, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from cronkite import clock, vitals
-from cronkite.admin import addresses, orders, states
+from cronkite.admin import addresses, orders, rights, states
 from cronkite.limits import USUAL
 from cronkite.models import Job, Log
 
@@ -180,11 +180,14 @@ class JobFilter(admin.SimpleListFilter):
     parameter_name = "job"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, _StrOrPromise]]:
-        """Offer the first jobs by name, and the one that was asked for."""
-        first = [*Job.objects.order_by("name", "id").values_list("pk", "name")[:JOBS]]
+        """Offer the first jobs by name, and the one that was asked for; to who may see logs alone, what they name."""
+        jobs = Job.objects.order_by("name", "id").values_list("pk", "name")
+        if not rights.may_view_jobs(request.user):
+            jobs = jobs.filter(Exists(Log.objects.filter(job=OuterRef("pk"))))
+        first = [*jobs[:JOBS]]
         chosen = request.GET.get(self.parameter_name, "")
         if addresses.is_key(chosen) and int(chosen) not in dict(first):
-            first += Job.objects.filter(pk=int(chosen)).values_list("pk", "name")[:1]
+            first += jobs.filter(pk=int(chosen))[:1]
         return [(str(pk), name) for pk, name in first]
 
     @staticmethod

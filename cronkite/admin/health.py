@@ -19,7 +19,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import health
-from cronkite.admin import shown, urls
+from cronkite.admin import rights, shown, urls
 from cronkite.findings import Finding, Named
 from cronkite.vitals import NodeHealth
 
@@ -122,8 +122,7 @@ def report(request: HttpRequest, site: AdminSite) -> Strip | None:
 
     How runs ended is for those who may view logs.
     """
-    # As Django's own pages have it, whoever may change a job may view it.
-    if not any(request.user.has_perm(f"cronkite.{verb}_job") for verb in ("view", "change")):
+    if not rights.may_view_jobs(request.user):
         return None
     may_view_logs = request.user.has_perm("cronkite.view_log")
     found = health.report()

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from cronkite.admin import ansi, problems, shown, urls
+from cronkite.admin import ansi, problems, rights, shown, urls
 from cronkite.models import Log
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:
 
 def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPromise, str]]:
     """Yield where the page leads, label and address: only to what the person may see."""
-    may_view_job = request.user.has_perm("cronkite.view_job")
+    may_view_job = rights.may_view_jobs(request.user)
 
     url = partial(urls.url, site)
     if log.job_id is None:
@@ -177,7 +177,7 @@ def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPro
 
 def may_run(request: HttpRequest) -> bool:
     """Whether the person may have the log's job run: it takes to see the job, too."""
-    return request.user.has_perms(["cronkite.run_job", "cronkite.view_job"])
+    return request.user.has_perm("cronkite.run_job") and rights.may_view_jobs(request.user)
 
 
 def _neighbours(log: Log) -> tuple[int | None, int | None]:

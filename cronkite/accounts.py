@@ -53,7 +53,7 @@ def of(job: Job, start: datetime, length: timedelta) -> list[Account]:
     Slots are those of the job's present schedule, and those that have a log. ``job`` comes with the database's clock in
     ``now``.
     """
-    after, until = start - SECOND, start + length - SECOND
+    after, until = moved(start, -SECOND), moved(start, length - SECOND)
     logs = _logs(job).filter(slot__gt=after, slot__lte=until)
     recorded = {log.slot: log for log in logs if log.slot is not None}
     named = set(slots_between(job, after, until))
@@ -71,8 +71,16 @@ def slots_between(job: Job, after: datetime, until: datetime) -> Iterator[dateti
 
 def by_hand(job: Job, start: datetime, length: timedelta) -> list[Log]:
     """Return the logs of the runs without a slot that began within ``length`` from ``start`` on."""
-    runs = _logs(job).filter(slot=None, started_at__gte=start, started_at__lt=start + length)
+    runs = _logs(job).filter(slot=None, started_at__gte=start, started_at__lt=moved(start, length))
     return list(runs.order_by("id"))
+
+
+def moved(instant: datetime, by: timedelta) -> datetime:
+    """Return the instant so much later, as far as the calendar goes."""
+    try:
+        return instant + by
+    except OverflowError:
+        return instant
 
 
 def _logs(job: Job) -> QuerySet[Log]:

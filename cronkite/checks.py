@@ -151,7 +151,7 @@ def check_crontab_modules(**_: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            f"{module} cannot be imported: {verdict.harm or verdict.error}.",
+            f"{module} cannot be imported: {(verdict.harm or verdict.error).rstrip('.')}.",
             hint="Its jobs are left as they are, and can't be run on this node. All others can.",
             id="cronkite.E005",
         )

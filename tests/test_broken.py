@@ -311,3 +311,42 @@ def test_a_name_that_is_too_long_for_a_log_is_cut_there(make_job):
     Job.process_queue()
     log = Log.objects.get(job=job, status=Log.Status.SUCCEEDED)
     assert (log.job_name[:3], log.job_name[-2:], len(log.job_name)) == ("n\ufffdx", "x\u2026", 255)
+
+
+# What lies at the end of the calendar, or leads nowhere
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases have other ends of the calendar")
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("column", ["last_slot", "next_run", "locked_at", "asked_at", "planned_at"])
+@pytest.mark.parametrize("moment", [FIRST, LAST], ids=str)
+@pytest.mark.django_db
+def test_a_job_at_an_end_of_the_calendar_breaks_nothing(admin_client, make_job, settings, moment, column, zone):
+    settings.TIME_ZONE = zone
+    make_job(name="sound", due=5)
+    job = make_job(name="broken")
+    held = {"lock": "0" * 32, "locked_by": "n"} if column == "locked_at" else {}
+    Job.objects.filter(pk=job.pk).write(**{column: moment}, **held)
+    for words in (["list"], ["list", "--json"], ["health"], ["why", str(job.pk)], ["why", str(job.pk), "now"]):
+        said = cron(*words)
+        assert said.code in {0, 1, 2}, (words, said.err)
+    for url in (JOBS, change(job), TIMELINE, f"{JOBS}?order=attention"):
+        assert admin_client.get(url).status_code == 200, url
+    Job.process_queue()
+    assert Log.objects.filter(job__name="sound", status=Log.Status.SUCCEEDED).exists()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases keep their foreign keys")
+@pytest.mark.django_db(transaction=True)
+def test_a_log_whose_job_is_not_there_breaks_no_page(admin_client, make_job):
+    log = make_log(make_job(), status=Log.Status.FAILED)
+    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+        cursor.execute("UPDATE cronkite_log SET job_id = 4711 WHERE id = %s", [log.pk])
+    try:
+        for url in (JOBS, LOGS, f"{LOGS}{log.pk}/change/", TIMELINE, f"{TIMELINE}?by=node"):
+            assert admin_client.get(url).status_code in {200, 302}, url
+        assert admin_client.get(f"{LOGS}{log.pk}/again/").status_code == 404
+        assert cron("log", str(log.pk)).code == 0
+        assert cron("health").code in {0, 1, 2}
+    finally:
+        Log.objects.all().delete()

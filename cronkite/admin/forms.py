@@ -33,15 +33,15 @@ NO_JSON = {
 
 
 class JSONText(forms.JSONField):
-    """A JSON value, typed in; one error for all that Python's parser can say."""
+    """A JSON value, typed in."""
 
     def to_python(self, value: Any) -> Any:
         """Return the value. Nothing may stand for the default."""
         try:
             return super().to_python(value)
         except (RecursionError, ValueError):
-            # Brackets nested too deep; a number of thousands of digits.
-            raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": value}) from None
+            said = _("This cannot be kept: it has a number of thousands of digits, or lists too deep in each other.")
+            raise ValidationError(said, code="invalid", params={"value": value}) from None
 
     def prepare_value(self, value: Any) -> Any:
         """Return the text to be shown: in ASCII, if it has halves of characters that no page can hold."""

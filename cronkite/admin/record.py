@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from cronkite.admin import ansi, problems, rights, shown, urls
-from cronkite.models import Log
+from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -53,8 +53,8 @@ GROUPS: list[tuple[_StrOrPromise | None, dict[str, Callable[[Log], Any]]]] = [
     (
         gettext_lazy("What ran"),
         {
-            "job": lambda log: log.job,
-            "job_name": lambda log: log.job is None or log.job.name != log.job_name,
+            "job": lambda log: _job(log) is not None,
+            "job_name": lambda log: (job := _job(log)) is None or job.name != log.job_name,
             "function": lambda log: log.function,
             "arguments": lambda log: log.args,
             "keyword_arguments": lambda log: log.kwargs,
@@ -149,6 +149,14 @@ def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:
     """Return a JSON value as text, on one line if it fits; of what was cut, the beginning."""
     line = shown.json_text(found)
     return text(line if len(line) <= LINE else shown.json_text(found, indent=2), label, name)
+
+
+def _job(log: Log) -> Job | None:
+    """Return the job, if it is there: a database without foreign keys may have lost it."""
+    try:
+        return log.job
+    except Job.DoesNotExist:
+        return None
 
 
 def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPromise, str]]:

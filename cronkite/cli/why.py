@@ -142,7 +142,7 @@ def _beside(job: Job, start: datetime, asked: Asked, zone: str, slots: list[Any]
         at = instants.absolute(start, zone)
         try:
             schedule = job.get_schedule()
-            before, after = schedule.latest_at(start - SECOND), schedule.next_after(start)
+            before, after = schedule.latest_at(accounts.moved(start, -SECOND)), schedule.next_after(start)
         except ScheduleError as error:
             yield f"{at}: nothing is recorded, and whether that was a slot cannot be told here: {error}."
         else:

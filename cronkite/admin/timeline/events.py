@@ -103,7 +103,9 @@ def ahead(job: Job, window: Window) -> list[Event]:
     """Return the slots that are to come, at most :data:`COMING`; the last then stands for all until the end."""
     if not job.enabled or job.next_run is None:
         return []
-    after = max(window.now, window.start, job.next_run - SECOND)
+    after = max(window.now, window.start)
+    if job.next_run > after:
+        after = job.next_run - SECOND
     events: list[Event] = []
     try:
         for slot in job.get_schedule().slots_between(after, window.end):

@@ -26,8 +26,16 @@ HALF_A_LETTER = {"args": ["\ud800"]}
 HUGE, DEEP = {"args": f"[{'9' * 5000}]"}, {"kwargs": "[" * 3000 + "]" * 3000}
 #: What is too long for the name of its logs.
 LONG = {"name": "broken" + "x" * 300}
+#: What has another type than its column, which is no matter to SQLite.
+TYPELESS = [{"grace": "soon"}, {"timeout": 1.5}, {"schedule": b"\xff\x00"}, {"function": b"\x00"}, {"timezone": 5}]
 #: What only somebody's SQL writes, and where.
-BY_SQL = [(HALF_A_LETTER, {"sqlite"}), (HUGE, {"sqlite", "postgresql"}), (DEEP, {"postgresql"}), (LONG, {"sqlite"})]
+BY_SQL = [
+    (HALF_A_LETTER, {"sqlite"}),
+    (HUGE, {"sqlite", "postgresql"}),
+    (DEEP, {"postgresql"}),
+    (LONG, {"sqlite"}),
+    *((columns, {"sqlite"}) for columns in TYPELESS),
+]
 #: What newer code, another machine or somebody's SQL may have written, and what is said of it.
 BROKEN = {
     "zone without data": ({"timezone": "America/Coyhaique"}, LACKING),
@@ -48,6 +56,7 @@ BROKEN = {
     "huge number": (HUGE, ""),
     "deep lists": (DEEP, ""),
     "long name": (LONG, ""),
+    **{f"typeless {next(iter(columns))}": (columns, "") for columns in TYPELESS},
     "numbers": ({"grace": 2**31 - 1, "timeout": 0}, ""),
 }
 
@@ -82,7 +91,7 @@ def break_it(make_job, sparse_zones):
 
 def _write(job, columns):
     ((column, value),) = columns.items()
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = json.dumps(value) if isinstance(value, list) else value
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE cronkite_job SET {column} = %s WHERE id = %s", [text, job.pk])
 

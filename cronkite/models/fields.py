@@ -56,6 +56,10 @@ class KeptByDatabase(AsDjangos, GeneratedField):
 class ShortText(AsDjangos, CharField):
     """A text that every database refuses if it is too long; SQLite's columns take any, and PostgreSQL's no NUL."""
 
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Return a text, also where SQLite has kept what is none."""
+        return value if value is None or isinstance(value, str) else str(value)
+
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """Raise :class:`django.db.DataError`, as the other databases would."""
         if isinstance(value, str):
@@ -89,6 +93,10 @@ class LongText(AsDjangos, TextField):
 
 class Seconds(AsDjangos, NumberField):
     """A number of seconds that every database refuses if it is too large; or a timedelta of as many."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Return the number, or none where SQLite has kept what is no number."""
+        return value if isinstance(value, int) else None
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         """Have the object know the number that is stored."""

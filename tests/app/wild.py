@@ -44,6 +44,11 @@ def close_everything_and_sleep():
     time.sleep(LINGER)
 
 
+def close_everything_and_hang():
+    os.closerange(3, 1024)
+    time.sleep(600)
+
+
 def exit_hard():
     os._exit(random.randrange(4))
 
@@ -114,6 +119,7 @@ WAYS = {
         fork_and_return,
         close_everything,
         close_everything_and_sleep,
+        close_everything_and_hang,
         exit_hard,
         hang,
         hang_stubbornly,

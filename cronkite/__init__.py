@@ -1,7 +1,7 @@
 """django-cronkite: cron for a cluster, with the project's own database as the only thing that its nodes share."""
 
-from cronkite.current import CurrentRun, current_run
-from cronkite.declarations import Scheduled, cron
+from cronkite.code.current import CurrentRun, current_run
+from cronkite.code.declarations import Scheduled, cron
 
 __version__ = "1.0.0"
 

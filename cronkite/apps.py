@@ -19,11 +19,13 @@ class CronkiteConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, give the models their verbs, and follow ``migrate`` and deletions."""
         # Here and nowhere else may an import stand in a function: the models are not ready before.
-        from cronkite import checks, declared_checks, discovery, job_checks, ticks, verbs
-        from cronkite.models import Job, edits
+        from cronkite.checks import declared_checks, job_checks, setting_checks
+        from cronkite.declared import discovery
+        from cronkite.models import Job, edits, verbs
+        from cronkite.nodes import ticks
 
-        del checks, declared_checks, job_checks  # imported to be registered
-        verbs.run = lambda job: import_module("cronkite.runner").run_by_hand(job)  # what most processes never need
+        del setting_checks, declared_checks, job_checks  # imported to be registered
+        verbs.run = lambda job: import_module("cronkite.runs.runner").run_by_hand(job)  # what most processes never need
         verbs.process_queue = ticks.process_queue
         verbs.auto_discover = discovery.auto_discover
         pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid="cronkite.before_delete")
@@ -34,4 +36,4 @@ class CronkiteConfig(AppConfig):
 
 
 def _discover(**options: Any) -> None:
-    import_module("cronkite.migrated").discover(**options)  # what other commands never need
+    import_module("cronkite.declared.migrated").discover(**options)  # what other commands never need

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cronkite import conf, pruning
-from cronkite.declarations import cron
+from cronkite.code.declarations import cron
 
 #: After the nights' own jobs, in the project's zone; as with each declared job, the admin may say otherwise.
 NIGHTLY = "23 4 * * *"

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from cronkite import clock, findings, locks, vitals
-from cronkite.durations import DAY
-from cronkite.findings import Finding
-from cronkite.limits import USUAL, Level, Limit, Limits
-from cronkite.vitals import LateJob, Vitals
+from cronkite.database import clock
+from cronkite.models import primary
+from cronkite.reports import findings, vitals
+from cronkite.reports.findings import Finding
+from cronkite.reports.limits import USUAL, Level, Limit, Limits
+from cronkite.reports.vitals import LateJob, Vitals
+from cronkite.schedules.durations import DAY
 
 __all__ = ["USUAL", "Finding", "Health", "Level", "Limit", "Limits", "report"]
 
@@ -60,13 +62,13 @@ def report(using: str | None = None, limits: Limits = USUAL) -> Health:
 
     Raises :class:`django.db.DatabaseError` if the database does not answer, or its tables are missing.
     """
-    seen = vitals.look(using or locks.database(), _late_after(limits), limits.brief)
+    seen = vitals.look(using or primary.alias(), _late_after(limits), limits.brief)
     return Health(**vars(seen), findings=findings.of(seen, limits))
 
 
 def overdue(limits: Limits = USUAL) -> list[LateJob]:
     """Return the jobs that are due, or were asked for, and that no node has taken in time."""
-    using = locks.database()
+    using = primary.alias()
     return vitals.late(using, clock.now(using), _late_after(limits))
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from django.db import DatabaseError, models, router, transaction
 from django.db.models import Count, Exists, F, OuterRef
 
-from cronkite import clock, databases
+from cronkite.database import clock, quirks
 from cronkite.models import Job, Log
 from cronkite.models.logs import also
 
@@ -72,7 +72,7 @@ def lose_unlocked() -> int:
                     status=Log.Status.LOST, finished_at=clock.Now(), reason=also(UNLOCKED)
                 )
         except DatabaseError as error:
-            if not databases.is_conflict(error):
+            if not quirks.is_conflict(error):
                 raise
     if lost:
         logger.warning("%d logs said that a run goes on which holds no lock. They are ended now, as lost.", lost)
@@ -125,7 +125,7 @@ def _delete_now(keys: list[int], using: str, attempts: int) -> int:
         # else was read so, ages and numbers, costs no more than a log that might have stayed.)
         deleted, _ = _ended(using).filter(pk__in=keys).delete()
     except DatabaseError as error:
-        if not databases.is_conflict(error) or attempts == 1:
+        if not quirks.is_conflict(error) or attempts == 1:
             raise
         time.sleep(CONFLICT_PAUSE)
         return _delete_now(keys, using, attempts - 1)

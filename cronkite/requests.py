@@ -1,8 +1,8 @@
 """How does a person have a job run by the next node that looks?
 
 A request is a mark on the job's row, so there is at most one, and nodes see it in the query that tells them what is
-due: it costs nothing while there is none. :mod:`cronkite.locks` takes the mark off in the very UPDATE that claims the
-job for it. The request for a job that is locked waits until it is free.
+due: it costs nothing while there is none. :mod:`cronkite.claims.claiming` takes the mark off in the very UPDATE that
+claims the job for it. The request for a job that is locked waits until it is free.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any
 
 from django.db.models import F
 
-from cronkite import locks
-from cronkite.clock import Now
-from cronkite.models import Job
+from cronkite.database.clock import Now
+from cronkite.models import Job, primary
 from cronkite.models.queries import CHUNK
 
 #: The length of the column that holds who asked, in characters.
@@ -27,7 +26,7 @@ def ask(job: Job, by: str) -> bool:
     Ticks take it within a minute, loops within 12 seconds; it makes no difference whether the job is enabled.
     ``by`` says who asks, and is kept in the log of the run. Raises :class:`django.db.DatabaseError`.
     """
-    unasked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=True)
+    unasked = Job.objects.using(primary.alias()).filter(pk=job.pk, asked_at__isnull=True)
     return bool(unasked.write(asked_at=Now(), asked_by=by[:LONGEST_NAME]))
 
 
@@ -37,7 +36,7 @@ def ask_with(job: Job, by: str, args: list[Any], kwargs: dict[str, Any]) -> bool
     They are not judged here: see :meth:`Job.clean_fields <cronkite.models.Job.clean_fields>`. Nodes whose code is older
     than this would run the job with its own.
     """
-    unasked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=True)
+    unasked = Job.objects.using(primary.alias()).filter(pk=job.pk, asked_at__isnull=True)
     return bool(
         unasked.write(
             asked_at=Now(),
@@ -52,7 +51,7 @@ def ask_with(job: Job, by: str, args: list[Any], kwargs: dict[str, Any]) -> bool
 
 def withdraw(job: Job) -> bool:
     """Take back what was asked for; ``False`` if nothing waits, as when a node has taken it."""
-    asked = Job.objects.using(locks.database()).filter(pk=job.pk, asked_at__isnull=False)
+    asked = Job.objects.using(primary.alias()).filter(pk=job.pk, asked_at__isnull=False)
     return bool(
         asked.write(asked_at=None, asked_by="", asked_with=None, asked_with_at=None, revision=F("revision") + 1)
     )
@@ -64,12 +63,12 @@ def ask_all(jobs: Sequence[Job], by: str) -> list[Job]:
     asked: list[Job] = []
     for start in range(0, len(unasked), CHUNK):
         part = unasked[start : start + CHUNK]
-        rows = Job.objects.using(locks.database()).filter(pk__in=[job.pk for job in part], asked_at__isnull=True)
+        rows = Job.objects.using(primary.alias()).filter(pk__in=[job.pk for job in part], asked_at__isnull=True)
         if rows.write(asked_at=Now(), asked_by=by[:LONGEST_NAME]) == len(part):
             asked += part
         else:
             # Somebody else asked for some of them meanwhile, or they are gone.
-            mine = Job.objects.using(locks.database()).filter(pk__in=[job.pk for job in part], asked_at__isnull=False)
+            mine = Job.objects.using(primary.alias()).filter(pk__in=[job.pk for job in part], asked_at__isnull=False)
             mine = mine.filter(asked_by=by[:LONGEST_NAME])
             keys = set(mine.values_list("pk", flat=True))
             asked += [job for job in part if job.pk in keys]

@@ -10,7 +10,7 @@ it answers::
     path("cron/health/", cronkite.views.health, {"allow": cronkite.views.bearer(os.environ["PROBE_TOKEN"])})
     path("cron/health/", cronkite.views.health, {"allow": cronkite.views.anybody})
 
-It is no probe of a container, which a job that fails would then restart: those look at :mod:`cronkite.beacons`.
+It is no probe of a container, which a job that fails would then restart: those look at :mod:`cronkite.nodes.beacons`.
 """
 
 from __future__ import annotations

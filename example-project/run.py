@@ -153,8 +153,8 @@ def set_enabled(value: bool) -> tuple[datetime, datetime]:
     Jobs are enabled just before the nodes look for new ones: a slot that came earlier would be missed, for no better
     reason than that nobody knew of it.
     """
-    from cronkite.agenda import POLL
     from cronkite.models import Job
+    from cronkite.nodes.agenda import POLL
 
     # In the middle of a second, so that no slot falls in between.
     period = POLL if value else 1.0

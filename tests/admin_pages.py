@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from django.contrib.auth.models import Permission
 
-from cronkite import clock
-from cronkite.clock import Now
+from cronkite.database import clock
+from cronkite.database.clock import Now
 from cronkite.models import Job, Log
 
 JOBS = "/admin/cronkite/job/"

@@ -16,7 +16,8 @@ from django.conf import settings
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
-from cronkite import clock, databases, schedules
+from cronkite import schedules
+from cronkite.database import clock, quirks
 from cronkite.models import Job, Log
 
 # A busy machine is slow, not wrong; and the examples are the same in each run, so that a failure is found again.
@@ -70,9 +71,9 @@ def make_job(db):
 @pytest.fixture
 def nursery():
     """Where a pool of this process has its workers from."""
-    from cronkite.nursery import Nursery
+    from cronkite.runs.nursery import Nursery
 
-    one = Nursery(lambda: import_module("cronkite.worker").serve)
+    one = Nursery(lambda: import_module("cronkite.runs.worker").serve)
     yield one
     one.close()
 
@@ -124,7 +125,7 @@ class Evidence:
 def clock_stands(transactional_db):
     """Have the database's clock stand at an instant, as far as this connection can see: in whole milliseconds.
 
-    What is replaced is the database's own, so that what ``cronkite.clock`` makes of it is tested.
+    What is replaced is the database's own, so that what ``cronkite.database.clock`` makes of it is tested.
     """
 
     def stand(instant):
@@ -162,7 +163,7 @@ def clock_stands(transactional_db):
 @pytest.fixture
 def in_steps(monkeypatch):
     """Have a claim and an end go step by step in a transaction, also where the database can join the steps."""
-    monkeypatch.setattr(databases, "can_join_writes", lambda connection: False)
+    monkeypatch.setattr(quirks, "can_join_writes", lambda connection: False)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ if __name__ == "__main__":
 
     django.setup()
 
-    from cronkite import discovery
-    from cronkite.declarations import Declaration
+    from cronkite.code.declarations import Declaration
+    from cronkite.declared import discovery
     from cronkite.models import Job
 
     find, columns = discovery._find, Declaration.columns

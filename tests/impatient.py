@@ -14,7 +14,8 @@ if __name__ == "__main__":
     django.setup()
     from django.core.management import execute_from_command_line
 
-    from cronkite import agenda, pool
+    from cronkite.nodes import agenda
+    from cronkite.runs import pool
 
     pool.LONG = 0.5
     # Not shorter: an import that is only slow, on a busy machine, must not be taken for one that hangs.

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 import families
 from databases.processes import die_with_parent
@@ -151,3 +151,19 @@ def until(condition, patience=PATIENCE, what=None):
             raise AssertionError(f"It did not happen in {patience} s: {what or condition}")
         time.sleep(0.02)
     return value
+
+
+def cut_connections():
+    """End all connections to this test's database but our own."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            return
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+        for (number,) in cursor.fetchall():
+            # One may have ended by itself meanwhile.
+            with suppress(OperationalError):
+                cursor.execute(f"KILL {number:d}")

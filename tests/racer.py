@@ -11,9 +11,9 @@ import sys
 
 def meet():
     """Stop before the first claim of each tick until told to go on."""
-    from cronkite import locks
+    from cronkite.claims import claiming
 
-    claim_all, ticks = locks.claim_all, []
+    claim_all, ticks = claiming.claim_all, []
 
     def claim_together(*arguments):
         if ticks[-1:] != [words[-1]]:
@@ -22,7 +22,7 @@ def meet():
             sys.stdin.readline()
         return claim_all(*arguments)
 
-    locks.claim_all = claim_together
+    claiming.claim_all = claim_together
 
 
 #: What this racer was told to tick for, the newest last.

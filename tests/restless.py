@@ -9,7 +9,7 @@ if __name__ == "__main__":
     from django.core.management import execute_from_command_line
 
     django.setup()
-    from cronkite import heartbeat
+    from cronkite.nodes import heartbeat
 
     heartbeat.EVERY = 0.25
     execute_from_command_line(sys.argv)

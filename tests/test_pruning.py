@@ -12,9 +12,13 @@ from django.db import connection, connections
 from django.test import override_settings
 from nodes import nodes, until
 
-from cronkite import catch_up, clock, crontab, declarations, functions, holding, locks, pruning
-from cronkite.catch_up import CatchUp
+from cronkite import crontab, pruning
+from cronkite.claims import claiming, holding
+from cronkite.code import declarations, functions
+from cronkite.database import clock
 from cronkite.models import Job, Log
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import CatchUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -125,14 +129,14 @@ def test_a_slot_does_not_run_again_when_its_log_is_gone(make_job):
     slot = job.next_run
     read = due(job)
     decision = catch_up.decide(read.get_schedule(), CatchUp.LATEST, None, read.pending, read.now)
-    claim = locks.claim(read, decision, "node")
+    claim = claiming.claim(read, decision, "node")
     Log.objects.update(status=Log.Status.SUCCEEDED)
     assert sum(pruning.prune(keep=0)) == 1
     assert holding.unlock(Job.objects.get(), "test")
     assert claim is not None
     Job.objects.filter(pk=job.pk).write(next_run=slot)
     again = due(job)
-    assert locks.claim(again, decision, "node") is None
+    assert claiming.claim(again, decision, "node") is None
 
 
 def test_nodes_go_on_while_logs_go(make_job, add_logs, monkeypatch, tmp_path):

@@ -11,9 +11,12 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, nodes, until
 
-from cronkite import clock, holding, locks, requests, ticks
+from cronkite import requests
+from cronkite.claims import claiming, holding, verdicts
+from cronkite.code.outcomes import Outcome
+from cronkite.database import clock
 from cronkite.models import Job, Log, Node
-from cronkite.outcomes import Outcome
+from cronkite.nodes import ticks
 
 Status = Log.Status
 
@@ -85,7 +88,7 @@ def test_a_job_that_is_both_due_and_asked_for_runs_twice(make_job):
 @pytest.mark.django_db
 def test_a_request_waits_while_the_job_is_locked(make_job):
     job = make_job()
-    held = locks.claim_by_hand(job, "web-1")
+    held = claiming.claim_by_hand(job, "web-1")
     requests.ask(job, "anna")
     ticks.tick(workers=0)
     assert Job.objects.get().is_asked
@@ -98,7 +101,7 @@ def test_a_request_waits_while_the_job_is_locked(make_job):
 def test_a_request_takes_over_a_stale_lock(make_job, lock_timeout):
     lock_timeout(60)
     job = make_job()
-    held = locks.claim_by_hand(job, "dead")
+    held = claiming.claim_by_hand(job, "dead")
     Job.objects.filter(pk=job.pk).write(locked_at=clock.Now() - timedelta(hours=1))
     requests.ask(job, "anna")
     ticks.tick(workers=0)
@@ -121,12 +124,12 @@ def test_a_request_that_another_node_took_is_taken_no_second_time(make_job):
     job = make_job()
     requests.ask(job, "anna")
     read = seen(job)
-    holding.finish(locks.claim_asked(read, "web-1"), Outcome(Status.SUCCEEDED))
-    assert locks.claim_asked(read, "web-2") is None
+    holding.finish(claiming.claim_asked(read, "web-1"), Outcome(Status.SUCCEEDED))
+    assert claiming.claim_asked(read, "web-2") is None
     requests.ask(job, "otto")
     # What was read is old, whatever was asked for since.
-    assert locks.claim_asked(read, "web-2") is None
-    assert locks.claim_asked(seen(job), "web-2") is not None
+    assert claiming.claim_asked(read, "web-2") is None
+    assert claiming.claim_asked(seen(job), "web-2") is not None
 
 
 @pytest.mark.django_db
@@ -136,8 +139,8 @@ def test_a_request_is_read_again_if_the_job_was_edited(make_job):
     read = seen(job)
     job.args = [2]
     job.save()
-    assert locks.claim_asked(read, "web-1") is None
-    assert locks.claim_asked(seen(job), "web-1").args == [2]
+    assert claiming.claim_asked(read, "web-1") is None
+    assert claiming.claim_asked(seen(job), "web-1").args == [2]
 
 
 @pytest.mark.django_db
@@ -146,7 +149,7 @@ def test_a_deleted_job_takes_its_request_along(make_job):
     requests.ask(job, "anna")
     read = seen(job)
     job.delete()
-    assert locks.claim_asked(read, "web-1") is None
+    assert claiming.claim_asked(read, "web-1") is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -172,14 +175,14 @@ def test_saboteur_a_request_that_stays_where_it_is_runs_on_each_node(make_job):
         def claimed():
             requests.ask(job, "nobody")
             read = Job.objects.agenda().filter(pk=job.pk).first()
-            return read and locks.claim_asked(read, node)
+            return read and claiming.claim_asked(read, node)
 
         return until(claimed)
 
     assert claims_of_a_race(make_job, careless) == 4
 
 
-def claims_of_a_race(make_job, claim=locks.claim_asked):
+def claims_of_a_race(make_job, claim=claiming.claim_asked):
     job = make_job()
     requests.ask(job, "anna")
     read = seen(job)
@@ -192,7 +195,7 @@ def claims_of_a_race(make_job, claim=locks.claim_asked):
                 try:
                     got = claim(read, f"node-{number}")
                     break
-                except locks.Contention:
+                except verdicts.Contention:
                     continue
             if got is not None:
                 with held:
@@ -238,10 +241,10 @@ def test_a_worker_process_of_a_tick_runs_it(make_job, evidence):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("committed", [True, False])
 def test_a_claim_in_doubt_is_settled(make_job, monkeypatch, committed):
-    monkeypatch.setattr("cronkite.node.OUTAGE_PAUSE", 0.01)
+    monkeypatch.setattr("cronkite.nodes.outages.OUTAGE_PAUSE", 0.01)
     job = make_job()
     requests.ask(job, "anna")
-    claim, doubts = locks.claim_asked, []
+    claim, doubts = claiming.claim_asked, []
 
     def doubtful(asked, node):
         taken = claim(asked, node)
@@ -253,9 +256,9 @@ def test_a_claim_in_doubt_is_settled(make_job, monkeypatch, committed):
             Job.objects.filter(pk=job.pk).write(
                 lock=None, locked_by="", locked_at=None, fence=0, asked_at=clock.Now(), asked_by="anna"
             )
-        raise locks.OutcomeUnknown([taken])
+        raise verdicts.OutcomeUnknown([taken])
 
-    monkeypatch.setattr(locks, "claim_asked", doubtful)
+    monkeypatch.setattr(claiming, "claim_asked", doubtful)
     # In workers' processes nothing can be patched, so here.
     ticks.tick(workers=0)
     assert doubts
@@ -269,15 +272,15 @@ def test_a_claim_in_doubt_is_settled(make_job, monkeypatch, committed):
 def test_a_conflict_is_tried_again(make_job, monkeypatch):
     job = make_job()
     requests.ask(job, "anna")
-    claim, conflicts = locks.claim_asked, [1, 2]
+    claim, conflicts = claiming.claim_asked, [1, 2]
 
     def conflicting(*arguments):
         if conflicts:
             conflicts.pop()
-            raise locks.Contention
+            raise verdicts.Contention
         return claim(*arguments)
 
-    monkeypatch.setattr(locks, "claim_asked", conflicting)
+    monkeypatch.setattr(claiming, "claim_asked", conflicting)
     ticks.tick(workers=0)
     assert Log.objects.get().status == Status.SUCCEEDED
 
@@ -308,8 +311,8 @@ def test_a_node_that_read_one_request_does_not_run_the_arguments_of_another(make
     read = seen(job)
     requests.withdraw(job)
     requests.ask_with(job, "anna", ["second"], {})
-    assert locks.claim_asked(read, "node") is None
-    assert locks.claim_asked(seen(job), "node").args == ["second"]
+    assert claiming.claim_asked(read, "node") is None
+    assert claiming.claim_asked(seen(job), "node").args == ["second"]
     assert Log.objects.get().args == ["second"]
 
 
@@ -325,8 +328,8 @@ def test_a_plain_request_and_one_with_arguments_are_not_mistaken_for_each_other(
     read = seen(job)
     requests.withdraw(job)
     assert ask(order != "plain first")
-    assert locks.claim_asked(read, "node") is None
-    assert locks.claim_asked(seen(job), "node").args == (["other"] if order == "plain first" else ["own"])
+    assert claiming.claim_asked(read, "node") is None
+    assert claiming.claim_asked(seen(job), "node").args == (["other"] if order == "plain first" else ["own"])
 
 
 @pytest.mark.django_db

@@ -48,3 +48,20 @@ def test_what_failed_is_said_once_more_at_the_end(script, capsys):
         "FAILED: suite",
         "4 passed, 1 failed",
     ]
+
+
+OF_BOTH = """
+    py311-dj52-sqlite py311-dj52-pg py311-dj52-mariadb
+    py313-dj61-sqlite-split py313-dj61-pg3-pool-cover py313-dj61-mysql
+"""
+OF_THE_NEWEST = """
+    py313-dj61-sqlite-split py313-dj61-pg3-pool-cover py313-dj61-mysql py313-dj61-mariadb py313-dj61-pg
+"""
+
+
+@pytest.mark.parametrize(
+    ("versions", "named"),
+    [(["3.11", "3.13"], OF_BOTH), (["3.13"], OF_THE_NEWEST), ([], "sqlite-split pg3-pool-cover mysql mariadb pg")],
+)
+def test_every_database_and_every_python_has_the_suite(script, versions, named):
+    assert script["suites"](versions) == named.split()

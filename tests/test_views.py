@@ -9,7 +9,8 @@ from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import OperationalError
 from django.test import RequestFactory
 
-from cronkite import ticks, views
+from cronkite import views
+from cronkite.nodes import ticks
 
 pytestmark = pytest.mark.django_db
 

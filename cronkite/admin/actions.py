@@ -20,11 +20,12 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import holding, locks, requests
+from cronkite import requests
 from cronkite.admin import crumbs, decisive, declared, said, selections, shown
 from cronkite.admin.forms import ACTION
+from cronkite.claims import holding
 from cronkite.exceptions import CronkiteError
-from cronkite.models import Job, switches
+from cronkite.models import Job, primary, switches
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -233,7 +234,7 @@ class JobActions(JobAdminBase):
         return None
 
     def _switch(self, request: HttpRequest, jobs: list[Job], *, on: bool) -> HttpResponse | None:
-        switched, refused = switches.switch(jobs, on=on, using=locks.database())
+        switched, refused = switches.switch(jobs, on=on, using=primary.alias())
         for job, error in refused:
             messages.error(request, f"{job.name}: {error}")
         self._note(request, switched, "Enabled." if on else "Disabled.")

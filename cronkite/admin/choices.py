@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils.html import format_html, format_html_join
 
-from cronkite import discovery
+from cronkite.declared import discovery
 from cronkite.models import Job
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cronkite import cautions, expressions, schedules, zones
+from cronkite import schedules
 from cronkite.admin import shown
-from cronkite.coming import DEBIANS_LONGEST_GAP
 from cronkite.exceptions import ScheduleError
-from cronkite.expressions import Expression
-from cronkite.words import describe
-from cronkite.zones import SECOND, UTC, Change, WallClock
+from cronkite.schedules import cautions, expressions, zones
+from cronkite.schedules.coming import DEBIANS_LONGEST_GAP
+from cronkite.schedules.expressions import Expression
+from cronkite.schedules.words import describe
+from cronkite.schedules.zones import SECOND, UTC, Change, WallClock
 
 #: How many runs are told.
 RUNS = 10

@@ -11,8 +11,8 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 
-from cronkite import functions
 from cronkite.admin import declared, shown, states
+from cronkite.code import functions
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:

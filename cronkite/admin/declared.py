@@ -10,9 +10,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from cronkite import declarations, discovery, functions
 from cronkite.admin import shown
-from cronkite.declarations import Declaration
+from cronkite.code import declarations, functions
+from cronkite.code.declarations import Declaration
+from cronkite.declared import discovery
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job
 

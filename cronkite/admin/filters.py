@@ -15,10 +15,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from cronkite import clock, vitals
 from cronkite.admin import addresses, orders, rights, states
-from cronkite.limits import USUAL
+from cronkite.database import clock
 from cronkite.models import Job, Log
+from cronkite.reports import vitals
+from cronkite.reports.limits import USUAL
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList

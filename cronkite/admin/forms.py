@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite.admin import choices
 from cronkite.models import Job
-from cronkite.words import listed
+from cronkite.schedules.words import listed
 
 if TYPE_CHECKING:
     JobFormBase = forms.ModelForm[Job]

@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import health
 from cronkite.admin import rights, shown, urls
-from cronkite.findings import Finding, Named
-from cronkite.vitals import NodeHealth
+from cronkite.reports.findings import Finding, Named
+from cronkite.reports.vitals import NodeHealth
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise

@@ -16,7 +16,6 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import clock, hindrances
 from cronkite.admin import (
     addresses,
     again,
@@ -39,9 +38,11 @@ from cronkite.admin.actions import JobActions
 from cronkite.admin.forms import ACTION, JobForm
 from cronkite.admin.lists import JobChangeList
 from cronkite.admin.timeline import view as timeline
+from cronkite.database import clock
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
-from cronkite.words import describe
+from cronkite.reports import hindrances
+from cronkite.schedules.words import describe
 
 if TYPE_CHECKING:
     from django.urls import URLPattern

@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext
 
 from cronkite.admin import marks, shown, strips
 from cronkite.models import Job, Log, status_label
-from cronkite.vitals import FAILURES
+from cronkite.reports.vitals import FAILURES
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString

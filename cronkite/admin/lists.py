@@ -9,8 +9,8 @@ from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from cronkite import functions
 from cronkite.admin import addresses, orders, states, strips
+from cronkite.code import functions
 
 
 class JobChangeList(addresses.SoundChangeList):

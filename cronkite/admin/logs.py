@@ -15,9 +15,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import onlookers
 from cronkite.admin import addresses, again, cards, filters, health, marks, paging, problems, record, shown, stretches
 from cronkite.models import Job, Log
+from cronkite.runs import onlookers
 
 if TYPE_CHECKING:
     from django.urls import URLPattern

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from cronkite.models import Log, status_label
-from cronkite.words import listed
+from cronkite.schedules.words import listed
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString

@@ -12,12 +12,12 @@ from django.db.models import Case, Exists, F, IntegerField, OuterRef, Q, Subquer
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import clock
 from cronkite.admin import states
+from cronkite.database import clock
 from cronkite.health import USUAL
 from cronkite.models import Log
 from cronkite.models.queries import is_stuck
-from cronkite.vitals import FAILURES
+from cronkite.reports.vitals import FAILURES
 
 if TYPE_CHECKING:
     from django.db.models.expressions import OrderBy

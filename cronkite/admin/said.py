@@ -11,8 +11,8 @@ from django.db.models import Max
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
-from cronkite import functions
 from cronkite.admin import shown, states
+from cronkite.code import functions
 from cronkite.health import USUAL
 from cronkite.models import Job, Node
 from cronkite.models.queries import CHUNK

@@ -15,12 +15,13 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 
-from cronkite import clock, zones
-from cronkite.capture import encodable
-from cronkite.durations import DAY, HOUR, MINUTE
+from cronkite.database import clock
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
-from cronkite.words import listed
+from cronkite.runs.capture import encodable
+from cronkite.schedules import zones
+from cronkite.schedules.durations import DAY, HOUR, MINUTE
+from cronkite.schedules.words import listed
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise

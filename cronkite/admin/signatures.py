@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from cronkite import calls, functions
+from cronkite.code import calls, functions
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job
 

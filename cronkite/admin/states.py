@@ -11,10 +11,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import functions, health, hindrances
+from cronkite import health
 from cronkite.admin import marks, shown, strips
+from cronkite.code import functions
 from cronkite.models import Job
 from cronkite.models.queries import is_stuck
+from cronkite.reports import hindrances
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise

@@ -10,7 +10,7 @@ from cronkite.admin import shown
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Log
 from cronkite.schedules import HORIZON, Schedule
-from cronkite.zones import SECOND
+from cronkite.schedules.zones import SECOND
 
 
 def describe(log: Log) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 
-from cronkite import hindrances
 from cronkite.cli import instants, jobs
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
+from cronkite.reports import hindrances
 
 
 def add_arguments(parser: ArgumentParser) -> None:

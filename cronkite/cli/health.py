@@ -33,13 +33,16 @@ from typing import Any
 from django.db import Error
 from django.utils import translation
 
-from cronkite import databases, health, locks, presence
+from cronkite import health
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal, printable
-from cronkite.durations import DAY, in_short
+from cronkite.database import quirks
 from cronkite.health import LISTED, Health, Level, Limit, Limits
-from cronkite.presence import Presence
-from cronkite.vitals import NodeHealth
+from cronkite.models import primary
+from cronkite.reports import presence
+from cronkite.reports.presence import Presence
+from cronkite.reports.vitals import NodeHealth
+from cronkite.schedules.durations import DAY, in_short
 
 STYLES = {Level.OK: "SUCCESS", Level.WARNING: "WARNING", Level.CRITICAL: "ERROR", Level.UNKNOWN: "ERROR"}
 #: The exit code where the answer could not be given.
@@ -87,7 +90,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         try:
             found = presence.report(limits) if options["here"] else health.report(limits=limits)
         except Error as error:
-            return _unknown(databases.advice(error, locks.database()), options, terminal)
+            return _unknown(quirks.advice(error, primary.alias()), options, terminal)
     if options["json"]:
         terminal.json(found.as_dict())
     elif isinstance(found, Presence):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta, timezone
 
-from cronkite import clock, zones
-from cronkite.durations import in_short
+from cronkite.database import clock
 from cronkite.exceptions import ScheduleError
-from cronkite.zones import Change, WallClock
+from cronkite.schedules import zones
+from cronkite.schedules.durations import in_short
+from cronkite.schedules.zones import Change, WallClock
 
 #: Below this, it is now (seconds).
 NOW = 1

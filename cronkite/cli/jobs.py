@@ -7,9 +7,8 @@ from argparse import ArgumentParser
 from django.core.management import CommandError
 from django.db.models import Q
 
-from cronkite import locks
 from cronkite.cli.terminal import printable
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, primary
 from cronkite.models.queries import JobQuerySet
 
 #: How many jobs an error names one by one.
@@ -29,7 +28,7 @@ def find(words: str) -> Job:
     An exact match comes before a part. Raises :class:`CommandError` with the candidates if there are several, and with
     advice if there is none.
     """
-    jobs = Job.objects.using(locks.database()).with_now()
+    jobs = Job.objects.using(primary.alias()).with_now()
     for found in _ways(jobs, words):
         candidates = list(found.order_by("name", "id")[: NAMED + 1])
         if len(candidates) == 1:
@@ -55,6 +54,6 @@ def _several(words: str, candidates: list[Job]) -> str:
 
 
 def _none(words: str) -> str:
-    logs = Log.objects.using(locks.database()).filter(Q(job_name=words) | Q(function=words), job=None)
+    logs = Log.objects.using(primary.alias()).filter(Q(job_name=words) | Q(function=words), job=None)
     gone = " There was one, which was deleted; its logs are kept in the admin." if logs.exists() else ""
     return f"There is no job {words!r}.{gone} `manage.py cron list` shows the jobs."

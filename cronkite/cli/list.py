@@ -19,11 +19,12 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F, Q
 
-from cronkite import functions, hindrances, locks
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal
 from cronkite.cli.wording import in_words
-from cronkite.models import Job, Log
+from cronkite.code import functions
+from cronkite.models import Job, Log, primary
+from cronkite.reports import hindrances
 
 HEADS = ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
 STYLES: dict[str, str] = {Log.Status.SUCCEEDED: "SUCCESS", Log.Status.RUNNING: "", Log.Status.INTERRUPTED: "WARNING"}
@@ -37,11 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Show the jobs, in a constant number of queries."""
-    jobs = Job.objects.using(locks.database()).with_now().order_by("name", "id")
+    jobs = Job.objects.using(primary.alias()).with_now().order_by("name", "id")
     if part := options["part"]:
         jobs = jobs.filter(Q(name__icontains=part) | Q(function__icontains=part))
     # The newest run is that of the newest claim.
-    newest = Log.objects.using(locks.database()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
+    newest = Log.objects.using(primary.alias()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
     last = {log.job_id: log for log in newest.defer(*Log.TEXTS)}
     functions.try_all(job.function for job in jobs)
     if options["json"]:

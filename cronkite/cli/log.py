@@ -24,11 +24,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 
-from cronkite import locks, onlookers
 from cronkite.cli import instants
 from cronkite.cli.terminal import Terminal, printable
-from cronkite.durations import in_short
-from cronkite.models import Log
+from cronkite.models import Log, primary
+from cronkite.runs import onlookers
+from cronkite.schedules.durations import in_short
 
 #: The largest key that a database has.
 MOST = 2**63 - 1
@@ -72,7 +72,7 @@ def _find(words: str) -> Log:
         raise CommandError(
             f"{words!r} is no log's number. `manage.py cron why JOB` tells those of a job's runs.", returncode=2
         )
-    log = Log.objects.using(locks.database()).filter(pk=min(int(words), MOST)).first()
+    log = Log.objects.using(primary.alias()).filter(pk=min(int(words), MOST)).first()
     if log is None:
         raise CommandError(f"There is no log {words}. It may have been deleted; logs are, by age.", returncode=2)
     return log

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from cronkite.exceptions import BeaconError
 
 if TYPE_CHECKING:
-    from cronkite.beacons import Beacons
+    from cronkite.nodes.beacons import Beacons
 
 MOST_WORKERS = 1000
 
@@ -60,7 +60,7 @@ def beacons(options: dict[str, Any], workers: int) -> Beacons:
     Raises :class:`BeaconError` without any, as the loop stands still then while a job runs.
     """
     # Not at the top: a tick lights none.
-    from cronkite.beacons import Beacons
+    from cronkite.nodes.beacons import Beacons
 
     paths = {"alive": options.get("alive_file"), "ready": options.get("ready_file")}
     if not workers and any(path is not None for path in paths.values()):

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from cronkite.cli import instants
 from cronkite.cli.instants import Asked, NotATime
-from cronkite.durations import in_short
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
-from cronkite.zones import SECOND
+from cronkite.schedules.durations import in_short
+from cronkite.schedules.zones import SECOND
 
 NOW = "now"
 

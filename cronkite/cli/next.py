@@ -27,8 +27,8 @@ from cronkite import schedules
 from cronkite.cli import instants
 from cronkite.cli.terminal import Cell, Terminal
 from cronkite.cli.wording import in_words, stretch, warnings
-from cronkite.coming import DEBIANS_LONGEST_GAP, Coming, Oddity, coming
 from cronkite.exceptions import ScheduleError
+from cronkite.schedules.coming import DEBIANS_LONGEST_GAP, Coming, Oddity, coming
 
 MOST = 1000
 

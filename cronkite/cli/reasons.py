@@ -9,11 +9,12 @@ from datetime import datetime
 from django.apps import apps
 from django.db import DatabaseError
 
-from cronkite import hindrances, locks, skips
-from cronkite.accounts import Account, Verdict
+from cronkite.claims import skips
 from cronkite.cli.instants import absolute, relative
-from cronkite.durations import in_short
-from cronkite.models import Job, Log, Node
+from cronkite.models import Job, Log, Node, primary
+from cronkite.reports import hindrances
+from cronkite.reports.accounts import Account, Verdict
+from cronkite.schedules.durations import in_short
 
 #: How many edits that the admin knows of are told, the newest last.
 EDITS = 3
@@ -73,7 +74,7 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
     with suppress(DatabaseError):  # as of a user who may only read
         if skips.held({job.pk}):
             yield "Another transaction has the job's row locked at this moment. No node can claim it before that ends."
-    last = Node.objects.using(locks.database()).order_by("-ticked_at").first()
+    last = Node.objects.using(primary.alias()).order_by("-ticked_at").first()
     if last is None:
         yield "No node has ever ticked."
     elif last.ticked_at < slot:
@@ -87,7 +88,7 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
 def _not_planned(job: Job, slot: datetime, zone: str) -> Iterator[str]:
     assert job.planned_at is not None
     yield f"Its present plan was made later, at {absolute(job.planned_at, zone)}."
-    older = Log.objects.using(locks.database()).filter(job=job.pk, created__lt=slot)
+    older = Log.objects.using(primary.alias()).filter(job=job.pk, created__lt=slot)
     if older.exists():
         yield "The job was disabled then, or had another schedule."
     else:

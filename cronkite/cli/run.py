@@ -36,13 +36,17 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from cronkite import functions, kin, locks, owner, requests, runner
+from cronkite import requests
+from cronkite.claims import verdicts
 from cronkite.cli import jobs, people
 from cronkite.cli.terminal import Terminal, printable
-from cronkite.durations import in_short
+from cronkite.code import functions
 from cronkite.exceptions import FunctionError, JobIsLocked, RunEnded
-from cronkite.guards import FAILED, Guard
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, primary
+from cronkite.processes import kin, owner
+from cronkite.runs import runner
+from cronkite.runs.guards import FAILED, Guard
+from cronkite.schedules.durations import in_short
 
 LOCKED = 3
 
@@ -68,13 +72,13 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         raise CommandError(f"{error}{_held(job)}", returncode=LOCKED) from None
     except FunctionError as error:
         raise CommandError(f"Job {job.name!r} cannot be run here. {error}", returncode=FAILED) from None
-    except locks.Contention:
+    except verdicts.Contention:
         raise CommandError("Others keep changing the job. Try again.", returncode=FAILED) from None
-    except locks.OutcomeUnknown as doubt:
+    except verdicts.OutcomeUnknown as doubt:
         raise CommandError(f"{doubt} Nothing was run.", returncode=FAILED) from None
     with redirect_stdout(sys.stderr) if options["json"] else _as_it_is():
         ended_by = _run(claim)
-    log = Log.objects.using(locks.database()).get(pk=claim.log_id)
+    log = Log.objects.using(primary.alias()).get(pk=claim.log_id)
     if options["json"]:
         terminal.json({field.attname: getattr(log, field.attname) for field in log._meta.concrete_fields})  # noqa: SLF001
     else:
@@ -99,7 +103,7 @@ def _held(job: Job) -> str:
     return f" That was last seen alive {seen} ago; if it is gone, say `manage.py cron unlock {job.pk}`."
 
 
-def _run(claim: locks.Claim) -> BaseException | None:
+def _run(claim: verdicts.Claim) -> BaseException | None:
     """Run the claim; return what the function raised."""
     if owner.is_ours():
         # What the run starts is to be found, whatever becomes of who started it.

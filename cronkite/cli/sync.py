@@ -24,11 +24,12 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from cronkite import differences, owner, strays
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.cli.wording import suspicion
-from cronkite.differences import Changed, Differences
-from cronkite.strays import Stray
+from cronkite.declared import differences, strays
+from cronkite.declared.differences import Changed, Differences
+from cronkite.declared.strays import Stray
+from cronkite.processes import owner
 
 
 def add_arguments(parser: ArgumentParser) -> None:

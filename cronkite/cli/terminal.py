@@ -16,7 +16,7 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 from django.core.serializers.json import DjangoJSONEncoder
 
-from cronkite import capture
+from cronkite.runs import capture
 
 #: What stands where there is nothing.
 NOTHING = "-"

@@ -26,11 +26,11 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from cronkite import holding
+from cronkite.claims import holding
 from cronkite.cli import jobs, people
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.conf import get as get_conf
-from cronkite.durations import in_short
+from cronkite.schedules.durations import in_short
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -30,15 +30,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 
-from cronkite import accounts, hindrances
-from cronkite.accounts import Account, Verdict
 from cronkite.cli import instants, jobs, moments, reasons
 from cronkite.cli.instants import Asked
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.cli.wording import in_words, stretch
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job, Log
-from cronkite.zones import SECOND
+from cronkite.reports import accounts, hindrances
+from cronkite.reports.accounts import Account, Verdict
+from cronkite.schedules.zones import SECOND
 
 STYLES = {Verdict.MISSED: "ERROR", Verdict.WAITING: "WARNING"}
 

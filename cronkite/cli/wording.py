@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.utils import translation
 
-from cronkite import cautions, words
 from cronkite.exceptions import ScheduleError
-from cronkite.zones import Change
+from cronkite.schedules import cautions, words
+from cronkite.schedules.zones import Change
 
 
 def in_words(expression: str) -> str:

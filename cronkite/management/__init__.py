@@ -1,0 +1,1 @@
+"""What does ``manage.py cron`` do? A tick, or what its subcommand says."""

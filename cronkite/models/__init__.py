@@ -1,7 +1,34 @@
-"""What is kept: jobs, the logs of their runs, and the nodes."""
+"""What is kept? Jobs, the logs of their runs, and the nodes.
+
+Rows, and what an edit does to a job's plan.
+
+- ``primary``: where rows are read and written.
+- ``fields``: columns that Django lacks.
+- ``validation``: what is wrong with a job.
+- ``logs``, ``nodes``, ``jobs``: the three tables.
+- ``queries``: which jobs are due, and which locks are free.
+- ``edits``, ``switches``: what an edit does to the plan.
+- ``restores``: what if a row knows less than its logs.
+- ``verbs``: what a job can do whose code stands above.
+"""
 
 from cronkite.models.jobs import Job
 from cronkite.models.logs import Log, status_label
 from cronkite.models.nodes import Node
 
-__all__ = ["Job", "Log", "Node", "status_label"]
+#: What other wings may use.
+__all__ = [
+    "Job",
+    "Log",
+    "Node",
+    "edits",
+    "fields",
+    "logs",
+    "primary",
+    "queries",
+    "restores",
+    "status_label",
+    "switches",
+    "validation",
+    "verbs",
+]

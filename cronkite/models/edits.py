@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
-from cronkite import catch_up, clock, conf, databases, functions
-from cronkite.catch_up import Decision
+from cronkite import conf
+from cronkite.code import functions
+from cronkite.database import clock, quirks
 from cronkite.exceptions import ScheduleError
 from cronkite.models import restores, validation
 from cronkite.models.logs import Log
 from cronkite.models.queries import RHYTHM, JobQuerySet
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import Decision
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -170,9 +173,9 @@ def _committed(rows: JobQuerySet, using: str) -> Job | None:
     would never see what it collides with; a locking read shows the newest row.
     """
     connection = connections[using]
-    if databases.is_borrowed(connection):
+    if quirks.is_borrowed(connection):
         rows = rows.select_for_update()
-    databases.read_committed(connection)
+    quirks.read_committed(connection)
     return rows.with_now().first()
 
 

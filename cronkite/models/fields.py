@@ -15,8 +15,9 @@ from django.db import DataError, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import GeneratedField
 
-from cronkite import clock, schedules
-from cronkite.declarations import MOST_SECONDS
+from cronkite import schedules
+from cronkite.code.declarations import MOST_SECONDS
+from cronkite.database import clock
 
 SECOND = timedelta(seconds=1)
 

@@ -15,13 +15,14 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import conf, functions, schedules, verbs
-from cronkite.catch_up import CatchUp, Pending
-from cronkite.declarations import MOST_SECONDS
+from cronkite import conf, schedules
+from cronkite.code import functions
+from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import ScheduleError
-from cronkite.models import edits, validation
+from cronkite.models import edits, validation, verbs
 from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
+from cronkite.schedules.catch_up import CatchUp, Pending
 
 
 class Job(models.Model):

@@ -9,10 +9,10 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import clock
-from cronkite.catch_up import Decision
+from cronkite.database import clock
 from cronkite.models.fields import CopiedText, Json, ShortText
 from cronkite.models.primary import PrimaryQuerySet
+from cronkite.schedules.catch_up import Decision
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job

@@ -14,7 +14,7 @@ class NodeQuerySet(PrimaryQuerySet["Node"]):
 
 
 class Node(models.Model):
-    """One row per node's name, which the node itself writes; see :mod:`cronkite.heartbeat`.
+    """One row per node's name, which the node itself writes; see :mod:`cronkite.nodes.heartbeat`.
 
     Nothing rests on it: it tells people who ticks, and nodes do without it.
     """

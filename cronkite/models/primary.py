@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from django.apps import apps
 from django.db import models, router
 
 M = TypeVar("M", bound=models.Model)
@@ -21,3 +22,8 @@ class PrimaryQuerySet(models.QuerySet[M]):
         """Return the alias of the database, for reads as for writes."""
         # As in Django's own, but for which of its two questions the routers are asked.
         return self._db or router.db_for_write(self.model, **self._hints)  # type: ignore[attr-defined]
+
+
+def alias() -> str:
+    """Return the alias of the database that jobs, logs and nodes are in: where they are written."""
+    return router.db_for_write(apps.get_model("cronkite", "Job"))

@@ -10,7 +10,8 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.utils import resolve_callables
 
-from cronkite import clock, conf
+from cronkite import conf
+from cronkite.database import clock
 from cronkite.models import validation
 from cronkite.models.primary import PrimaryQuerySet
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import DatabaseError
 from django.db.models import F, QuerySet
 
-from cronkite import conf, databases, waits
-from cronkite.clock import Now
+from cronkite import conf
+from cronkite.database import quirks, waits
+from cronkite.database.clock import Now
 from cronkite.exceptions import ScheduleError
 from cronkite.models.logs import Log, Status, also
 from cronkite.models.queries import is_free
@@ -48,7 +49,7 @@ def realign(job: Job, using: str) -> bool:
         with waits.limited(using):
             moved = _move(job, using)
     except DatabaseError as error:
-        if databases.is_conflict(error):
+        if quirks.is_conflict(error):
             return False
         raise
     if moved:

@@ -14,7 +14,7 @@ from django.db import connections
 from django.db.models import Case, DateTimeField, F, Q, Value, When
 from django.db.models.functions import Cast
 
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.exceptions import CronkiteError
 from cronkite.models.queries import JobQuerySet
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from cronkite import calls, functions, schedules
-from cronkite.catch_up import CatchUp
-from cronkite.declarations import MOST_SECONDS
+from cronkite import schedules
+from cronkite.code import calls, functions
+from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models.fields import Unreadable, is_storable
+from cronkite.schedules.catch_up import CatchUp
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job

@@ -15,14 +15,14 @@ class TestApp(AppConfig):
 
     def ready(self):
         if "CRONKITE_TEST_POLL" in os.environ:
-            from cronkite import agenda
+            from cronkite.nodes import agenda
 
             agenda.POLL = float(os.environ["CRONKITE_TEST_POLL"])
         if "CRONKITE_TEST_THREAD" in os.environ:
             name = os.environ["CRONKITE_TEST_THREAD"]
             threading.Thread(target=threading.Event().wait, name=name, daemon=True).start()
         if "CRONKITE_TEST_BEAT" in os.environ:
-            from cronkite import heartbeat
+            from cronkite.nodes import heartbeat
 
             heartbeat.EVERY = float(os.environ["CRONKITE_TEST_BEAT"])
         counting.install()

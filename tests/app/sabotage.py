@@ -20,11 +20,12 @@ def blind_claim():
 
     It waits for rows, too: whoever skips those that others are about to claim seldom meets them.
     """
-    from cronkite import locks, waits
+    from cronkite.claims import conditions
+    from cronkite.database import waits
     from cronkite.models import Job
 
     waits.skips = lambda connection: False
-    locks._claimable = lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
+    conditions.claimable = lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
 
 
 def blind_queue():
@@ -38,7 +39,7 @@ def blind_queue():
 
 def blind_finish():
     """Let the end of a run free the job's lock, whoever holds it by now."""
-    from cronkite import holding
+    from cronkite.claims import holding
     from cronkite.models import Job
 
     holding._held = lambda claim: Job.objects.filter(pk=claim.job_id)
@@ -53,7 +54,7 @@ def silent_pass_over():
 
 def deaf_renewal():
     """Let a renewal never find out that its lock is gone."""
-    from cronkite import holding
+    from cronkite.claims import holding
 
     renewal = holding.renewal
     holding.renewal = lambda claims: renewal(claims)._replace(gone=[])
@@ -61,7 +62,7 @@ def deaf_renewal():
 
 def held_node():
     """Let a node wait until the process has ended whose channel is closed."""
-    from cronkite import channels, pool
+    from cronkite.runs import channels, pool
 
     receive = pool.Pool._receive
 
@@ -77,7 +78,7 @@ def open_forks():
     """Let a child that a function forks have all that is the worker's, and come back."""
     from contextlib import nullcontext
 
-    from cronkite import forks
+    from cronkite.processes import forks
 
     forks.keeping = lambda before, close: nullcontext()
     forks.only_here = lambda function, *args, **kwargs: function(*args, **kwargs)
@@ -85,7 +86,8 @@ def open_forks():
 
 def deaf_nursery():
     """Let a nursery see a worker's death only when nobody has its pipe any more."""
-    from cronkite import kin, nursery
+    from cronkite.processes import kin
+    from cronkite.runs import nursery
 
     part, listening, unseen = nursery._Process._part, nursery._Process._listening, []
 
@@ -105,7 +107,7 @@ def shared_pool():
     """Let workers have the pool of connections that their node has opened."""
     from django.db import connections
 
-    from cronkite import nursery
+    from cronkite.runs import nursery
 
     begin = nursery.Nursery.__init__
 
@@ -121,7 +123,7 @@ def shared_pool():
 
 def untried():
     """Let whoever imports a module do so without having had it tried apart."""
-    from cronkite import trials
+    from cronkite.code import trials
 
     trials.try_all = lambda names, patience: {}
 
@@ -135,7 +137,7 @@ def no_look_at_logs():
 
 def blind_start():
     """Let a node start whether or not anything is committed."""
-    from cronkite import commits
+    from cronkite.database import commits
 
     commits.demand = lambda: None
     commits.demand_of = lambda using: None
@@ -143,9 +145,9 @@ def blind_start():
 
 def only_once():
     """Let a node take a connection that has died while it was idle for an outage."""
-    from cronkite import databases
+    from cronkite.database import quirks
 
-    databases.anew = lambda using, action: action()
+    quirks.anew = lambda using, action: action()
 
 
 def patience():
@@ -154,7 +156,7 @@ def patience():
 
     from django.db.models import Q
 
-    from cronkite import waits
+    from cronkite.database import waits
 
     waits.skips = lambda connection: False
     waits.limit = lambda is_borrowed=False: Q()
@@ -165,21 +167,21 @@ def dirty_settle():
     """Let a node settle what is in doubt by whatever can be read of it."""
     from dataclasses import replace
 
-    from cronkite import locks
+    from cronkite.claims import claiming
     from cronkite.models import Log
 
     def settle(claim):
         log = Log.objects.filter(job=claim.job_id, fence=claim.fence, job__lock=claim.token).first()
         return log and replace(claim, log_id=log.pk)
 
-    locks.settle = settle
+    claiming.settle = settle
 
 
 #: The steps of a claim and of an end, and how to stand between two of them: (function, before or after).
 STEPS = {
     "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
-    "before-insert": ("_record", "before"),  # the UPDATE has been answered
-    "before-commit": ("_record", "after"),  # the INSERT has been answered
+    "before-insert": ("record", "before"),  # the UPDATE has been answered
+    "before-commit": ("record", "after"),  # the INSERT has been answered
     "before-start": ("claim_all", "after"),  # committed, and the function not called yet
     "before-finish": ("_finish", "before"),  # the function has returned
     "after-finish": ("_finish", "after"),  # recorded, and nobody told
@@ -191,14 +193,15 @@ def die(how):
 
     With ``:worker`` behind it, only a worker process: a node may write the end of a run, too.
     """
-    from cronkite import databases, holding, locks
+    from cronkite.claims import claiming, holding, taking
+    from cronkite.database import quirks
 
     step, chance, *who = how.split(":")
     attribute, side = STEPS[step]
-    if attribute == "_record":
+    if attribute == "record":
         # Where the claim would be one statement, nobody could stand within.
-        databases.can_join_writes = lambda connection: False
-    module = locks if hasattr(locks, attribute) else holding
+        quirks.can_join_writes = lambda connection: False
+    module = {"record": taking, "claim_all": claiming}.get(attribute, holding)
     function, node = getattr(module, attribute), os.getpid()
 
     def perhaps():

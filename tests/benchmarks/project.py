@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Max, Min
 
 from benchmarks.processes import Failed
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Job, Log
 
 #: How far from now (hours) slots are that are to stay out of the way.

@@ -13,7 +13,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from browser.pictures import DESK
 from browser.programs import find_chromium
-from cronkite import clock, discovery
+from cronkite.database import clock
+from cronkite.declared import discovery
 from cronkite.models import Job, Log
 
 #: Milliseconds until a wait is given up: far more than a busy machine needs.

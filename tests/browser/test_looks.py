@@ -10,7 +10,7 @@ from admin_pages import JOBS, LOGS, TIMELINE, change
 from axe_playwright_python.sync_playwright import Axe
 
 from browser.pictures import DESK, PHONE, picture
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Log, Node
 
 pytestmark = pytest.mark.django_db(transaction=True)

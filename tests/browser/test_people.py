@@ -10,7 +10,7 @@ from nodes import cron
 from playwright.sync_api import expect
 
 from browser.pictures import picture
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Job, Log
 
 pytestmark = pytest.mark.django_db(transaction=True)

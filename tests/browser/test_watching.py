@@ -6,7 +6,7 @@ import pytest
 from admin_pages import JOBS, LOGS, TIMELINE, change, lock
 from playwright.sync_api import expect
 
-from cronkite.clock import Now
+from cronkite.database.clock import Now
 from cronkite.models import Job, Log
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ from admin_pages import JOBS, LOGS, TIMELINE, change, lock
 from playwright.sync_api import expect
 
 from browser.pictures import DESK, PHONE, picture
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Job, Log, Node
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,8 +8,8 @@ import os
 from settings import *  # noqa: F403
 from settings import INSTALLED_APPS
 
-from cronkite import trials
-from cronkite.trials import Patience
+from cronkite.code import trials
+from cronkite.code.trials import Patience
 
 INSTALLED_APPS = [*INSTALLED_APPS, *os.environ["CRONKITE_TEST_APPS"].split()]
 

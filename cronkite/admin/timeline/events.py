@@ -15,7 +15,7 @@ from django.db.models import Count, F, IntegerField, Q, QuerySet, Sum, Value
 from cronkite.admin.timeline.windows import Window
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job, Log
-from cronkite.zones import SECOND
+from cronkite.schedules.zones import SECOND
 
 #: How many logs are told one by one.
 MOST = 5000

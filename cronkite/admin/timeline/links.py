@@ -12,7 +12,7 @@ from django.urls import reverse
 from cronkite.admin import marks
 from cronkite.admin.timeline.events import AHEAD, Event
 from cronkite.models import Log
-from cronkite.zones import SECOND
+from cronkite.schedules.zones import SECOND
 
 
 def to_logs(site: str) -> Callable[[Sequence[Event]], str]:

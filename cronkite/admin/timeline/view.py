@@ -12,12 +12,12 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from cronkite import clock
 from cronkite.admin import addresses, crumbs, health, marks, shown, urls
 from cronkite.admin.timeline import drawing, lanes, links, windows
 from cronkite.admin.timeline.events import Event, ahead, happened
 from cronkite.admin.timeline.lanes import Lane, Link, Lock
 from cronkite.admin.timeline.windows import Window
+from cronkite.database import clock
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:

@@ -15,10 +15,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 from django.db import Error
 
-from cronkite import conf, databases, declared_checks, discovery, locks, owner, ticks
+from cronkite import conf
+from cronkite.checks import declared_checks
 from cronkite.cli import parsers
 from cronkite.cli.loop import add_tick_arguments, beacons
+from cronkite.database import quirks
+from cronkite.declared import discovery
 from cronkite.exceptions import BeaconError, DatabaseAway
+from cronkite.models import primary
+from cronkite.nodes import ticks
+from cronkite.processes import owner
 
 HELP = """\
 Run the jobs that are due, and see to them.
@@ -85,7 +91,7 @@ class Command(BaseCommand):
         except (DatabaseAway, ImproperlyConfigured, BeaconError) as error:
             raise CommandError(str(error)) from error
         except Error as error:
-            raise CommandError(databases.advice(error, locks.database())) from error
+            raise CommandError(quirks.advice(error, primary.alias())) from error
         if code:
             sys.exit(code)
 
@@ -112,8 +118,8 @@ class Command(BaseCommand):
             return self._tell(parsers.of(subcommand), options)
         workers = conf.get().workers if options["workers"] is None else options["workers"]
         if options["dry_run"]:
-            from cronkite import preview
             from cronkite.cli.terminal import printable
+            from cronkite.reports import preview
 
             terminal = self._terminal(options)
             for line in preview.lines():

@@ -20,7 +20,7 @@ from benchmarks import project
 from benchmarks.bench import Bench, Reading
 from benchmarks.beside import Beside, databases
 from benchmarks.stats import median
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Job, Log
 
 JOBS = 1000

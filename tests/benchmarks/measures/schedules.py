@@ -66,5 +66,5 @@ def _microseconds(call, instants: list[datetime]) -> float:
         for instant in instants:
             call(instant)
 
-    passes = timeit.repeat(over_all, schedules._next_after.cache_clear, number=1, repeat=PASSES)
+    passes = timeit.repeat(over_all, schedules.schedule._next_after.cache_clear, number=1, repeat=PASSES)
     return min(passes) / len(instants) * 1e6

@@ -14,7 +14,7 @@ from benchmarks import project
 from benchmarks.bench import Bench, Reading, marks
 from benchmarks.processes import running, until
 from benchmarks.stats import percentile
-from cronkite import clock
+from cronkite.database import clock
 
 PATIENCE = 60.0
 

@@ -9,10 +9,11 @@ from typing import Any
 from unittest.mock import patch
 
 from app import jobs
-from cronkite import discovery, holding, locks
-from cronkite.discovery import auto_discover
+from cronkite.claims import claiming, holding
+from cronkite.code.outcomes import Outcome
+from cronkite.declared import discovery
+from cronkite.declared.discovery import auto_discover
 from cronkite.exceptions import JobIsLocked
-from cronkite.outcomes import Outcome
 from proof.interleavings.world import Status, World
 
 FUNCTION = "app.jobs.ok"
@@ -159,7 +160,7 @@ def renewal_against_two_takeovers(world: World) -> Actions:
 def by_hand(world: World) -> None:
     """What ``Job.run()`` does, up to the call of the function."""
     with suppress(JobIsLocked):
-        locks.claim_by_hand(world.job, "hand")
+        claiming.claim_by_hand(world.job, "hand")
 
 
 def discover(schedule: str | None) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 from django.db import OperationalError, connection
 
-from cronkite import databases
+from cronkite.database import quirks
 
 #: Seconds until a wait is given up: reached only if something hangs for good.
 PATIENCE = 60.0
@@ -67,7 +67,7 @@ def is_busy(error: OperationalError) -> bool:
     """Whether SQLite says that its lock is taken, and it may be worth while to try again."""
     # A transaction that has read what another has overwritten since is told so at once, however long it may wait.
     outdated = getattr(error.__cause__, "sqlite_errorname", "") == "SQLITE_BUSY_SNAPSHOT"
-    return connection.vendor == "sqlite" and databases.is_conflict(error) and not outdated
+    return connection.vendor == "sqlite" and quirks.is_conflict(error) and not outdated
 
 
 def waiting(identities: Collection[int | None]) -> set[int | None]:

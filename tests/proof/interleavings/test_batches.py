@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from cronkite import locks
+from cronkite.claims import claiming
 from proof.interleavings import server
 from proof.interleavings.explorer import explore
 from proof.interleavings.world import World
@@ -30,7 +30,7 @@ def worlds(make_job, lock_timeout):
 def claim_all(node, worlds, reads):
     """What a tick does that has read several jobs and has a worker for each."""
     wanted = [(read, world.decide(read)) for world, read in zip(worlds, reads, strict=True)]
-    for world, claim in zip(worlds, locks.claim_all(wanted, node), strict=True):
+    for world, claim in zip(worlds, claiming.claim_all(wanted, node), strict=True):
         if claim is not None:
             world.start(claim)
 

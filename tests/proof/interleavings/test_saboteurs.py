@@ -12,7 +12,8 @@ from functools import partial
 import pytest
 from django.db.models.signals import pre_delete
 
-from cronkite import holding, locks, waits
+from cronkite.claims import conditions, holding, taking
+from cronkite.database import waits
 from cronkite.models import Job, Log, edits
 from proof.interleavings import meetings
 from proof.interleavings.explorer import explore
@@ -44,7 +45,9 @@ def violations(world, tally):
 @pytest.fixture
 def without_condition(monkeypatch):
     """A claim whose UPDATE asks for nothing but the row."""
-    monkeypatch.setattr(locks, "_claimable", lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk))
+    monkeypatch.setattr(
+        conditions, "claimable", lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
+    )
 
 
 def said(found, *words):
@@ -55,7 +58,7 @@ def said(found, *words):
 def test_without_its_condition_and_the_constraint_a_request_is_answered_twice(
     violations, without_constraints, monkeypatch
 ):
-    monkeypatch.setattr(locks, "_answerable", lambda job, using: Job.objects.using(using).filter(pk=job.pk))
+    monkeypatch.setattr(conditions, "answerable", lambda job, using: Job.objects.using(using).filter(pk=job.pk))
     assert said(violations(meetings.request_against_request), "a slot was started twice")
 
 
@@ -83,7 +86,7 @@ def test_with_the_fence_ignored_at_the_end_a_newer_holder_loses_its_lock(violati
 
 
 def test_with_the_run_begun_before_the_commit_a_death_lets_it_begin_twice(violations, world, in_steps, monkeypatch):
-    start, record = world.start, locks._record
+    start, record = world.start, taking.record
 
     def record_and_start(*args):
         claim = record(*args)
@@ -91,7 +94,7 @@ def test_with_the_run_begun_before_the_commit_a_death_lets_it_begin_twice(violat
         return claim
 
     monkeypatch.setattr(world, "start", lambda claim: None)
-    monkeypatch.setattr(locks, "_record", record_and_start)
+    monkeypatch.setattr(taking, "record", record_and_start)
     assert not violations(meetings.claim_against_claim)
     assert said(violations(meetings.claim_against_claim, kills=1), "a slot was started twice", "KILLED")
 
@@ -103,7 +106,7 @@ def test_without_a_transaction_a_death_leaves_a_slot_that_is_in_no_log(violation
 
 
 def test_with_the_lost_run_left_as_it_is_a_takeover_makes_two_live_runs(violations, monkeypatch):
-    monkeypatch.setattr(locks, "_mark_lost", lambda job_id, node, using: None)
+    monkeypatch.setattr(taking, "mark_lost", lambda job_id, node, using: None)
     assert said(violations(meetings.takeover_against_takeover), "two runs are live")
 
 

@@ -11,9 +11,11 @@ from typing import NamedTuple, TypeVar
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from cronkite import catch_up, clock, databases, locks
-from cronkite.catch_up import CatchUp, Decision
+from cronkite.claims import claiming, verdicts
+from cronkite.database import clock, quirks
 from cronkite.models import Job, Log
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import CatchUp, Decision
 from proof.interleavings.explorer import Order
 
 Status = Log.Status
@@ -61,7 +63,7 @@ class World:
         self._alone = alone
         self.slot = job.next_run
         self.before = self.slot - timedelta(hours=1)
-        self.starts: list[locks.Claim] = []
+        self.starts: list[verdicts.Claim] = []
         self._first = Job.objects.filter(pk=job.pk).values().get()
         self._newest: tuple = ()
         self._errors: list[str] = []
@@ -79,7 +81,7 @@ class World:
         self.starts, self._newest = [], ()
         self._errors.clear()
 
-    def reset_held(self, node: str) -> locks.Claim:
+    def reset_held(self, node: str) -> verdicts.Claim:
         """Have ``node`` hold the lock for the slot before this one, in a run that has shown no life for too long."""
         token = "00000000-0000-4000-8000-000000000001"
         an_hour_ago = clock.Now() - timedelta(hours=1)
@@ -88,7 +90,7 @@ class World:
             job=self.job, job_name=self.job.name, function=self.job.function, slot=self.before, fence=5, node=node,
             created=clock.Now(), started_at=clock.Now(),
         )  # fmt: skip
-        return locks.Claim(
+        return verdicts.Claim(
             token=token, fence=5, job_id=self.job.pk, job_name=self.job.name, function=self.job.function, args=[],
             kwargs={}, timeout=None, slot=self.before, next_run=self.slot, log_id=log.pk,
         )  # fmt: skip
@@ -108,13 +110,13 @@ class World:
         """What a tick does, up to the call of the function. The job may have been read before."""
         job = read or self.read()
         if job is not None:
-            claim = locks.claim(job, self.decide(job), node)
+            claim = claiming.claim(job, self.decide(job), node)
             if claim is not None:
                 self.start(claim)
 
     def claim_asked(self, node: str, read: Job) -> None:
         """What a tick does with the request for the job that it has read, up to the call of the function."""
-        claim = locks.claim_asked(read, node)
+        claim = claiming.claim_asked(read, node)
         if claim is not None:
             self.start(claim)
 
@@ -122,7 +124,7 @@ class World:
         """What a tick makes of the job that it has read."""
         return catch_up.decide(read.get_schedule(), CatchUp.LATEST, None, read.pending, read.now)
 
-    def start(self, claim: locks.Claim) -> None:
+    def start(self, claim: verdicts.Claim) -> None:
         """The function is called."""
         self.starts.append(claim)
 
@@ -210,7 +212,7 @@ class World:
                 self.claim("afterwards")
                 lives = self.starts and self.starts[-1].fence == job.fence + 1
             else:
-                lives = locks.claim_by_hand(self.job, "afterwards").fence == job.fence + 1
+                lives = claiming.claim_by_hand(self.job, "afterwards").fence == job.fence + 1
         except DatabaseError as error:
             raise Violation(f"the job can never run again ({error!r})", order) from error
         if not lives:
@@ -252,6 +254,6 @@ def _may_end_with(error: Exception | None) -> bool:
     """Whether a node may end so: well, or sent away by the database in favour of another."""
     return (
         error is None
-        or isinstance(error, locks.Contention)
-        or (isinstance(error, DatabaseError) and databases.is_conflict(error))
+        or isinstance(error, verdicts.Contention)
+        or (isinstance(error, DatabaseError) and quirks.is_conflict(error))
     )

@@ -1,7 +1,7 @@
 """How does a test tell the database what time it is?
 
-What ``cronkite.clock.Now`` compiles to is replaced by an instant that the test holds. So the queries are cronkite's
-own, with all their arithmetic in SQL, and only their clock is the test's.
+What ``cronkite.database.clock.Now`` compiles to is replaced by an instant that the test holds. So the queries are
+cronkite's own, with all their arithmetic in SQL, and only their clock is the test's.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from cronkite import statements
-from cronkite.clock import Now
+from cronkite.database import statements
+from cronkite.database.clock import Now
 from proof.model.slots import at
 
 #: The type that makes the database calculate with the parameter as it does with its own clock.

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from django.test import override_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from cronkite import catch_up, holding, locks
-from cronkite.catch_up import CatchUp
+from cronkite.claims import claiming, holding, verdicts
+from cronkite.code.outcomes import Outcome
 from cronkite.models import Job, Log
-from cronkite.outcomes import Outcome
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import CatchUp
 from proof.model import world as model
 from proof.model.clock import held_clock
 from proof.model.promises import JobRow, LogRow, check
@@ -43,7 +44,7 @@ class Read:
 class Started:
     """A run: the claim that cronkite gave, and what the model calls it."""
 
-    claim: locks.Claim
+    claim: verdicts.Claim
     run: model.Run
 
 
@@ -149,9 +150,9 @@ class Cluster(RuleBasedStateMachine):
         assert decided == verdict, f"catch-up: {decided} was decided, not {verdict}"
         if verdict.slot is None:
             expected = self.world.pass_over(known, verdict)
-            assert locks.pass_over(row, decision, read.node) is expected, "P2: a stretch is missed twice, or not at all"
+            assert claiming.pass_over(row, decision, read.node) is expected, "P2: a stretch is missed twice, or never"
             return None
-        claim = locks.claim(row, decision, read.node)
+        claim = claiming.claim(row, decision, read.node)
         self.check_claim(known, claim)
         run = self.world.claim(known, verdict, read.node)
         assert (claim is None) is (run is None), f"P4: {verdict} of {known.name} was claimed: {claim is not None}"
@@ -186,7 +187,7 @@ class Cluster(RuleBasedStateMachine):
 
     def end(self, started, status):
         ours = self.world.jobs[started.run.job].holder is started.run
-        assert bool(locks.settle(started.claim)) is ours, "P1: a claim is taken for another's, or another's for its own"
+        assert bool(claiming.settle(started.claim)) is ours, "P1: a claim is taken for another's, or as its own"
         kept = holding.finish(started.claim, Outcome(status))
         assert kept is self.world.finish(started.run, status), f"P3: the end of {started.run} counts: {kept}"
         self.live.remove(started)

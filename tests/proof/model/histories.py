@@ -12,10 +12,10 @@ from django.db import DatabaseError
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from cronkite import holding, locks
+from cronkite.claims import claiming, holding
+from cronkite.code.outcomes import Outcome
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job
-from cronkite.outcomes import Outcome
 from proof.model import world as model
 from proof.model.cluster import REMEMBERED, Cluster, Page
 from proof.model.slots import BEGINNINGS, EXPRESSIONS, ZONES, seconds
@@ -140,7 +140,7 @@ class Histories(Cluster):
             return
         known = self.world.jobs[row.name]
         try:
-            claim = locks.claim_by_hand(row, node)
+            claim = claiming.claim_by_hand(row, node)
         except JobIsLocked:
             claim = None
         self.check_claim(known, claim)

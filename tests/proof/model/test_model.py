@@ -17,11 +17,12 @@ from django.db.models import Q
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from cronkite import catch_up, holding, locks
-from cronkite.catch_up import Decision
+from cronkite.claims import conditions, holding
 from cronkite.conf import get as get_conf
 from cronkite.models import Job, Log, edits
 from cronkite.models.queries import is_free
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import Decision
 from proof.model.cluster import CAP
 from proof.model.histories import Histories
 
@@ -87,15 +88,15 @@ def find(histories):
 
 def test_without_the_condition_and_the_constraints_a_slot_is_started_twice(monkeypatch, without_constraints, tally):
     def claimable(job, decision, using):
-        return Job.objects.filter(is_free(get_conf().lock_timeout), locks._is_due(decision.slot), pk=job.pk)
+        return Job.objects.filter(is_free(get_conf().lock_timeout), conditions.is_due(decision.slot), pk=job.pk)
 
-    monkeypatch.setattr(locks, "_claimable", claimable)
+    monkeypatch.setattr(conditions, "claimable", claimable)
     assert re.search("P1: .* was started twice", find(SABOTAGED))
     tally.add(saboteurs=1)
 
 
 def test_with_locks_that_are_always_free_a_live_run_is_overtaken(monkeypatch, tally):
-    monkeypatch.setattr(locks, "is_free", lambda lock_timeout: Q())
+    monkeypatch.setattr(conditions, "is_free", lambda lock_timeout: Q())
     assert "P3: " in find(SABOTAGED)
     tally.add(saboteurs=1)
 
@@ -126,8 +127,8 @@ def test_with_edits_that_forget_what_is_owed_slots_vanish(monkeypatch, tally):
 
 def test_with_a_claim_that_trusts_the_estimate_a_slot_is_started_too_early(monkeypatch, tally):
     def claimable(job, decision, using):
-        return locks._as_read(job, using).filter(is_free(get_conf().lock_timeout))
+        return conditions.as_read(job, using).filter(is_free(get_conf().lock_timeout))
 
-    monkeypatch.setattr(locks, "_claimable", claimable)
+    monkeypatch.setattr(conditions, "claimable", claimable)
     assert re.search("P5: .* was started before it was due", find(SABOTAGED))
     tally.add(saboteurs=1)

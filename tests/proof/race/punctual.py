@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group
 from django.db import DatabaseError, connections
 
 import families
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Job, Log
 from proof.race.fleet import Fleet
 

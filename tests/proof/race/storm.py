@@ -13,7 +13,8 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from nodes import cron
 
-from cronkite import clock, holding
+from cronkite.claims import holding
+from cronkite.database import clock
 from cronkite.models import Job, Log
 from proof.race import ledger
 from proof.race.fleet import Fleet, fleet

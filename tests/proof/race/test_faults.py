@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Job
 from cronkite.models.logs import Status
 from databases import parse_url

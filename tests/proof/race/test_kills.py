@@ -17,7 +17,7 @@ from nodes import Node, until
 
 import families
 from app.sabotage import STEPS
-from cronkite import skips
+from cronkite.claims import skips
 from cronkite.models import Job
 from cronkite.models.logs import Status
 from proof.race.fleet import Fleet

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError, connection
 
-from cronkite import clock
+from cronkite.database import clock
 from cronkite.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)

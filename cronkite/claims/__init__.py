@@ -1,0 +1,14 @@
+"""May this node have the job, and does it have it still?
+
+The claim that promise P1 rests on, in its order; the only writers of the lock.
+
+- ``claiming``: the claim, its steps, and what it is asked for.
+- ``conditions``: the conditional UPDATE, whose row count is the verdict.
+- ``taking``: the two ways to take, in steps and at once.
+- ``verdicts``: what a claim is, and what it means that one did not come about.
+- ``holding``: renewals, ends and unlocking of what was claimed.
+- ``skips``, ``rows``: jobs whose rows another transaction has locked.
+"""
+
+#: What other wings may use.
+__all__ = ["claiming", "holding", "rows", "skips", "verdicts"]

@@ -1,0 +1,290 @@
+"""How does one node take a job that is due, and no other node?
+
+This wing is the only writer of the lock's columns (``lock``, ``locked_by``, ``locked_at``, ``fence``) and, while a job
+runs, of its slots (``next_run``, ``last_slot``), but for what :mod:`cronkite.models.restores` sees to. The claim, which
+promise P1 rests on:
+
+1. ``Job.objects.queue()`` read the row, and :mod:`cronkite.schedules.catch_up` decided on the slot.
+2. One conditional UPDATE takes the slot and the lock, if the row is still what was read, the lock is free or stale,
+   and the slot is newer than all that were taken before: :mod:`cronkite.claims.conditions`. Its row count is the
+   verdict: 0 means another node was first.
+3. If the lock was stale, the run that held it is marked ``lost``.
+4. An INSERT of the log. UNIQUE (job, slot) would turn a second run of the slot into an error, and UNIQUE (job, fence) a
+   second run with the fencing token. Then the row knows less than the logs, and is moved past them.
+5. COMMIT. Only then is the function called.
+
+A node that has several workers ready takes as many jobs in one transaction. No claim waits for its start. The two ways
+in which steps 2 to 5 are said to a database are :mod:`cronkite.claims.taking`'s, and what an error among them means is
+:mod:`cronkite.claims.verdicts`'s.
+
+No claim waits for a row that another transaction has locked, where the database can skip it: see
+:mod:`cronkite.database.waits`. So the rows are locked first. On SQLite, which locks none, the UPDATE is the first
+statement of its transaction: it refuses a write after a read at once if another connection wrote in between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial, wraps
+from typing import ParamSpec, TypeVar
+from uuid import UUID, uuid4
+
+from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
+from django.db.models import F
+
+from cronkite.claims import conditions, taking
+from cronkite.claims.taking import Attempt
+from cronkite.claims.verdicts import UNFIT, Claim, Contention, OutcomeUnknown, Refused, RowIsHeld, raise_unclaimed
+from cronkite.database import commits, quirks, waits
+from cronkite.database.clock import Now
+from cronkite.exceptions import JobIsLocked
+from cronkite.models import Job, Log, primary, restores
+from cronkite.schedules.catch_up import Decision
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("cronkite")
+
+
+def _tried_anew(function: Callable[P, T]) -> Callable[P, T]:
+    """Have ``function`` done once more if the connection had died while it was idle; :func:`quirks.anew`."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return quirks.anew(primary.alias(), lambda: function(*args, **kwargs))
+
+    return call
+
+
+def claim(job: Job, decision: Decision, node: str) -> Claim | None:
+    """Take the slot that was decided on, and the lock; return ``None`` if another node was first.
+
+    ``job`` comes from :meth:`JobQuerySet.queue`. Raises :class:`Contention`, :class:`OutcomeUnknown`, or
+    :class:`django.db.DatabaseError` if nothing was claimed because the database is out of order.
+    """
+    (taken,) = claim_all([(job, decision)], node)
+    return taken
+
+
+def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
+    """Take several jobs' slots as :func:`claim` does, in one transaction; each is taken, or not, for itself.
+
+    Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises. Waits for no row that
+    another transaction has locked: see :func:`cronkite.claims.skips.skipped`.
+    """
+    using = primary.alias()
+    commits.demand_of(using)
+    if behind := {job.pk for job, decision in wanted if decision.missed and _is_behind(job)}:
+        rest = [(job, decision) for job, decision in wanted if job.pk not in behind]
+        found = iter(claim_all(rest, node) if rest else [])
+        return [None if job.pk in behind else next(found) for job, _ in wanted]
+    # In the order of their keys: two nodes that take the same jobs in different orders would wait for each other.
+    attempts = sorted((_attempt(job, decision, node) for job, decision in wanted), key=lambda attempt: attempt.job.pk)
+    at_once = quirks.can_join_writes(connections[using]) and not any(job.is_locked for job, _ in wanted)
+    try:
+        taken = quirks.anew(using, partial(taking.at_once if at_once else taking.in_steps, attempts, using))
+    except RowIsHeld:
+        if len(wanted) > 1:
+            return _one_by_one(wanted, node)
+        raise
+    except UNFIT as error:
+        if len(wanted) > 1:
+            return _one_by_one(wanted, node)
+        ((job, _),) = wanted
+        last_slot = job.last_slot
+        if isinstance(error, DataError) or not restores.realign(job, using):
+            logger.error("%s", Refused.by_database(job, error))
+        elif job.last_slot == last_slot:
+            # The decision stands: only the fencing token was given before.
+            return claim_all(wanted, node)
+        return [None]
+    claims = {claim.job_id: claim for claim in taken}
+    return [claims.get(job.pk) for job, _ in wanted]
+
+
+@_tried_anew
+def _is_behind(job: Job) -> bool:
+    return restores.is_realigned(job, primary.alias())
+
+
+@_tried_anew
+def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
+    """Take the lock of ``job`` for a run without a slot; ``reason``, if there is one, goes into its log.
+
+    Raises :class:`JobIsLocked` if a run holds it, :class:`RowIsHeld`, :class:`Contention`, :class:`OutcomeUnknown`, or
+    :class:`django.db.DatabaseError`.
+    """
+    using, token = primary.alias(), uuid4()
+    taken: list[Claim] = []
+    rows = Job.objects.using(using).filter(pk=job.pk)
+    try:
+        with waits.limited(using):
+            if not waits.lock_available(Job, [job.pk], using) and rows.exists():
+                raise RowIsHeld
+            if not conditions.lockable(job.pk, using).write(
+                lock=token, locked_by=node, locked_at=Now(), fence=F("fence") + 1
+            ):
+                # Only for the words. The UPDATE was the verdict.
+                holder = rows.get()
+                raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
+            fresh = rows.get()
+            taking.mark_lost(job.pk, node, using)
+            claim = _intend(fresh, None, token, fresh.fence, reason)
+            taken.append(taking.record(claim, taking.ready(Attempt(fresh, None, claim, node), using)))
+    except IntegrityError:
+        if restores.realign(rows.get(), using):
+            return claim_by_hand(job, node, reason)
+        raise
+    except DatabaseError as error:
+        raise_unclaimed(error, taken, using)
+    return taken[0]
+
+
+@_tried_anew
+def claim_asked(job: Job, node: str) -> Claim | None:
+    """Take the lock of ``job`` to do what somebody asked for, and the request with it; ``None`` if another was first.
+
+    Or if another transaction has locked the row: see :func:`cronkite.claims.skips.skipped`. ``job`` comes from
+    :meth:`JobQuerySet.agenda`. Raises what :func:`claim` raises, and :class:`Refused`.
+    """
+    using, token = primary.alias(), uuid4()
+    commits.demand_of(using)
+    taken: list[Claim] = []
+    try:
+        args, kwargs = job.call
+    except (TypeError, KeyError):
+        raise Refused(job, f"a run was asked for with what are no arguments: {job.asked_with!r}.") from None
+    try:
+        with waits.limited(using):
+            if not waits.lock_available(Job, [job.pk], using) or not conditions.answerable(job, using).write(
+                lock=token,
+                locked_by=node,
+                locked_at=Now(),
+                fence=F("fence") + 1,
+                asked_at=None,
+                asked_by="",
+                asked_with=None,
+                asked_with_at=None,
+            ):
+                return None
+            if job.lock is not None:
+                taking.mark_lost(job.pk, node, using)
+            claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
+            claim = replace(claim, args=args, kwargs=kwargs)
+            taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
+    except UNFIT as error:
+        if isinstance(error, IntegrityError) and restores.realign(job, using):
+            return claim_asked(job, node)
+        raise Refused.by_database(job, error) from error
+    except DatabaseError as error:
+        raise_unclaimed(error, taken, using)
+    return taken[0]
+
+
+@_tried_anew
+def settle(claim: Claim) -> Claim | None:
+    """Return ``claim``, whose COMMIT was not answered, with its log, if it was committed and is ours still.
+
+    The server may not know yet that the connection is gone, and still have the transaction open: then whatever can be
+    read of it may yet be rolled back, or committed. So the row is locked first, and its UPDATE is the verdict. Raises
+    :class:`Contention` while somebody else has locked the row: ask again later. Raises
+    :class:`django.db.DatabaseError`, too.
+    """
+    using = primary.alias()
+    rows = Job.objects.using(using).filter(pk=claim.job_id)
+    try:
+        with transaction.atomic(using=using):
+            waits.lock_at_once(rows)
+            if not rows.filter(lock=claim.token, fence=claim.fence).write(locked_at=Now()):
+                return None
+            logs = Log.objects.using(using).filter(job=claim.job_id, fence=claim.fence)
+            log_id = logs.values_list("pk", flat=True).first()
+            return None if log_id is None else replace(claim, log_id=log_id)
+    except DatabaseError as error:
+        if quirks.is_conflict(error):
+            raise Contention from error
+        raise
+
+
+@_tried_anew
+def pass_over(job: Job, decision: Decision, node: str) -> bool:
+    """Record the slots that were decided to be missed, and move on to the next; no lock is taken.
+
+    Return ``False`` if another node was first, if they are not due by the database's clock, if the database sent us
+    away, or if another transaction has locked the row: see :func:`cronkite.claims.skips.skipped`.
+    """
+    using = primary.alias()
+    if restores.is_realigned(job, using):
+        return False
+    try:
+        with waits.limited(using):
+            if not waits.lock_available(Job, [job.pk], using):
+                return False
+            rows = conditions.as_read(job, using)
+            if decision.last_missed is not None:
+                rows = rows.filter(conditions.is_due(decision.last_missed))
+            last_slot = decision.last_missed or job.last_slot
+            if not rows.write(next_run=decision.next_run, last_slot=last_slot):
+                return False
+            Log.record_missed(job, decision, node=node, using=using)
+    except UNFIT as error:
+        if isinstance(error, DataError) or not restores.realign(job, using):
+            logger.error("%s", Refused.by_database(job, error))
+        return False
+    except DatabaseError as error:
+        if quirks.is_conflict(error):
+            return False
+        raise
+    return True
+
+
+@_tried_anew
+def why_missed(job: Job) -> str:
+    """Say why slots of ``job`` were passed over: a run was in their way, or no node came by in time."""
+    # Words, which decide nothing: that what is read here may not be committed does no harm.
+    last = Log.objects.using(primary.alias()).filter(job=job.pk, fence=job.fence).first()
+    ended = last.finished_at if last is not None else None
+    if last is not None and ended is not None and job.next_run is not None and ended >= job.next_run:
+        return f"the run before was going on until {ended:%Y-%m-%d %H:%M:%S} UTC (log {last.pk})"
+    return "no node ticked in time"
+
+
+def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
+    """Claim each for itself, because one of them stumbles. What is claimed before an error is not given up for it."""
+    verdicts: list[Claim | None] = []
+    for job, decision in wanted:
+        try:
+            verdicts.append(claim(job, decision, node))
+        except RowIsHeld:
+            verdicts.append(None)
+        except (Contention, OutcomeUnknown, DatabaseError) as error:
+            doubted = [*filter(None, verdicts), *getattr(error, "claims", [])]
+            if not doubted:
+                raise
+            raise OutcomeUnknown(doubted) from error
+    return verdicts
+
+
+def _attempt(job: Job, decision: Decision, node: str) -> Attempt:
+    return Attempt(job, decision, _intend(job, decision, uuid4(), job.fence + 1), node)
+
+
+def _intend(job: Job, decision: Decision | None, token: UUID, fence: int, reason: str = "") -> Claim:
+    """Return a claim as it will be; its log is not known yet."""
+    return Claim(
+        token=token,
+        fence=fence,
+        job_id=job.pk,
+        job_name=job.name,
+        function=job.function,
+        args=job.args,
+        kwargs=job.kwargs,
+        timeout=job.timeout,
+        slot=decision.slot if decision else None,
+        next_run=decision.next_run if decision else job.next_run,
+        log_id=0,
+        reason=decision.reason if decision else reason,
+    )

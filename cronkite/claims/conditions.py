@@ -1,0 +1,53 @@
+"""May this node have the job? The conditions of the UPDATE that is the claim: its row count is the verdict."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q
+from django.db.models.lookups import GreaterThanOrEqual
+
+from cronkite.conf import get as get_conf
+from cronkite.database.clock import Now
+from cronkite.models import Job
+from cronkite.models.queries import JobQuerySet, is_free
+from cronkite.schedules.catch_up import Decision
+
+
+def as_read(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if nobody has edited, claimed or moved it on since it was read."""
+    return Job.objects.using(using).filter(
+        pk=job.pk, enabled=True, revision=job.revision, fence=job.fence, next_run=job.next_run
+    )
+
+
+def claimable(job: Job, decision: Decision, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if its slot and its lock can be had: the condition of the claim."""
+    assert decision.slot is not None
+    return as_read(job, using).filter(
+        is_free(get_conf().lock_timeout),
+        Q(last_slot__isnull=True) | Q(last_slot__lt=decision.slot),
+        is_due(decision.slot),
+    )
+
+
+def answerable(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if its request and its lock can be had: the condition of that claim.
+
+    Whether it is enabled, and when it is due, makes no difference to whoever asked.
+    """
+    unchanged = Job.objects.using(using).filter(pk=job.pk, revision=job.revision, fence=job.fence)
+    return unchanged.filter(is_free(get_conf().lock_timeout), asked_at__isnull=False)
+
+
+def is_due(slot: datetime) -> GreaterThanOrEqual:
+    """Return the condition that ``slot``, which was decided on by an estimate of the time, has come (promise P5).
+
+    Not that the job's ``next_run`` has: several slots may be due, and the one decided on is not the oldest.
+    """
+    return GreaterThanOrEqual(Now(), slot)
+
+
+def lockable(job_id: int, using: str) -> JobQuerySet:
+    """Return the query for the row of a job, if its lock can be had: the condition of a run by hand."""
+    return Job.objects.using(using).filter(pk=job_id).filter(is_free(get_conf().lock_timeout))

@@ -1,0 +1,154 @@
+"""How does a node keep a job that it has claimed, and give it back?
+
+Whoever holds the lock by its token and its number, the fencing token, may renew it and free it, and nobody else. A lock
+that is gone belongs to a newer run, or to nobody since a person has cleared it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.db import DatabaseError, connections, models, transaction
+from django.db.models import Q
+
+from cronkite.claims.verdicts import Claim
+from cronkite.code.outcomes import Outcome, ascii_only
+from cronkite.database import quirks, waits
+from cronkite.database.clock import Now
+from cronkite.database.statements import Both, Update, place, stand_in
+from cronkite.models import Job, Log
+from cronkite.models.logs import JOB_DELETED, also
+from cronkite.models.primary import alias as database
+from cronkite.models.queries import JobQuerySet
+
+#: The columns of a job that a claim knows under these names.
+HELD = {"job_id": "id", "token": "lock", "fence": "fence"}
+
+
+class Renewal(NamedTuple):
+    """What became of locks that were to be renewed: whose is ``gone``, and whose row another transaction has locked."""
+
+    gone: list[Claim]
+    held: list[Claim]
+
+
+def renewal(claims: list[Claim]) -> Renewal:
+    """Show that the runs of ``claims`` are alive; tell of which that was not possible.
+
+    A job that was deleted has no lock to lose, and its run goes on. Nor has a run lost it that has ended, and freed it
+    itself, since whoever asks heard of it last. Of a row that another transaction has locked nothing is known yet, and
+    it keeps no other from being renewed.
+    """
+    return quirks.anew(database(), partial(_renewal, claims))
+
+
+def renew(claims: list[Claim]) -> list[Claim]:
+    """Show that the runs of ``claims`` are alive; return those whose lock is gone, as :func:`renewal` tells."""
+    return renewal(claims).gone
+
+
+def _renewal(claims: list[Claim]) -> Renewal:
+    using = database()
+    jobs = Job.objects.using(using)
+    with waits.limited(using):
+        # Locked, so that what is read of them is true: at READ UNCOMMITTED, who seems to hold a lock may never have.
+        available = waits.lock_available(Job, [claim.job_id for claim in claims], using)
+        rows = jobs.filter(pk__in=available)
+        if rows.filter(lock__in=[claim.token for claim in claims]).write(locked_at=Now()) == len(claims):
+            return Renewal([], [])
+        holders = dict(rows.values_list("pk", "lock"))
+    gone = [claim for claim in claims if claim.job_id in holders and holders[claim.job_id] != claim.token]
+    held = [claim for claim in claims if claim.job_id not in available]
+    if held:
+        # A job that was deleted has no row.
+        there = set(jobs.filter(pk__in=[claim.job_id for claim in held]).values_list("pk", flat=True))
+        held = [claim for claim in held if claim.job_id in there]
+    logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in gone])
+    ended = set(logs.exclude(status__in=[Log.Status.RUNNING, Log.Status.LOST]).values_list("pk", flat=True))
+    return Renewal([claim for claim in gone if claim.log_id not in ended], held)
+
+
+def finish(claim: Claim, outcome: Outcome) -> bool:
+    """Write how the run ended and free the lock; return ``False`` if the lock was lost before.
+
+    The late result of a run that lost its lock is kept in its log, marked so, and the newer holder is not touched.
+    Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage, and, which
+    is a conflict, if another transaction has locked a row and keeps it.
+    """
+    try:
+        return quirks.anew(database(), lambda: _finish(claim, outcome))
+    except DatabaseError as error:
+        # Text that the column's character set can't hold must not keep the lock: MySQL's utf8mb3, for one.
+        connection = connections[database()]
+        if quirks.is_conflict(error) or not quirks.lives(connection):
+            raise
+        plain = outcome.with_texts(ascii_only)
+        if plain == outcome:
+            raise
+        return _finish(claim, plain)
+
+
+def unlock(job: Job, by: str) -> bool:
+    """Clear the lock of ``job`` because a person, ``by``, says that its run is gone; ``False`` if it was not locked.
+
+    The lock that is cleared is the one that ``job`` was read with, no newer one. Its log is marked ``lost``.
+    """
+    using = database()
+    with transaction.atomic(using=using):
+        rows = Job.objects.using(using).filter(pk=job.pk, lock=job.lock, lock__isnull=False)
+        if not rows.write(lock=None, locked_by="", locked_at=None):
+            return False
+        running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
+        running.update(status=Log.Status.LOST, finished_at=Now(), reason=also(f"unlocked by {by}"))
+    return True
+
+
+def _held(claim: Claim) -> JobQuerySet:
+    return Job.objects.using(database()).filter(pk=claim.job_id, lock=claim.token, fence=claim.fence)
+
+
+def _finish(claim: Claim, outcome: Outcome) -> bool:
+    using = database()
+    reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
+    is_borrowed = quirks.is_borrowed(connections[using])
+    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason)), is_borrowed):
+        return True
+    # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
+    # arrive. A process that died is lost, too, and for a reason of its own.
+    late = Log.objects.using(using).filter(waits.limit(is_borrowed), pk=claim.log_id, status=Log.Status.LOST)
+    late = late.exclude(reason=reason)
+    return not late.update(
+        finished_at=Now(),
+        result=outcome.result,
+        output=outcome.output,
+        exc_info=outcome.exc_info,
+        reason=also(f"its lock was lost while it ran; it ended late, as {outcome.status}"),
+    )
+
+
+# What is said at the end of each run, put together once.
+
+
+class _Ending(NamedTuple):
+    claim: Claim
+    outcome: Outcome
+
+
+def _free(using: str, is_borrowed: bool) -> tuple[JobQuerySet, dict[str, Any]]:
+    rows = _held(stand_in(Job, "claim", **HELD))
+    # In a transaction of the caller's, the row is ours already, and how long he waits for others is not for us to say.
+    rows = rows.filter(waits.limit(is_borrowed))
+    return rows, {"lock": None, "locked_by": "", "locked_at": None}
+
+
+def _close(using: str, is_borrowed: bool) -> tuple[models.QuerySet[Log], dict[str, Any]]:
+    # Lost because its job is gone: this run's end is its own all the same.
+    running = Q(status=Log.Status.RUNNING) | Q(status=Log.Status.LOST, reason__endswith=JOB_DELETED)
+    log = Log.objects.using(using).filter(running, pk=place(Log, "id", "claim.log_id"))
+    outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
+    return log, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
+
+
+_END = Both(Update(_free), Update(_close))

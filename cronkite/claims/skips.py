@@ -1,0 +1,65 @@
+"""Which jobs could not be claimed because another transaction has locked their rows?
+
+A claim skips such rows, and does not say so: it says no more than that the job could not be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+from django.db import connections
+
+from cronkite.conf import get as get_conf
+from cronkite.database import quirks, waits
+from cronkite.models import Job
+from cronkite.models.primary import alias as database
+from cronkite.models.queries import is_free
+
+
+def skipped(jobs: list[Job]) -> dict[int, bool]:
+    """Return which of the jobs, that could not be claimed, nobody else has claimed either, as far as is committed.
+
+    By their keys; each with whether another transaction has its row locked at this moment. Where rows can't be skipped,
+    a claim that failed says all there is to know, and nothing is returned. Raises :class:`django.db.DatabaseError`.
+    """
+    return quirks.anew(database(), partial(_skipped, jobs))
+
+
+def _skipped(jobs: list[Job]) -> dict[int, bool]:
+    using = database()
+    connection = connections[using]
+    if not waits.skips(connection):
+        return {}
+    quirks.read_committed(connection)
+    rows = Job.objects.using(using).filter(is_free(get_conf().lock_timeout), pk__in=[job.pk for job in jobs])
+    found = rows.in_bulk()
+    left = {job.pk for job in jobs if job.pk in found and _is_as_read(found[job.pk], job)}
+    locked = _held(left)
+    return {key: key in locked for key in left}
+
+
+def held(job_ids: Collection[int]) -> set[int]:
+    """Return of which of the jobs another transaction has locked the row at this moment; of none where none can.
+
+    To find that out, the others are locked for this moment. In a transaction of the caller's they would stay so, and a
+    database that refuses would end it: nothing is asked there. Raises :class:`django.db.DatabaseError`.
+    """
+    return quirks.anew(database(), partial(_held, job_ids))
+
+
+def _held(job_ids: Collection[int]) -> set[int]:
+    using = database()
+    connection = connections[using]
+    if not job_ids or not waits.skips(connection) or quirks.is_borrowed(connection):
+        return set()
+    rest = set(job_ids) - waits.lock_available(Job, job_ids, using)
+    # Or they were deleted.
+    return set(Job.objects.using(using).filter(pk__in=rest).values_list("pk", flat=True)) if rest else set()
+
+
+def _is_as_read(row: Job, job: Job) -> bool:
+    """Tell whether ``row`` is still what a claim of ``job`` asks for, times and locks aside."""
+    if (row.revision, row.fence) != (job.revision, job.fence):
+        return False
+    return row.asked_at == job.asked_at if job.is_asked else row.enabled and row.next_run == job.next_run

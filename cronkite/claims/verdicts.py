@@ -1,0 +1,93 @@
+"""What is a claim, and what does it mean that one did not come about?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn
+from uuid import UUID
+
+from django.db import DatabaseError, DataError, IntegrityError, connections
+
+from cronkite.code.outcomes import keep_arguments
+from cronkite.database import quirks
+from cronkite.models import Job
+
+#: What is wrong with what was to be written, and not with the database.
+UNFIT = (IntegrityError, DataError)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job's slot and lock, taken: the right to run it once, and all that the run needs to know.
+
+    ``slot`` is ``None`` for a run by hand. ``next_run`` is the slot that follows. ``timeout`` is in seconds.
+    """
+
+    token: UUID
+    fence: int
+    job_id: int
+    job_name: str
+    function: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    timeout: int | None
+    slot: datetime | None
+    next_run: datetime | None
+    log_id: int
+    reason: str = ""
+
+    @property
+    def kept_args(self) -> Any:
+        """What of the arguments goes into the log."""
+        return keep_arguments(self.args)
+
+    @property
+    def kept_kwargs(self) -> Any:
+        """What of the keyword arguments goes into the log."""
+        return keep_arguments(self.kwargs)
+
+    def __str__(self) -> str:
+        when = f"slot {self.slot:%Y-%m-%d %H:%M:%S} UTC" if self.slot else "by hand"
+        return f"job {self.job_name!r} ({self.function}), {when}"
+
+
+class Contention(Exception):
+    """The database rolled the claim back in favour of another transaction. Nothing is claimed; try again soon."""
+
+
+class RowIsHeld(Contention):
+    """Another transaction has locked what the claim needs, and does not let go of it. Nothing is claimed."""
+
+
+class Refused(Exception):
+    """What was to be done can't be done with this job, now or later, for a reason of its own. Nothing was done."""
+
+    def __init__(self, job: Job, why: str) -> None:
+        super().__init__(f"Job {job.name!r} is left as it is, because {why}")
+
+    @classmethod
+    def by_database(cls, job: Job, error: DatabaseError) -> Refused:
+        """Say that the database refuses to record it."""
+        return cls(job, f"the database refuses to record a run of it. {error}")
+
+
+class OutcomeUnknown(Exception):
+    """The connection died at COMMIT. Of the ``claims``, those are ours that ``claiming.settle()`` finds."""
+
+    def __init__(self, claims: list[Claim]) -> None:
+        named = "; ".join(map(str, claims))
+        super().__init__(f"The connection died at the claim of {named}; whether it is ours shows when it is back.")
+        self.claims = claims
+
+
+def raise_unclaimed(error: DatabaseError, taken: list[Claim], using: str) -> NoReturn:
+    """Say what an error during a claim means: another was first, an unknown outcome, or an outage."""
+    if quirks.has_waited_in_vain(error):
+        raise RowIsHeld from error
+    if quirks.is_conflict(error):
+        raise Contention from error
+    if taken:
+        connections[using].close()
+        raise OutcomeUnknown(taken) from error
+    raise error

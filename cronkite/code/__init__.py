@@ -1,0 +1,14 @@
+"""What is a project's own code to us: found, tried, called, and its end kept?
+
+From a dotted name to a function that has been called.
+
+- ``declarations``: what code says about its jobs.
+- ``modules``, ``taster``, ``apart``, ``trials``: how modules are imported that may do anything.
+- ``functions``: which function a name means, if it may be run.
+- ``calls``: how it is called.
+- ``current``: which run the code is part of.
+- ``outcomes``: what of a run's end can be kept.
+"""
+
+#: What other wings may use.
+__all__ = ["calls", "current", "declarations", "functions", "modules", "outcomes", "taster", "trials"]

@@ -1,0 +1,236 @@
+"""What does code say about its jobs?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
+from inspect import getdoc, isclass
+from types import ModuleType
+from typing import Any, Literal, Protocol, TypeVar
+
+from cronkite import schedules
+from cronkite.code import calls
+from cronkite.exceptions import ZoneDataMissing
+from cronkite.schedules import zones
+from cronkite.schedules.catch_up import CatchUp
+
+T = TypeVar("T")
+
+
+class Scheduled(Protocol):
+    """For type checkers: what an attribute declares, as in ``cast("Scheduled", send).schedule = "@daily"``."""
+
+    schedule: str
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A job as code declares it; the fields are the job's. ``enabled`` is how it begins, which is then people's."""
+
+    function: str
+    name: str
+    description: str
+    schedule: str
+    timezone: str = ""
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    catch_up: str = CatchUp.LATEST.value
+    grace: int | None = None
+    timeout: int | None = None
+    enabled: bool = True
+
+    def columns(self) -> dict[str, Any]:
+        """Return what the job's row is to hold, but for whether it is enabled."""
+        values = {**vars(self), "args": list(self.args), "kwargs": dict(self.kwargs), "declared_as": self.function}
+        del values["enabled"]
+        return values
+
+    @property
+    def module(self) -> str:
+        """The module that the function is defined in."""
+        return self.function.rpartition(".")[0]
+
+    def differences(self, row: object) -> dict[str, tuple[Any, Any]]:
+        """Return where the job's ``row`` says otherwise: by column, what it holds and what is declared."""
+        return {
+            column: (here, value) for column, value in self.columns().items() if (here := getattr(row, column)) != value
+        }
+
+
+#: The length of the column that holds a job's name, in characters.
+LONGEST_NAME = 255
+#: The largest number that the columns hold on every database.
+MOST_SECONDS = 2**31 - 1
+
+#: Declared with :func:`cron`, by the dotted name of the function.
+_declared: dict[str, Declaration] = {}
+
+
+def cron(  # noqa: PLR0913 - a job's options, each by its name
+    schedule: str,
+    *,
+    timezone: str | tzinfo = "",
+    name: str = "",
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    catch_up: CatchUp | Literal["latest", "all", "none"] = CatchUp.LATEST.value,
+    grace: int | timedelta | None = None,
+    timeout: int | timedelta | None = None,
+    enabled: bool = True,
+) -> Callable[[T], T]:
+    """Declare a job next to its function, which is returned as it is.
+
+    The options are the job's fields; ``grace`` and ``timeout`` are in seconds, or a timedelta. With ``enabled=False``
+    the job waits for a person to enable it. The function may be a plain one, an ``async def`` one, or a task of a task
+    queue, which is called by the node, and not sent to its queue. It may be one that another module defines.
+    Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
+    :class:`TypeError` for what is no function.
+
+    >>> @cron("0 3 * * *", timezone="Europe/Berlin")
+    ... def bill():
+    ...     "Bill the orders of the day."
+    """
+    if not isinstance(schedule, str):
+        raise TypeError(f'Write the schedule, as in @cronkite.cron("0 3 * * *"): a text, and not {schedule!r}.')
+    if not isinstance(enabled, bool):
+        raise TypeError(f"enabled must be True or False, not {enabled!r}.")
+    schedules.get(schedule, "UTC")
+    timezone = _zone_name(timezone)
+    if timezone:
+        # Where the data of a zone are missing, the module's other jobs are to run; of this one, the check warns.
+        with suppress(ZoneDataMissing):
+            zones.get(timezone)
+    options = {
+        "timezone": timezone,
+        "args": _as_json("args", args, list),
+        "kwargs": _as_json("kwargs", kwargs or {}, dict),
+        "catch_up": _catch_up(catch_up),
+        "grace": _seconds("grace", grace, 0),
+        "timeout": _seconds("timeout", timeout, 1),
+        "enabled": enabled,
+    }
+
+    def declare(target: T) -> T:
+        function = plain_function(target)
+        dotted = dotted_name(function)
+        if function.__qualname__ != function.__name__:
+            raise ValueError(
+                f"{function.__qualname__} cannot be declared: no dotted name leads to it from outside. Declare a "
+                "function of the module itself. If a decorator made this one, have it use functools.wraps, or write "
+                "@cronkite.cron beneath it, next to the function."
+            )
+        if problem := calls.signature_problem(target, options["args"], options["kwargs"]):
+            raise ValueError(f"{dotted} cannot be declared so. {problem}")
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f"{dotted} cannot be declared so. Its name has more than {LONGEST_NAME} characters.")
+        declaration = Declaration(dotted, name or function.__name__, getdoc(function) or "", schedule, **options)
+        # A module that is read again says the same again.
+        if _declared.setdefault(dotted, declaration) != declaration:
+            raise ValueError(f"{dotted} is declared twice; a function has one declared job. Wrap it for the second.")
+        return target
+
+    return declare
+
+
+def of(target: Any) -> Declaration | None:
+    """Return what is declared of ``target``, with :func:`cron` or by an attribute ``schedule``, if anything is."""
+    try:
+        function = plain_function(target)
+        dotted = dotted_name(function)
+        # The attribute is found wherever it was set: on a task, or on the function in it.
+        schedule = getattr(target, "schedule", None) or getattr(function, "schedule", None)
+    except Exception:  # noqa: BLE001 - a module holds all kinds of objects, and some raise anything when looked into
+        return None
+    if dotted in _declared:
+        return _declared[dotted]
+    if not isinstance(schedule, str):
+        return None
+    return Declaration(dotted, function.__name__, getdoc(function) or "", schedule)
+
+
+def in_module(module: ModuleType, is_looked_at: Callable[[str], bool]) -> list[Declaration]:
+    """Return what is declared in ``module``, in its order.
+
+    That is of the functions *defined* there and, with :func:`cron`, of what it only names, unless that is defined in a
+    module that ``is_looked_at`` itself. A function that a decorator has hidden counts by its name.
+    """
+    found: dict[str, Declaration] = {}
+    for name, target in list(vars(module).items()):
+        declaration = of(target)
+        if declaration is None and callable(target):
+            declaration = _declared.get(f"{module.__name__}.{name}")
+        if declaration is not None and (
+            declaration.module == module.__name__
+            or (declaration.function in _declared and not is_looked_at(declaration.module))
+        ):
+            found.setdefault(declaration.function, declaration)
+    return list(found.values())
+
+
+def named(dotted: str, target: Any) -> Declaration | None:
+    """Return what is declared of the function that ``dotted`` leads to, which is ``target``, if anything is."""
+    return of(target) or _declared.get(dotted)
+
+
+def all_by_cron() -> list[Declaration]:
+    """Return all that this process has seen :func:`cron` declare."""
+    return list(_declared.values())
+
+
+def plain_function(target: Any) -> Callable[..., Any]:
+    """Return the function that a task wraps, or the function itself; raise ``TypeError`` for anything else."""
+    function = calls.task_function(target) or target
+    if isclass(function) or not callable(function) or not hasattr(function, "__name__"):
+        raise TypeError(
+            f"{target!r} is neither a function nor a task. Write a function that calls it, and declare that."
+        )
+    return function
+
+
+def dotted_name(function: Callable[..., Any]) -> str:
+    """Return the dotted name under which a function of a module can be imported."""
+    return f"{function.__module__}.{function.__name__}"
+
+
+def _as_json(option: str, value: Any, kind: type) -> Any:
+    """Return the value as it comes back from the database, or each start would find it changed: tuples are lists."""
+    try:
+        # A text is a sequence too, but whoever writes args="abc" does not mean three letters.
+        copy = json.loads(json.dumps(list(value) if isinstance(value, tuple) else value, allow_nan=False))
+    except (TypeError, ValueError):
+        copy = None
+    if not isinstance(copy, kind):
+        message = f"{option} must be a {kind.__name__} of what JSON can hold, not {value!r}."
+        raise ValueError(message)  # noqa: TRY004 - most that is refused is of the right type
+    return copy
+
+
+def _zone_name(zone: object) -> str:
+    """Return the name of a zone that is given as such, or as what :mod:`zoneinfo` or the like makes of it."""
+    name = getattr(zone, "key", None) or (str(zone) if isinstance(zone, tzinfo) else zone)
+    if not isinstance(name, str):
+        raise TypeError(f'timezone must be a name, as in timezone="Europe/Berlin", and not {zone!r}.')
+    return name
+
+
+def _catch_up(value: object) -> str:
+    try:
+        return CatchUp(value).value
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in CatchUp)
+        raise ValueError(f"catch_up must be one of {known}, not {value!r}.") from None
+
+
+def _seconds(option: str, value: object, least: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, timedelta) and not value.microseconds:
+        value = value // timedelta(seconds=1)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST_SECONDS:
+        raise ValueError(
+            f"{option} must be None or a whole number of seconds from {least} up, or such a timedelta, not {value!r}."
+        )
+    return value

@@ -1,0 +1,13 @@
+"""What do databases do differently, and how is each asked so that it does the same?
+
+Statements of ours, said to any database that Django supports.
+
+- ``clock``: the database's now, the same for every node.
+- ``quirks``: what differs, and what an error means.
+- ``commits``: whether what is written is committed.
+- ``waits``: for how long a statement waits for a locked row.
+- ``statements``: queries that are put together once.
+"""
+
+#: What other wings may use.
+__all__ = ["clock", "commits", "quirks", "statements", "waits"]

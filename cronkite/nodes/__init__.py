@@ -1,0 +1,18 @@
+"""What does a process do that ticks?
+
+From the tick to the claim of what is due.
+
+- ``ticks``: how a tick or a loop begins.
+- ``greeting``: what a loop says of itself.
+- ``node``: the loop: what to do now, and until when to wait.
+- ``agenda``: what is due, in one query.
+- ``taker``: the decision on slots, and their claiming.
+- ``unsettled``: claims in doubt, and ends that are not written.
+- ``outages``: what becomes of it all while the database is away.
+- ``waiting``: what comes first of what is planned.
+- ``wake``: how a signal reaches a loop that waits.
+- ``heartbeat``, ``beacons``: how the node is seen to live, in the database and by probes.
+"""
+
+#: What other wings may use.
+__all__ = ["beacons", "ticks"]

@@ -1,0 +1,309 @@
+"""What is due for this node, and when does it ask again?"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from bisect import bisect_right
+from collections import Counter, deque
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import connections
+
+from cronkite import conf
+from cronkite.claims.rows import HeldRows
+from cronkite.database import clock, quirks
+from cronkite.database.clock import Reading
+from cronkite.database.statements import Select, place
+from cronkite.models import Job, primary
+from cronkite.models.queries import JobQuerySet
+
+logger = logging.getLogger("cronkite")
+
+#: How many due jobs a look brings at most; the next look brings more.
+PAGE = 500
+#: Of how many jobs that a node takes one may be gone already; when it is more, it is time to look again.
+LOST_OF = 20
+#: At how many places, a page apart, nodes begin at most that are in each other's way.
+PLACES = 16
+#: How often (seconds) a loop looks for jobs that are new or were edited, and so how far it looks ahead. Five times a
+#: minute: with the sign of life, that makes six statements where nothing is due.
+POLL = 12.0
+#: How long before a slot (seconds) a loop looks for who is due.
+LEAD = 0.1
+#: How long (seconds) a loop leaves a job alone whose function could not be run here, or that is stuck.
+REFUSAL = 60.0
+#: The longest time (seconds) for which the jobs of a module are left alone whose import hangs, or ends its process.
+LONGEST_REFUSAL = 1800.0
+
+
+class Agenda:
+    """The jobs that a node knows to be due, or to fall due soon, in the order of their slots as far as others let it.
+
+    A tick's agenda ends: it is what was due, or about to be, when the tick began, however much falls due meanwhile. The
+    agenda of a loop (``stays``) goes on.
+    """
+
+    def __init__(self, *, stays: bool = False) -> None:
+        self.stays = stays
+        self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
+        self._jobs: deque[Job] = deque()
+        self._asked: deque[Job] = deque()
+        self._reading: Reading | None = None
+        self._until: datetime | None = None
+        self._has_more = False
+        # Since the last look: how many jobs were taken from here, and how many of them others had claimed before.
+        self._taken = 0
+        self._lost = 0
+        self._places = 1
+        self._closed = False
+        #: Until when (monotonic seconds) jobs, by their keys, and modules, by their names, are left alone.
+        self._left_alone: dict[int, float] = {}
+        self._avoided: dict[str, float] = {}
+        self._refusals: Counter[str] = Counter()
+        self._held = HeldRows(stays=stays)
+        #: When (monotonic seconds) to look again; ``None``: not planned.
+        self.look_at: float | None = time.monotonic()
+
+    def look(self, offered: set[int]) -> None:
+        """Ask the database what is due or was asked for, but for the jobs that are ``offered`` already.
+
+        This is the one query of an idle tick. Raises :class:`django.db.DatabaseError`.
+        """
+        self.look_at = None
+        if self.stays:
+            self._forget()
+            if self._reading is None:
+                self._reading = Reading(clock.now(primary.alias()))
+        skipped = offered | self._left_alone.keys() | self._held.left_alone()
+        # Whatever is skipped, a page is left. In whole pages: each number is a statement of its own.
+        most = PAGE * (1 + -(-len(skipped) // PAGE))
+        jobs = self._page(most)
+        if jobs:
+            self._reading = Reading(jobs[0].now)
+            self._until = self._until or jobs[0].now + self._ahead
+            if self.stays and not jobs[0].is_asked and _slot(jobs[0]) > jobs[0].now:
+                # There is time, and to be on the slot it takes a better reading than one that is as old as a page.
+                self._reading = Reading(clock.now(primary.alias()))
+        jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
+        self._asked = deque(job for job in jobs if job.is_asked)
+        self._jobs = deque(job for job in jobs if not job.is_asked)
+        if self._lost or self._places > 1:
+            # Whoever was in the way is probably still at it.
+            self._shuffle()
+        elif self._has_more:
+            # A burst, which other nodes see as well. They need not meet first.
+            self._shuffle(in_order=True)
+        self._taken = self._lost = 0
+        self._look_for_held()
+        if self.stays and self._reading is not None:
+            # In step with the database's clock, so that a job of the full minute is seen on the minute.
+            self.look_within(POLL - self._reading.now().timestamp() % POLL)
+
+    def _page(self, most: int) -> list[Job]:
+        """Return the first page of what is due, or one further on if others work off the first."""
+        until = None if self.stays else self._until
+        place = random.randrange(self._places)  # noqa: S311 - only to part the nodes
+        variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most, place * PAGE)
+        using = primary.alias()
+        jobs = quirks.anew(using, lambda: _read(using, _Bound(until), variant))
+        is_full = len(jobs) == most
+        self._has_more = is_full or place > 0
+        # There is room for as many places as there are pages, as far as that shows.
+        if self._lost and is_full:
+            self._places = min(2 * self._places, PLACES)
+        elif not is_full:
+            self._places = max(1, place)
+        if not jobs and place:
+            return self._page(most)
+        return jobs
+
+    def look_within(self, seconds: float) -> None:
+        """Plan to look again in so many seconds at the latest."""
+        if not self._closed:
+            at = time.monotonic() + max(0.0, seconds)
+            self.look_at = at if self.look_at is None else min(self.look_at, at)
+
+    def look_for(self, slot: datetime) -> None:
+        """Plan to look who is due at ``slot``, if this agenda goes so far."""
+        if slot <= self.now() and self.waiting():
+            # It has come already, as others have that wait here. It is their turn first: a look for each run of a
+            # burst would cost more than the runs.
+            self._has_more = True
+        elif self.stays:
+            self.look_within((slot - self.now()).total_seconds() - LEAD)
+        elif self._until is not None and slot <= self._until:
+            self.look_within(0)
+
+    def lost_race(self) -> None:
+        """Take note that another node was first to claim what this one had seen.
+
+        Nodes that work off the same burst would all want the same job next, and all but one come too late. So from the
+        first time on, a node takes what it has seen in any order; and when too much of it is gone, it looks again.
+        """
+        self._lost += 1
+        if not self.waiting():
+            return
+        if self._lost == 1:
+            self._shuffle()
+        if self._lost > self._taken / LOST_OF:
+            self.look_within(0)
+
+    def now(self) -> datetime:
+        """Return the database's now, as far as it is known here since the last look."""
+        assert self._reading is not None, "nobody has looked yet"
+        return self._reading.now()
+
+    def waiting(self) -> int:
+        """Return how many jobs wait whose slot has come, or for which somebody asked."""
+        return len(self._asked) + self._come()
+
+    def take(self) -> Job:
+        """Return a job that was asked for or else, as these are few, the one whose slot came first; strike it off."""
+        job = (self._asked or self._jobs).popleft()
+        self._taken += 1
+        if not self._jobs and self._has_more:
+            self._has_more = False
+            self.look_within(0)
+        return job
+
+    def next_at(self) -> float | None:
+        """Return when (monotonic seconds) the next slot comes, or ``None`` if none is known."""
+        if not self._jobs:
+            return None
+        return time.monotonic() + (_slot(self._jobs[0]) - self.now()).total_seconds()
+
+    def first(self) -> Job | None:
+        """Return the job whose slot comes first, or ``None`` if none is known."""
+        return self._jobs[0] if self._jobs else None
+
+    def leave_alone(self, job: Job, *, longer: bool = False) -> None:
+        """Skip the job for the rest of the tick, or in a loop for a while.
+
+        With ``longer``, the other jobs of its function's module, too, and for longer each time: it is the module that
+        can't be imported, and to find that out took a worker a minute.
+        """
+        pause = REFUSAL
+        if longer:
+            module = _module(job)
+            pause = min(REFUSAL * 2 ** self._refusals[module], LONGEST_REFUSAL)
+            self._refusals[module] += 1
+            self._avoided[module] = time.monotonic() + pause
+            for jobs in (self._asked, self._jobs):
+                kept = [each for each in jobs if not self._is_avoided(each)]
+                jobs.clear()
+                jobs.extend(kept)
+        self._left_alone[job.pk] = time.monotonic() + pause
+
+    def put_off(self, job: Job, *, is_held: bool) -> None:
+        """Skip the job for a moment, or for longer each time, as nobody has claimed it, and yet nobody can.
+
+        ``is_held`` tells whether it is known that another transaction has locked its row.
+        """
+        if self._held.put_off(job, self.now(), is_held=is_held):
+            self._look_for_held()
+        else:
+            self.leave_alone(job)
+
+    def _look_for_held(self) -> None:
+        if (rest := self._held.rest()) is not None:
+            self.look_within(rest)
+
+    def why_put_off(self, job: Job) -> str:
+        """Say why the job comes late, if it was put off for long; else nothing."""
+        return self._held.reason(job)
+
+    def forget(self, job: Job) -> None:
+        """Take note that somebody has claimed the job, so that its row was not locked for long."""
+        self._held.forget(job)
+
+    def close(self) -> None:
+        """Strike everything off, and never look again."""
+        self._closed = True
+        self._jobs.clear()
+        self._asked.clear()
+        self.look_at = None
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing is known to come, nor will be asked for."""
+        return not self._jobs and not self._asked and self.look_at is None
+
+    def _come(self) -> int:
+        """Return how many of the jobs have a slot that has come."""
+        return bisect_right(self._jobs, self.now(), key=_slot) if self._jobs else 0
+
+    def _shuffle(self, *, in_order: bool = False) -> None:
+        """Have the jobs whose slot has come in any order, or those of a slot if ``in_order``; those to come follow."""
+        come = [self._jobs.popleft() for _ in range(self._come())]
+        random.shuffle(come)
+        if in_order:
+            come.sort(key=_slot)
+        self._jobs.extendleft(reversed(come))
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        self._left_alone = {pk: until for pk, until in self._left_alone.items() if until > now}
+        self._avoided = {module: until for module, until in self._avoided.items() if until > now}
+
+    def _is_avoided(self, job: Job) -> bool:
+        until = self._avoided.get(_module(job))
+        if until is None:
+            return False
+        self._left_alone[job.pk] = until
+        return True
+
+    def _is_stuck(self, job: Job) -> bool:
+        """Warn of a job that nobody will run until a person unlocks it."""
+        if not job.is_stuck:
+            return False
+        logger.warning(
+            "Job %r is stuck: locked by %s, last seen alive at %s. If its run is gone, unlock the job in the admin.",
+            job.name,
+            job.locked_by,
+            f"{job.locked_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+        self.leave_alone(job)
+        return True
+
+
+def _module(job: Job) -> str:
+    return job.function.rpartition(".")[0]
+
+
+def _slot(job: Job) -> datetime:
+    assert job.next_run is not None
+    return job.next_run
+
+
+# The one query, put together once.
+
+
+class _Bound(NamedTuple):
+    until: datetime | None
+
+
+class _Variant(NamedTuple):
+    lock_timeout: timedelta | None
+    ahead: timedelta
+    is_bounded: bool
+    most: int
+    skipped: int
+
+
+def _due(using: str, variant: _Variant) -> JobQuerySet:
+    due = Job.objects.using(using).agenda(variant.ahead)
+    if variant.is_bounded:
+        due = due.filter(due_at__lte=place(Job, "next_run", "until"))
+    return due[variant.skipped : variant.skipped + variant.most]
+
+
+_DUE: Select[Job] = Select(_due)
+
+
+def _read(using: str, bound: _Bound, variant: _Variant) -> list[Job]:
+    # What is read here is what is run: a claim asks for the number of the edit, and another one may get that of an edit
+    # that was rolled back.
+    quirks.read_committed(connections[using])
+    return _DUE.execute(using, bound, variant)

@@ -1,0 +1,278 @@
+"""How does a node work off what is due?
+
+A due job's way: the :mod:`cronkite.nodes.agenda` asks the database what is due, in one query. When its slot has come,
+the job is offered to a worker, which says whether it has the function. Then :mod:`cronkite.schedules.catch_up` decides
+the slot, :mod:`cronkite.claims.claiming` claims it, and the worker runs it and writes its end. The node claims only
+what a worker is ready for.
+
+All of this is one loop in one thread, which waits for whatever comes first: a slot, a worker, a renewal, a signal. What
+it waits for is :mod:`cronkite.nodes.waiting`'s, the claiming :mod:`cronkite.nodes.taker`'s, and what becomes of it all
+while the database is away :mod:`cronkite.nodes.outages`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from uuid import UUID
+
+from cronkite import conf
+from cronkite.claims import holding
+from cronkite.claims.verdicts import Claim
+from cronkite.exceptions import DatabaseAway
+from cronkite.models import Log
+from cronkite.nodes import heartbeat
+from cronkite.nodes.agenda import Agenda
+from cronkite.nodes.beacons import Beacons
+from cronkite.nodes.outages import Outages
+from cronkite.nodes.taker import Taker
+from cronkite.nodes.unsettled import Unsettled
+from cronkite.nodes.waiting import Waiting
+from cronkite.nodes.wake import Wake, stopped_by_signals
+from cronkite.processes import kin
+from cronkite.runs import onlookers
+from cronkite.runs.events import Ended, Event, Ready, Refused, Runs, Wrote
+from cronkite.runs.messages import KILL_AFTER
+
+logger = logging.getLogger("cronkite")
+
+#: Pause (seconds) before a lock is renewed whose row another transaction has locked.
+HELD_PAUSE = 1.0
+#: How long (seconds) the heartbeat waits while jobs that are due are about to be claimed.
+COURTESY = 1.0
+MILLISECOND = 0.001
+
+
+class Node:
+    """A process that ticks.
+
+    ``name`` is what the logs call it. It has what is on its ``agenda`` run by ``runs``. If the agenda stays, it is a
+    loop, which ends when it is told to stop; otherwise it ends when what was due has been run. Probes see it by its
+    ``beacons``.
+    """
+
+    def __init__(self, name: str, runs: Runs, agenda: Agenda, beacons: Beacons | None = None) -> None:
+        settings = conf.get()
+        self.name = name
+        self._runs = runs
+        self._stays = agenda.stays
+        self._renewal = settings.renewal_interval.total_seconds()
+        self._grace = settings.shutdown_grace.total_seconds()
+        self._agenda = agenda
+        self._beacons = beacons or Beacons()
+        self._outages = Outages(agenda, self._give_up)
+        self._unsettled = Unsettled(runs, agenda, self._outages.lived_through)
+        self._taker = Taker(name, runs, agenda, self._outages, self._unsettled, self._may_claim)
+        self._waiting = Waiting(runs, agenda)
+        #: Which locks could not be renewed the last time, and whether anybody was told.
+        self._held: dict[UUID, bool] = {}
+        # Instants of the stopwatch (monotonic seconds); None: not planned.
+        self._renew_at = time.monotonic() + self._renewal
+        self._peek_at = time.monotonic() + onlookers.EVERY
+        self._beat_at: float | None = time.monotonic()
+        self._has_beaten = False
+        self._gave_up = False
+        self._told_to_stop = 0
+        self._stopping = False
+        self._stop_by: float | None = None
+        self._leave_by: float | None = None
+
+    def work(self) -> None:
+        """Tick, or loop; return when there is nothing left to do.
+
+        Raises :class:`DatabaseAway` if a tick had to give up (what it ran has ended then), and
+        :class:`django.db.ProgrammingError` or the like if the tables are not there.
+        """
+        with stopped_by_signals(self.stop) as wake:
+            try:
+                while self._go_on():
+                    self._wait(wake)
+                if self._stays and self._has_beaten and not self._outages.is_away:
+                    heartbeat.leave(self.name)
+            finally:
+                self._runs.close(self._gone_by())
+        if self._gave_up:
+            raise DatabaseAway("The database is out of reach. What is due is left to other nodes and the next tick.")
+
+    def stop(self) -> None:
+        """Claim nothing any more; let runs finish for the grace, or, when told a second time, end them now.
+
+        May be called from a signal handler: it only leaves word.
+        """
+        self._told_to_stop += 1
+        self._runs.heed_signal()
+
+    def _heed(self) -> None:
+        """Do what :meth:`stop` asked for."""
+        now = time.monotonic()
+        if self._told_to_stop and not self._stopping:
+            logger.info("Node %s stops: it claims no more, and its runs have %g s to finish.", self.name, self._grace)
+            self._stop_by = now + self._grace
+            self._abandon()
+        if self._stop_by is not None and (now >= self._stop_by or self._told_to_stop > 1):
+            self._stop_by, self._leave_by = None, now + KILL_AFTER
+            for claim in self._runs.claims():
+                self._runs.end(claim, Log.Status.INTERRUPTED, "its node was stopped")
+
+    def _gone_by(self) -> float | None:
+        """Return when (monotonic) this node has to be gone: it was told to stop, or may take its time (``None``)."""
+        return self._leave_by if self._stop_by is None else self._stop_by + KILL_AFTER
+
+    def _abandon(self) -> None:
+        self._stopping = True
+        self._agenda.close()
+
+    def _is_done(self) -> bool:
+        if self._runs.claims() or not self._unsettled.is_empty():
+            return False
+        if self._stopping:
+            return True
+        # Without room and without claims, the runs have an end to tell of, after which there may be more to look for.
+        return not self._stays and self._agenda.is_empty() and not self._runs.offered() and self._runs.has_room()
+
+    def _go_on(self) -> bool:
+        """Do what is to be done now; return whether there is anything left to wait for."""
+        self._beacons.alive.light()
+        self._heed()
+        now = time.monotonic()
+        if self._outages.is_over():
+            self._unsettled.go_on(stopping=self._stopping)
+            if now >= self._renew_at:
+                self._renew()
+            if now >= self._peek_at:
+                self._peek()
+            if self._agenda.look_at is not None and now >= self._agenda.look_at:
+                with self._outages.lived_through(reads=True):
+                    self._agenda.look(self._runs.offered() | self._unsettled.jobs())
+                    self._beacons.ready.light()
+        self._offer()
+        beat_at = self._beat_due_at()
+        if beat_at is not None and now >= beat_at:
+            self._beat()
+        if self._leave_by is not None and now >= self._leave_by and not self._outages.is_away:
+            self._unsettled.give_up("as it was told to stop")
+        return not self._is_done()
+
+    def _beat_due_at(self) -> float | None:
+        """Return when (monotonic) to show that this node is alive: jobs that are due come first, but not for ever."""
+        if self._outages.retry_at is not None or self._beat_at is None:
+            return None
+        return self._beat_at + (COURTESY if self._runs.offered() else 0.0)
+
+    def _beat(self) -> None:
+        heartbeat.beat(self.name, stays=self._stays, begins=not self._has_beaten)
+        self._has_beaten = True
+        self._beat_at = time.monotonic() + heartbeat.EVERY if self._stays else None
+
+    def _wait(self, wake: Wake) -> None:
+        """Wait for whatever comes first, and handle it."""
+        pause, plan = self._next()
+        self._waiting.tell(pause, plan)
+        until = time.monotonic() + pause
+        # Whoever waits for descriptors counts in milliseconds, and rounds up. To be on the slot, the rest is slept.
+        events = list(self._runs.wait(pause - pause % MILLISECOND, wake.fileno()))
+        if not events and 0 < (rest := until - time.monotonic()) <= MILLISECOND:
+            time.sleep(rest)
+        wake.clear()
+        kin.reap_orphans()
+        for event in events:
+            self._handle(event)
+        ready = [event.job for event in events if isinstance(event, Ready)]
+        if due := [job for job in ready if not job.is_asked]:
+            self._taker.take(due)
+        for job in ready:
+            if job.is_asked:
+                self._taker.take_asked(job)
+
+    def _next(self) -> tuple[float, str]:
+        """Return the seconds until something is to be done if nothing happens before, and what."""
+        plans = [
+            (self._runs.next_deadline(), "a deadline of a run or an import"),
+            (self._stop_by, "the end of the grace"),
+            (self._outages.retry_at, "the database"),
+            (self._beacons.alive.next_at(), "the next beacon"),
+        ]
+        if self._outages.retry_at is None:
+            is_running = bool(self._runs.claims())
+            plans += [
+                (self._agenda.look_at, "the next look at what is due"),
+                (self._beat_due_at(), "the next sign of life"),
+                (self._agenda.next_at() if self._runs.has_room() else None, "the next slot"),
+                (self._renew_at if is_running else None, "the next renewal of locks"),
+                (self._peek_at if is_running else None, "the next question who looks at runs"),
+                (self._unsettled.next_at(), "what the database could not tell or take"),
+            ]
+        return self._waiting.first(plans)
+
+    def _offer(self) -> None:
+        """Offer the jobs whose slot has come, as long as there is room for another run."""
+        waiting = self._agenda.waiting()
+        self._runs.prepare(waiting)
+        while waiting and self._runs.has_room():
+            self._runs.offer(self._agenda.take())
+            waiting -= 1
+
+    # What happened.
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Refused):
+            self._agenda.leave_alone(event.job, longer=event.is_costly)
+            logger.error("Job %r cannot be run on node %s: %s", event.job.name, self.name, event.problem)
+            # Somebody's request waits for a node that can.
+            if not event.job.is_asked:
+                self._taker.decide(event.job, event.problem)
+        elif isinstance(event, Ended):
+            if event.unrecorded is not None:
+                level = logging.DEBUG if event.is_doubtful else logging.ERROR
+                logger.log(level, "%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
+                self._unsettled.end(event.claim, event.unrecorded)
+            if event.claim.next_run is not None:
+                self._agenda.look_for(event.claim.next_run)
+        elif isinstance(event, Wrote):
+            with self._outages.lived_through():
+                onlookers.show(event.claim, event.output)
+
+    def _may_claim(self) -> bool:
+        return not self._stopping and self._outages.retry_at is None
+
+    # What the database has to be told or asked, again and again if it is away.
+
+    def _renew(self) -> None:
+        """Renew the locks of all runs, and end those that have lost theirs."""
+        now = time.monotonic()
+        claims = self._runs.claims()
+        if not claims:
+            self._renew_at = now + self._renewal
+            return
+        # Soon again, if it is not possible now.
+        self._renew_at = now + min(self._renewal, HELD_PAUSE)
+        found = holding.Renewal([], [])
+        with self._outages.lived_through():
+            found = holding.renewal(claims)
+            if not found.held:
+                self._renew_at = now + self._renewal
+        for claim in found.gone:
+            logger.warning("%s: its lock is lost, so it is ended.", claim)
+            self._runs.end(claim, Log.Status.LOST, "its lock was lost")
+        self._tell_held(found.held)
+
+    def _peek(self) -> None:
+        """Find out what those runs have written that somebody looks at."""
+        self._peek_at = time.monotonic() + onlookers.EVERY
+        if claims := self._runs.claims():
+            with self._outages.lived_through(reads=True):
+                for claim in onlookers.watched(claims):
+                    self._runs.peek(claim)
+
+    def _tell_held(self, claims: list[Claim]) -> None:
+        """Tell of locks that can't be renewed, if that is so for the second time; once."""
+        for claim in claims:
+            if self._held.get(claim.token) is False:
+                said = "%s: its lock can't be renewed, as another transaction has locked the job's row; trying again."
+                logger.warning(said, claim)
+        self._held = {claim.token: claim.token in self._held for claim in claims}
+
+    def _give_up(self) -> None:
+        self._gave_up = True
+        self._unsettled.give_up("as the database is out of reach")
+        self._abandon()

@@ -1,0 +1,154 @@
+"""How does a node come by the runs of jobs for which a worker is ready?
+
+It decides on their slots, claims those that are to run, and has the missed ones recorded. What it could not have, it
+leaves to other nodes, or to a later time.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from cronkite.claims import claiming, skips, verdicts
+from cronkite.claims.verdicts import Claim
+from cronkite.exceptions import ScheduleError
+from cronkite.models import Job
+from cronkite.nodes.agenda import Agenda
+from cronkite.nodes.outages import CONFLICT_PAUSE, Outages
+from cronkite.nodes.unsettled import Unsettled
+from cronkite.runs.events import Runs
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import Decision
+
+logger = logging.getLogger("cronkite")
+
+
+class Taker:
+    """Takes jobs on the ``agenda`` for the node ``name``, as long as it ``may_claim``, and has ``runs`` start them."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a node has to do with a claim
+        self,
+        name: str,
+        runs: Runs,
+        agenda: Agenda,
+        outages: Outages,
+        unsettled: Unsettled,
+        may_claim: Callable[[], bool],
+    ) -> None:
+        self._name = name
+        self._runs = runs
+        self._agenda = agenda
+        self._outages = outages
+        self._unsettled = unsettled
+        self._may_claim = may_claim
+
+    def take(self, jobs: list[Job]) -> None:
+        """Claim the slots of jobs that are ready, and start their runs; release those that are not to be started."""
+        wanted = [(job, decision) for job in jobs if self._may_claim() and (decision := self.decide(job)) is not None]
+        claims: list[Claim | None] = []
+        if wanted and self._may_claim():
+            with self._claiming([job for job, _ in wanted]):
+                claims = claiming.claim_all(wanted, self._name)
+        lost = []
+        for (job, decision), claim in zip(wanted, claims, strict=False):
+            if claim is None:
+                lost.append((job, decision))
+            else:
+                logger.info("%s: claimed by node %s.", claim, self._name)
+                self._agenda.forget(job)
+                self._runs.start(job, claim)
+        taken = {claim.job_id for claim in claims if claim}
+        for job in jobs:
+            if job.pk not in taken and not self._unsettled.is_doubted(job):
+                self._runs.release(job)
+        skipped = self._skipped([job for job, _ in lost])
+        for job, decision in lost:
+            self._agenda.lost_race()
+            if job.pk not in skipped:
+                self._agenda.look_for(decision.next_run)
+
+    def take_asked(self, job: Job) -> None:
+        """Claim a job that somebody asked for, and start its run; release it if another node does."""
+        claim = None
+        if self._may_claim():
+            with self._claiming([job]):
+                claim = claiming.claim_asked(job, self._name)
+        if self._unsettled.is_doubted(job):
+            return
+        if claim is None:
+            self._runs.release(job)
+            if not self._may_claim() or not self._skipped([job]):
+                # Another node was first, or the job was edited meanwhile, and waits still.
+                self._agenda.look_within(CONFLICT_PAUSE)
+        else:
+            logger.info("%s: claimed by node %s, %s.", claim, self._name, claim.reason)
+            self._agenda.forget(job)
+            self._runs.start(job, claim)
+
+    def decide(self, job: Job, problem: str = "") -> Decision | None:
+        """Decide on the job's slots; return the decision if a slot is to run, and see to the missed ones if none is.
+
+        With a ``problem`` the job can't be run here: slots that are out of its grace are missed for that reason, and
+        others wait for a node that can.
+        """
+        assert job.pending is not None
+        try:
+            schedule = job.get_schedule()
+            decision = catch_up.decide(schedule, job.get_policy(), job.get_grace(), job.pending, self._agenda.now())
+        except (ScheduleError, ValueError, OverflowError) as error:
+            self._agenda.leave_alone(job)
+            logger.error("Job %r cannot be run on node %s: %s", job.name, self._name, error)
+            return None
+        if decision.slot is not None and not decision.missed:
+            return decision
+        with self._outages.lived_through(reads=decision.slot is not None):
+            if decision.missed:
+                why = problem or self._agenda.why_put_off(job) or claiming.why_missed(job)
+                decision = replace(decision, reason="; ".join(filter(None, [decision.reason, why])))
+            if decision.slot is not None:
+                return decision
+            if not claiming.pass_over(job, decision, self._name):
+                if self._skipped([job]):
+                    return None
+            elif decision.missed:
+                logger.warning("Job %r: %d slots were missed: %s.", job.name, decision.missed, decision.reason)
+            self._agenda.look_for(decision.next_run)
+        return None
+
+    def _skipped(self, jobs: list[Job]) -> set[int]:
+        """Put those of the jobs off whose rows another transaction has locked; return their keys."""
+        skipped: dict[int, bool] = {}
+        if jobs:
+            with self._outages.lived_through(reads=True):
+                skipped = skips.skipped(jobs)
+        for job in jobs:
+            if job.pk in skipped:
+                self._agenda.put_off(job, is_held=skipped[job.pk])
+            else:
+                self._agenda.forget(job)
+        return set(skipped)
+
+    @contextmanager
+    def _claiming(self, jobs: list[Job]) -> Iterator[None]:
+        """Live through what may go wrong while ``jobs`` are claimed; what is in doubt then is found out later."""
+        try:
+            with self._outages.lived_through():
+                yield
+                self._unsettled.is_in_vain = False
+        except verdicts.RowIsHeld:
+            for job in jobs:
+                self._agenda.put_off(job, is_held=True)
+        except verdicts.Contention:
+            self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
+        except verdicts.Refused as refusal:
+            logger.error("%s", refusal)
+            for job in jobs:
+                self._agenda.leave_alone(job)
+        except verdicts.OutcomeUnknown as doubt:
+            level = logging.WARNING if self._unsettled.is_in_vain else logging.INFO
+            logger.log(level, "%s", doubt)
+            self._unsettled.doubt(doubt.claims, jobs)
+            self._agenda.look_within(0)

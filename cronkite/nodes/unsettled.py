@@ -1,0 +1,160 @@
+"""What does a node have to ask the database, or to tell it, until it is answered?
+
+Claims whose COMMIT was not answered, and ends of runs whose processes could not write them. Both are tried again and
+again: while the database is away, and while another transaction has locked the row of the job, which is to hold up no
+other.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from cronkite.claims import claiming, holding, skips, verdicts
+from cronkite.claims.verdicts import Claim
+from cronkite.code.outcomes import Outcome
+from cronkite.models import Job, Log
+from cronkite.nodes.agenda import Agenda
+from cronkite.runs.events import Runs
+
+logger = logging.getLogger("cronkite")
+
+#: How long (seconds) to wait before trying again what was not possible because the row is locked.
+PAUSE = 0.5
+#: How long (seconds) to leave a database alone that answers, but has committed no claim of late.
+VAIN_PAUSE = 1.0
+#: How long (seconds) a worker is kept ready for a claim whose transaction the server has open still.
+DOUBT_PATIENCE = 5.0
+
+
+@dataclass(eq=False)
+class _Doubt:
+    """A claim that may be ours; where nobody can tell: until when (monotonic seconds) a worker is kept ready for it."""
+
+    claim: Claim
+    job: Job
+    until: float | None = None
+
+    @property
+    def is_old(self) -> bool:
+        return self.until is not None and time.monotonic() > self.until
+
+
+@dataclass(eq=False)
+class _End:
+    """How a run ended, and whether it was told that this can't be written yet."""
+
+    claim: Claim
+    outcome: Outcome
+    is_told: bool = False
+
+
+class Unsettled:
+    """What is to be found out, and what is to be written.
+
+    ``database()`` is a context in which the database may fail; what was to be done then stays to be done.
+    """
+
+    def __init__(self, runs: Runs, agenda: Agenda, database: Callable[[], AbstractContextManager[None]]) -> None:
+        self._runs = runs
+        self._agenda = agenda
+        self._database = database
+        self._doubts: list[_Doubt] = []
+        self._ends: list[_End] = []
+        self._at = 0.0
+        #: Whether what was in doubt the last time turned out not to be ours; false as soon as a claim is answered.
+        self.is_in_vain = False
+
+    def doubt(self, claims: list[Claim], jobs: list[Job]) -> None:
+        """Find out which of the claims of these jobs are ours, and start their runs."""
+        self._doubts += [_Doubt(claim, job) for job in jobs for claim in claims if claim.job_id == job.pk]
+        # At once: a connection that was idle may have been ended without an outage. But a database that commits
+        # nothing, as its disk is full, answers at once, too.
+        self._at = time.monotonic() + (VAIN_PAUSE if self.is_in_vain else 0.0)
+
+    def end(self, claim: Claim, outcome: Outcome) -> None:
+        """Write how the run of ``claim`` ended."""
+        self._ends.append(_End(claim, outcome))
+        self._at = 0.0
+
+    def is_doubted(self, job: Job) -> bool:
+        """Tell whether this very ``job``, as it was read, may have been claimed."""
+        return any(job is doubt.job for doubt in self._doubts)
+
+    def jobs(self) -> set[int]:
+        """Return the keys of the jobs that may have been claimed."""
+        return {doubt.job.pk for doubt in self._doubts}
+
+    def next_at(self) -> float | None:
+        """Return when (monotonic seconds) to try again, or ``None`` if there is nothing to be done."""
+        return self._at if self._doubts or self._ends else None
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to be done."""
+        return not self._doubts and not self._ends
+
+    def go_on(self, *, stopping: bool) -> None:
+        """Try what it is time for. If the node is ``stopping``, nothing is started that turns out to be ours."""
+        now = time.monotonic()
+        if self.is_empty() or now < self._at:
+            return
+        self._at = now + PAUSE
+        for doubt in list(self._doubts):
+            with self._database():
+                self._settle(doubt, stopping=stopping)
+        for end in list(self._ends):
+            with self._database():
+                self._write(end)
+
+    def give_up(self, why: str) -> None:
+        """Leave everything as it is, and say so, and ``why``."""
+        for doubt in self._doubts:
+            logger.critical(
+                "%s: may be claimed by this node, which gives up, %s. Its lock then stays until its timeout.",
+                doubt.claim,
+                why,
+            )
+            self._runs.release(doubt.job)
+        for end in self._ends:
+            logger.critical("%s: %s, which could not be written, %s.", end.claim, end.outcome.status, why)
+        self._doubts.clear()
+        self._ends.clear()
+
+    def _settle(self, doubt: _Doubt, *, stopping: bool) -> None:
+        try:
+            ours = claiming.settle(doubt.claim)
+        except verdicts.Contention:
+            self._put_off(doubt)
+            return
+        if ours and stopping:
+            holding.finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
+        elif ours and doubt.is_old:
+            holding.finish(ours, Outcome(Log.Status.LOST, reason="that it was claimed showed too late to run it"))
+        self._doubts.remove(doubt)
+        if ours and not stopping and not doubt.is_old:
+            self._runs.start(doubt.job, ours)
+        else:
+            self._runs.release(doubt.job)
+            self._agenda.look_within(0)
+            self.is_in_vain = True
+
+    def _put_off(self, doubt: _Doubt) -> None:
+        """Ask later: the server has the transaction of the claim open still, or somebody else has locked the row."""
+        if doubt.until is None:
+            logger.warning("%s: may be claimed by this node; the database can't tell yet.", doubt.claim)
+            doubt.until = time.monotonic() + DOUBT_PATIENCE
+        if doubt.is_old:
+            # Others may need the worker.
+            self._runs.release(doubt.job)
+
+    def _write(self, end: _End) -> None:
+        if not skips.held({end.claim.job_id}):
+            holding.finish(end.claim, end.outcome)
+            self._ends.remove(end)
+        elif not end.is_told:
+            end.is_told = True
+            said = "%s: %s, which can't be written yet: another transaction has locked the job's row."
+            logger.warning(said, end.claim, end.outcome.status)

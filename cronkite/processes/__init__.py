@@ -1,0 +1,11 @@
+"""Whose is this process, and what has it started?
+
+A tick's process is ours, and so are its nurseries and workers; a web server's is not.
+
+- ``owner``: whether the process is ours to arrange.
+- ``forks``: what of ours is not passed on to what a function forks.
+- ``kin``: what was started, and how that ends.
+"""
+
+#: What other wings may use.
+__all__ = ["forks", "kin", "owner"]

@@ -1,0 +1,18 @@
+"""How does a claim become a run, and how does the run end?
+
+From the node that started it to the function, and back with its outcome.
+
+- ``events``: what a node asks of that which runs its jobs, and hears from it.
+- ``here``: runs in the node's own process.
+- ``pool``: runs in worker processes.
+- ``nursery``: where workers come from, and who sees them die.
+- ``worker``: what a worker does.
+- ``runner``: from a claim to a call, and from its end to the log.
+- ``capture``, ``onlookers``: what a run writes, kept and shown while it goes on.
+- ``guards``, ``interrupts``: how a run is ended from outside.
+- ``channels``, ``messages``: how these processes talk.
+- ``surroundings``, ``farewell``: what a run leaves, and what has to be out before it has ended.
+"""
+
+#: What other wings may use.
+__all__ = ["capture", "events", "guards", "here", "messages", "nursery", "onlookers", "pool", "runner", "worker"]

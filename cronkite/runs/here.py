@@ -1,0 +1,93 @@
+"""How are jobs run without worker processes?
+
+In the node's own process, one after another, so that a debugger can follow them (``--workers 0``). Nothing protects one
+job from another here, and no timeout is enforced. A run whose lock is lost is ended, with the node if need be.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from multiprocessing.connection import wait
+
+from cronkite.claims.verdicts import Claim
+from cronkite.code import functions
+from cronkite.exceptions import FunctionError, RunEnded
+from cronkite.models import Job, Log
+from cronkite.runs import runner
+from cronkite.runs.events import Ended, Event, Ready, Refused
+from cronkite.runs.guards import Guard
+
+logger = logging.getLogger("cronkite")
+
+
+class Here:
+    """Runs each job when it is started; see :class:`cronkite.runs.events.Runs` for the methods."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._guard: Guard | None = None
+
+    def prepare(self, wanted: int) -> None:
+        """Do nothing: this process is there."""
+
+    def has_room(self) -> bool:
+        """Tell whether the job before is done with."""
+        return not self._events
+
+    def offer(self, job: Job) -> None:
+        """Resolve the job's function."""
+        try:
+            functions.resolve(job.function)
+        except FunctionError as error:
+            self._events.append(Refused(job, str(error)))
+        else:
+            self._events.append(Ready(job))
+
+    def start(self, job: Job, claim: Claim) -> None:
+        """Run the claim; return when it has ended."""
+        self._guard = Guard()
+        try:
+            with self._guard.listening():
+                runner.run_here(claim, self._guard)
+        except BaseException:
+            logger.debug("%s raised.", claim, exc_info=True)
+        self._guard = None
+        self._events.append(Ended(claim))
+
+    def release(self, job: Job) -> None:
+        """Do nothing: nothing was reserved for it."""
+
+    def claims(self) -> list[Claim]:
+        """Return nothing: while anybody can ask, nothing is running."""
+        return []
+
+    def offered(self) -> set[int]:
+        """Return the ids of the jobs whose events are still to be seen."""
+        return {event.job.pk for event in self._events if isinstance(event, Ready | Refused)}
+
+    def end(self, claim: Claim, status: str, reason: str) -> None:
+        """Do nothing: nothing is running."""
+
+    def peek(self, claim: Claim) -> None:
+        """Do nothing: nothing is running."""
+
+    def heed_signal(self) -> None:
+        """End the run at once: nobody could end it later, as there is only this thread."""
+        if self._guard is not None:
+            self._guard.interrupt(RunEnded(Log.Status.INTERRUPTED, "its node was stopped"))
+
+    def next_deadline(self) -> float | None:
+        """Return ``None``: there are no timeouts."""
+        return None
+
+    def wait(self, timeout: float, wake: int) -> Iterator[Event]:
+        """Tell what happened, or wait until something may."""
+        if not self._events:
+            wait([wake], timeout)
+        while self._events:
+            yield self._events.popleft()
+
+    def close(self, by: float | None) -> None:
+        """Do nothing: there is no process."""

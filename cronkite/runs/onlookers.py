@@ -1,0 +1,75 @@
+"""Who looks at a run while it goes on, and what has it written until now?
+
+Whoever looks at a run leaves a mark on its log. The node asks for marks every few seconds while it has runs, and writes
+what those have written that somebody looks at. A run that nobody looks at costs nothing but that question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django.db.models import Q
+
+from cronkite.claims.verdicts import Claim
+from cronkite.code.outcomes import ascii_only
+from cronkite.database import quirks, waits
+from cronkite.database.clock import Now
+from cronkite.models import Log
+from cronkite.models.primary import alias as database
+
+#: How often (seconds) it is asked who looks at a run.
+EVERY = 5.0
+#: For how long a mark counts. Pages that refresh themselves leave one at least as often, unless they are slow.
+LASTS = timedelta(minutes=1)
+#: How old a mark is before another one is left.
+FRESH = timedelta(seconds=15)
+
+
+def look(log: Log) -> None:
+    """Leave a mark that somebody looks at ``log``, if its run goes on. Where that can't be done, it is not."""
+    if log.status != Log.Status.RUNNING:
+        return
+    try:
+        _write(log.pk, Q(watched_at__isnull=True) | Q(watched_at__lt=Now() - FRESH), watched_at=Now())
+    except DatabaseError:
+        # Such as a page's connection that may only read. What there is to see is seen all the same.
+        return
+
+
+def watched(claims: Sequence[Claim]) -> list[Claim]:
+    """Return those of the runs that somebody looks at. One query."""
+    if not claims:
+        return []
+    using = database()
+    logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in claims], watched_at__gt=Now() - LASTS)
+    looked_at = set(logs.order_by().values_list("pk", flat=True))
+    return [claim for claim in claims if claim.log_id in looked_at]
+
+
+def show(claim: Claim, output: str) -> None:
+    """Write what the run has written until now, if it goes on; raises :class:`django.db.DatabaseError` in an outage.
+
+    What somebody else has locked is left as it is: there is a next time.
+    """
+    try:
+        _write(claim.log_id, output=output)
+    except DatabaseError as error:
+        if quirks.is_conflict(error):
+            return
+        # What the column's character set can't hold is written in other words, as at the end of a run.
+        plain = ascii_only(output)
+        if plain == output or not quirks.lives(connections[database()]):
+            raise
+        _write(claim.log_id, output=plain)
+
+
+def _write(key: int, *conditions: Q, **values: Any) -> None:
+    """Write into the log of a run that goes on, if no other transaction has locked it."""
+    using = database()
+    with waits.limited(using):
+        if waits.lock_available(Log, [key], using):
+            running = Log.objects.using(using).filter(*conditions, pk=key, status=Log.Status.RUNNING)
+            running.update(**values)

@@ -1,0 +1,364 @@
+"""How does a node have jobs run by worker processes?
+
+It never waits for one of them: whatever a worker does, or is kept from doing, the node goes on with the others. What it
+hears of them comes through channels that hold up nobody, and that one has died from the nursery.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cronkite.claims.verdicts import Claim
+from cronkite.code.outcomes import Outcome
+from cronkite.models import Job, Log
+from cronkite.runs import channels
+from cronkite.runs.channels import Channel, HungUp
+from cronkite.runs.events import Ended, Event, Ready, Refused, Wrote
+from cronkite.runs.messages import KILL_AFTER, End, Recorded, Resolve, Resolved
+from cronkite.runs.nursery import Died, Nursery, Written
+
+logger = logging.getLogger("cronkite")
+
+#: A run that takes longer than this (seconds) no longer counts as one of the pool's size, as with cron itself, whose
+#: next minute starts what is due whatever still runs: a slow job delays no other (promise P4).
+LONG = 60.0
+#: Nor does an import that takes longer than this (seconds), as long as there are not more of them than the pool has
+#: workers, or ``SLOW_IMPORTS``; those beyond that are given up.
+SLOW_IMPORT = 1.0
+SLOW_IMPORTS = 2
+#: How long (seconds) an import may take before its function counts as one that can't be run here.
+IMPORT_PATIENCE = 60.0
+#: How long (seconds) a worker that is to go may take, as to send a mail; and at least when its node is in a hurry.
+LEAVE_PATIENCE = 35.0
+LEAST_PATIENCE = 0.5
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker process as its node sees it: resolving ``job``, reserved for it, running ``claim``, or idle."""
+
+    nursery: Nursery
+    number: int
+    channel: Channel
+    job: Job | None = None
+    claim: Claim | None = None
+    end: End | None = None
+    since: float = 0.0
+    #: The functions that it has resolved.
+    known: set[str] = field(default_factory=set)
+    #: When (monotonic) something has to be done: a timeout, the end of a patience.
+    deadline: float | None = None
+    #: Why it was killed while it resolved its job's function.
+    verdict: str = ""
+    #: Its end of the channel is closed, and yet it lives: the function has closed it.
+    is_deaf: bool = False
+    is_killed: bool = False
+    #: The run whose output the nursery was asked for, until it has answered.
+    peeked: Claim | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.job is None and self.claim is None and not self.is_deaf and not self.is_killed
+
+    @property
+    def is_resolving(self) -> bool:
+        return self.job is not None and self.job.function not in self.known
+
+    def busy(self, *, job: Job | None = None, claim: Claim | None = None, seconds: float | None = None) -> None:
+        self.job, self.claim, self.end = job, claim, None
+        self.since = time.monotonic()
+        self.deadline = None if seconds is None else self.since + seconds
+
+    def kill(self) -> None:
+        """Kill it, with all that it has started; that it has died will be heard of."""
+        self.deadline, self.is_killed = None, True
+        self.nursery.kill(self.number)
+
+
+@dataclass
+class Pool:
+    """Up to ``size`` worker processes, made when they are needed, and kept for the next run."""
+
+    size: int
+    nursery: Nursery
+    workers: list[Worker] = field(default_factory=list)
+    #: Those that are to go, or have said that they do.
+    leaving: list[Worker] = field(default_factory=list)
+    _reserved: list[Worker] = field(default_factory=list)
+    _stillborn: list[Ended] = field(default_factory=list)
+
+    def prepare(self, wanted: int) -> None:
+        """Have as many of ``wanted`` workers idle as the size allows."""
+        missing = min(self.size - self._counting(), wanted - sum(worker.is_idle for worker in self.workers))
+        for _ in range(missing):
+            self._fork()
+
+    def has_room(self) -> bool:
+        """Tell whether one more job can be offered."""
+        return any(worker.is_idle for worker in self.workers) or self._counting() < self.size
+
+    def offer(self, job: Job) -> None:
+        """Reserve a worker that can resolve the job's function, or ask one; :meth:`wait` will tell."""
+        self.prepare(1)
+        if not any(worker.is_idle for worker in self.workers):
+            # In the place of one that has died, after slow imports had made room for others.
+            self._fork()
+        idle = [worker for worker in self.workers if worker.is_idle]
+        worker = next((worker for worker in idle if job.function in worker.known), idle[0])
+        if job.function in worker.known:
+            worker.busy(job=job)
+            self._reserved.append(worker)
+        else:
+            worker.busy(job=job, seconds=min(SLOW_IMPORT, IMPORT_PATIENCE))
+            self._send(worker, Resolve(job.function))
+
+    def start(self, job: Job, claim: Claim) -> None:
+        """Run ``claim`` on the worker that is ready for the job."""
+        worker = self._ready_for(job)
+        if worker is None:
+            # It died while the job was claimed. The run ends as if it had died a moment later.
+            self._stillborn.append(Ended(claim, Outcome(Log.Status.LOST, reason="its process had died")))
+            return
+        worker.busy(claim=claim, seconds=claim.timeout)
+        self._send(worker, claim)
+
+    def release(self, job: Job) -> None:
+        """Let the worker that was ready for the job be idle again."""
+        if (worker := self._ready_for(job)) is not None:
+            worker.busy()
+
+    def claims(self) -> list[Claim]:
+        """Return what is running."""
+        stillborn = [event.claim for event in self._stillborn]
+        return stillborn + [worker.claim for worker in self.workers if worker.claim is not None]
+
+    def offered(self) -> set[int]:
+        """Return the ids of the jobs that were offered and are not claimed yet."""
+        return {worker.job.pk for worker in self.workers if worker.job is not None}
+
+    def end(self, claim: Claim, status: str, reason: str) -> None:
+        """Tell the run to end: SIGTERM within its process, and SIGKILL if that does not help."""
+        for worker in self.workers:
+            if worker.claim is claim and worker.end is None:
+                self._end(worker, status, reason)
+
+    def peek(self, claim: Claim) -> None:
+        """Have the nursery tell what the run has written until now."""
+        for worker in self.workers:
+            if worker.claim is claim and worker.peeked is None:
+                worker.peeked = claim
+                worker.nursery.peek(worker.number)
+
+    def heed_signal(self) -> None:
+        """Do nothing in the signal's handler: the node sees to it that the runs end."""
+
+    def next_deadline(self) -> float | None:
+        """Return when (monotonic) :meth:`wait` has to be called at the latest."""
+        deadlines = [worker.deadline for worker in [*self.workers, *self.leaving]]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def wait(self, timeout: float, wake: int) -> Iterator[Event]:
+        """Wait for up to ``timeout`` seconds, or until ``wake`` is readable or a worker has something to say."""
+        stillborn, self._stillborn = self._stillborn, []
+        reserved, self._reserved = self._reserved, []
+        ready = channels.wait([wake, *self._listening()], 0 if stillborn or reserved else timeout)
+        yield from stillborn
+        for worker in list(self.workers):
+            if worker.channel.fileno() in ready:
+                yield from self._receive(worker)
+        yield from self._bury(ready)
+        for worker in reserved:
+            # Unless it has just died; then its job is offered again.
+            if worker.job is not None and not worker.is_killed:
+                yield Ready(worker.job)
+        now = time.monotonic()
+        for worker in [*self.workers, *self.leaving]:
+            if worker.deadline is not None and worker.deadline <= now:
+                self._overdue(worker)
+
+    def close(self, by: float | None) -> None:
+        """Hang up, which ends idle workers, and wait for them; leave those that run a job to themselves."""
+        for worker in list(self.workers):
+            if worker.is_resolving:
+                # An import that nobody needs any more hears of nothing until it is over, if it ever is.
+                worker.kill()
+            self._discard(worker)
+        now = time.monotonic()
+        self._wait_for_leaving(now + LEAVE_PATIENCE if by is None else max(by, now + LEAST_PATIENCE))
+        for worker in self.leaving:
+            if worker.claim is None:
+                worker.kill()
+        self._wait_for_leaving(time.monotonic() + KILL_AFTER)
+        self.nursery.close()
+
+    def _wait_for_leaving(self, until: float) -> None:
+        while any(worker.claim is None for worker in self.leaving) and not self.nursery.is_gone:
+            if (rest := until - time.monotonic()) <= 0:
+                return
+            for _ in self._bury(channels.wait([self.nursery.fileno()], rest)):
+                pass
+
+    def _listening(self) -> list[Channel | int]:
+        listening: list[Channel | int] = [worker.channel for worker in self.workers if not worker.is_deaf]
+        return listening if self.nursery.is_gone else [self.nursery.fileno(), *listening]
+
+    def _ready_for(self, job: Job) -> Worker | None:
+        return next((worker for worker in self.workers if worker.job is job), None)
+
+    def _counting(self) -> int:
+        now = time.monotonic()
+        return sum(not self._is_free_of_charge(worker, now) for worker in self.workers)
+
+    def _is_free_of_charge(self, worker: Worker, now: float) -> bool:
+        """Whether it makes room for another one, since it takes so long."""
+        if worker.claim is not None:
+            return worker.since <= now - LONG
+        return worker.is_killed or (worker.is_resolving and worker.since <= now - SLOW_IMPORT)
+
+    def _fork(self) -> None:
+        if self.nursery.is_gone:
+            logger.error("The process that workers are forked from has died; another takes its place.")
+            self.nursery = self.nursery.anew()
+        number, channel = self.nursery.fork()
+        self.workers.append(Worker(self.nursery, number, channel))
+
+    def _send(self, worker: Worker, message: Resolve | Claim | End) -> None:
+        try:
+            worker.channel.send(message)
+        except HungUp:
+            # It has just died, of which the nursery tells, or its function has closed the channel.
+            worker.is_deaf = True
+
+    def _receive(self, worker: Worker) -> Iterator[Event]:
+        try:
+            messages = worker.channel.receive()
+        except HungUp:
+            worker.is_deaf = True
+            if worker.claim is None:
+                # It is of no use any more, whatever it is that lives on there.
+                worker.kill()
+            elif worker.nursery.is_gone:
+                yield from self._died(worker, Died(worker.number, problem="has ended"))
+            return
+        for message in messages:
+            yield from self._heard(worker, message)
+
+    def _heard(self, worker: Worker, message: object) -> Iterator[Event]:
+        if isinstance(message, Resolved) and worker.job is not None:
+            job = worker.job
+            if message.problem is None:
+                worker.deadline = None
+                worker.known.add(job.function)
+                yield Ready(job)
+            else:
+                worker.busy()
+                yield Refused(job, message.problem)
+        elif isinstance(message, Recorded) and worker.claim is not None:
+            claim = worker.claim
+            worker.busy()
+            # The pool may have grown beyond its size while this run was a long one.
+            if message.retires or worker.nursery.is_gone or self._counting() > self.size:
+                self._discard(worker)
+            yield Ended(claim)
+
+    def _bury(self, ready: set[int]) -> Iterator[Event]:
+        """Take leave of the workers that have died, and hear what others have written."""
+        if self._has_lost_nursery() or self.nursery.fileno() not in ready:
+            return
+        for told in self.nursery.receive():
+            for worker in [*self.workers, *self.leaving]:
+                if worker.number == told.number and worker.nursery is self.nursery:
+                    yield from self._part(worker, told) if isinstance(told, Died) else self._wrote(worker, told)
+        if self._has_lost_nursery():
+            # Nobody tells any more how they end. Of those that are busy, the channels do.
+            for worker in [worker for worker in self.workers if worker.claim is None]:
+                self._discard(worker)
+            self.leaving.clear()
+
+    def _wrote(self, worker: Worker, written: Written) -> Iterator[Event]:
+        """Pass on what a run has written, unless it has ended since that was asked."""
+        peeked, worker.peeked = worker.peeked, None
+        if peeked is not None and worker.claim is peeked:
+            yield Wrote(peeked, written.output.text())
+
+    def _has_lost_nursery(self) -> bool:
+        return self.nursery.is_gone
+
+    def _part(self, worker: Worker, died: Died) -> Iterator[Event]:
+        """Hear the last words of a worker that has died, and draw the conclusions."""
+        while worker in self.workers and not worker.is_deaf:
+            events = list(self._receive(worker))
+            yield from events
+            if not events:
+                break
+        if worker in self.workers:
+            yield from self._died(worker, died)
+        else:
+            self.leaving.remove(worker)
+            worker.channel.close()
+
+    def _died(self, worker: Worker, died: Died) -> Iterator[Event]:
+        self.workers.remove(worker)
+        worker.channel.close()
+        how = died.problem or _in_words(died.code)
+        if worker.claim is not None:
+            status, reason = (worker.end.status, worker.end.reason) if worker.end else (Log.Status.LOST, "")
+            reason = "; ".join(filter(None, [reason, f"its process {how}"]))
+            outcome = Outcome(status, reason=reason, output=died.output.text())
+            # A function that has closed the channel, and returned, is recorded by its own process.
+            yield Ended(worker.claim, outcome, is_doubtful=worker.is_deaf and died.code == 0 and worker.end is None)
+        job, worker.job = worker.job, None
+        if job is None:
+            return
+        if died.problem:
+            yield Refused(job, died.problem)
+        elif job.function in worker.known:
+            self.offer(job)
+        else:
+            problem = worker.verdict or f"its process {how}"
+            yield Refused(job, f"{job.function} cannot be imported here: {problem}.", is_costly=True)
+
+    def _discard(self, worker: Worker) -> None:
+        """Have a worker go."""
+        self.workers.remove(worker)
+        worker.channel.close()
+        if worker.nursery.is_gone:
+            return
+        self.leaving.append(worker)
+        worker.deadline = None if worker.claim is not None else time.monotonic() + LEAVE_PATIENCE
+
+    def _overdue(self, worker: Worker) -> None:
+        if worker in self.leaving or (worker.claim is not None and worker.end is not None):
+            worker.kill()
+        elif worker.claim is not None:
+            self._end(worker, Log.Status.TIMED_OUT, f"it took longer than its timeout of {worker.claim.timeout} s")
+        elif worker.is_resolving:
+            self._lose_patience(worker)
+
+    def _lose_patience(self, worker: Worker) -> None:
+        """Give up an import that takes too long, or longer than it may while others do the same."""
+        now = time.monotonic()
+        slow = [each for each in self.workers if each.is_resolving and each.since <= now - SLOW_IMPORT]
+        if now - worker.since >= IMPORT_PATIENCE:
+            worker.verdict = f"its import took longer than {IMPORT_PATIENCE:g} s"
+        elif len(slow) > max(self.size, SLOW_IMPORTS):
+            worker.verdict = f"its import takes longer than {SLOW_IMPORT:g} s, and {len(slow) - 1} others take as long"
+        else:
+            worker.deadline = worker.since + IMPORT_PATIENCE
+            return
+        worker.kill()
+
+    def _end(self, worker: Worker, status: str, reason: str) -> None:
+        worker.end = End(status, reason)
+        worker.deadline = time.monotonic() + KILL_AFTER
+        self._send(worker, worker.end)
+
+
+def _in_words(exitcode: int) -> str:
+    if exitcode < 0:
+        return f"was killed by {signal.Signals(-exitcode).name}"
+    return f"exited with code {exitcode}"

@@ -1,0 +1,285 @@
+"""How does a claim become a run, and the run a record?
+
+What is true around a function wherever it runs stands here; :mod:`cronkite.runs.worker` adds a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django.db import Error as DriverError
+
+from cronkite import conf
+from cronkite.claims import claiming, holding, verdicts
+from cronkite.claims.verdicts import Claim
+from cronkite.code import calls, current, functions
+from cronkite.code.current import CurrentRun
+from cronkite.code.outcomes import Outcome, keep_result, traceback_text
+from cronkite.database import commits, quirks
+from cronkite.exceptions import JobIsLocked, RunEnded
+from cronkite.models import Job, Log, primary
+from cronkite.processes import forks
+from cronkite.runs import interrupts, onlookers
+from cronkite.runs.capture import Tee
+from cronkite.runs.guards import Guard
+
+logger = logging.getLogger("cronkite")
+
+#: For how long (seconds) the end of a run is tried to be written while the database is away, and how often.
+RECORD_PATIENCE = 3600.0
+RECORD_PAUSE = 1.0
+#: Pause (seconds) after another transaction came first, and how often a run by hand tries to get its lock so.
+CONFLICT_PAUSE = 0.1
+CLAIM_ATTEMPTS = 20
+#: How long (seconds) other transactions may come first before that is told.
+CONFLICT_PATIENCE = 2.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a function ended: what goes into the log, and what goes to a caller in this process."""
+
+    outcome: Outcome
+    value: Any = None
+    error: BaseException | None = None
+
+
+def execute(
+    claim: Claim, guard: AbstractContextManager[None] | None = None, interrupted: Callable[[], bool] = bool
+) -> Ending:
+    """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
+
+    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given.
+    Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
+    """
+    borrowed = _in_transaction()
+    run = CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id)
+    try:
+        # Checked again: the row may have been edited, or the settings, since the job was saved.
+        function = functions.resolve(claim.function)
+        with current.entered(run), guard or nullcontext():
+            value = forks.only_here(calls.call, function, claim.args, claim.kwargs)
+        ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
+    except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
+        ending = Ending(_outcome_of(error, is_interrupted=interrupted()), error=error)
+    finally:
+        if not borrowed:
+            close_left_over()
+    return ending
+
+
+def _outcome_of(error: BaseException, *, is_interrupted: bool = False) -> Outcome:
+    """Return what the log is to say of a function that raised ``error``, maybe as a person has interrupted it."""
+    if isinstance(error, SystemExit) and not error.code:
+        # sys.exit() ends a job as it ends a script: with no code, or 0, it is a success.
+        return Outcome(Log.Status.SUCCEEDED)
+    status, reason = Log.Status.FAILED, ""
+    if (ended := _told_to_end(error)) is not None:
+        status, reason = Log.Status(ended.status), ended.reason
+    elif is_interrupted and isinstance(error, KeyboardInterrupt):
+        status, reason = Log.Status.INTERRUPTED, "interrupted by a person"
+    return Outcome(status, exc_info=traceback_text(error), reason=reason)
+
+
+def _told_to_end(error: BaseException) -> RunEnded | None:
+    """Return the word to end that ``error`` is, or that a task group wrapped into it."""
+    if isinstance(error, RunEnded):
+        return error
+    # An exception group has its members here; Python 3.10 has no groups, and no name for them.
+    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return next((ended for member in members if (ended := _told_to_end(member)) is not None), None)
+
+
+def close_left_over(*, everything: bool = False) -> None:
+    """Roll back and close this thread's connections that a function left inside a transaction, or all of them."""
+    for connection in connections.all(initialized_only=True):
+        if everything or connection.in_atomic_block or quirks.has_open_transaction(connection):
+            try:
+                connection.close()
+            except Exception:
+                logger.debug("Connection %s could not be closed.", connection.alias, exc_info=True)
+            # The wrapper still believes in the atomic block that nobody will leave. A new one takes its place.
+            del connections[connection.alias]
+
+
+def announce(claim: Claim, ending: Ending) -> None:
+    """Log the end of a run; at ERROR if it did not succeed, so that Django's e-mail handlers see it."""
+    status, error = ending.outcome.status, ending.error
+    if status == Log.Status.SUCCEEDED:
+        logger.info("%s: succeeded.", claim)
+    else:
+        why = ending.outcome.reason or (f"{type(error).__name__}: {error}" if error else "")
+        # In English, as all of the log is: the status's label is in the project's language.
+        logger.error("%s: %s. %s", claim, status.replace("_", " "), why, exc_info=error)
+
+
+def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = time.sleep) -> bool:
+    """Write how the run ended, for as long as it takes the database to be back; ``False`` if the lock was lost.
+
+    ``pause`` waits for some seconds between two tries. After ``RECORD_PATIENCE`` the outcome is left to the logger,
+    and the lock to its timeout.
+    """
+    began = time.monotonic()
+    deadline, is_told = began + RECORD_PATIENCE, False
+    while True:
+        try:
+            kept = holding.finish(claim, outcome)
+        except DatabaseError as error:
+            connection = connections[primary.alias()]
+            if quirks.is_borrowed(connection):
+                raise
+            if quirks.is_conflict(error):
+                if not is_told and time.monotonic() - began > CONFLICT_PATIENCE:
+                    is_told = True
+                    logger.warning("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
+                pause(CONFLICT_PAUSE)
+                continue
+            connection.close()
+            if time.monotonic() > deadline:
+                logger.critical("%s: %s, which could not be written. %s", claim, outcome.status, error)
+                return False
+            logger.error("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
+            pause(RECORD_PAUSE)
+        else:
+            if not kept:
+                logger.warning("%s: %s, but its lock was lost before it ended.", claim, outcome.status)
+            return kept
+
+
+def run_here(claim: Claim, guard: Guard | None = None) -> Any:
+    """Run ``claim`` in this process, its function within ``guard``; return its result, or raise what it raised.
+
+    The lock is renewed meanwhile. If that finds it gone, the guard ends the run; without one, only a warning tells of
+    it, since whoever called us has nobody who could end the function. What it writes to stdout and stderr is shown and
+    kept, in the main thread: elsewhere it could not be told from what other threads write. No timeout is enforced.
+    """
+    with _shown_and_kept() as written, _renewed(claim, guard, written), interrupts.noted() as interrupted:
+        ending = execute(claim, guard, interrupted)
+    record(claim, replace(ending.outcome, output=written()))
+    announce(claim, ending)
+    if ending.error is not None:
+        raise ending.error
+    return ending.value
+
+
+def run_by_hand(job: Job) -> Any:
+    """Run ``job`` now, here, without a slot: the code behind :meth:`Job.run`."""
+    functions.resolve(job.function)
+    return run_here(claim_by_hand(job))
+
+
+def claim_by_hand(job: Job, by: str = "") -> Claim:
+    """Claim ``job`` for a run in this process, and see to doubts and conflicts; ``by`` says who wants it, for the log.
+
+    Raises :class:`cronkite.exceptions.JobIsLocked`, :class:`cronkite.claims.verdicts.Contention` if others keep coming
+    first, :class:`cronkite.claims.verdicts.OutcomeUnknown` if the doubts last, :class:`django.db.DatabaseError`, or
+    :class:`django.core.exceptions.ImproperlyConfigured` where no claim would ever be committed.
+    """
+    commits.demand()
+    reason = f"asked for by {by}" if by else ""
+    for attempt in range(1, CLAIM_ATTEMPTS + 1):
+        try:
+            return claiming.claim_by_hand(job, conf.get().node, reason)
+        except verdicts.Contention as contention:
+            if attempt < CLAIM_ATTEMPTS and not _in_transaction():
+                time.sleep(CONFLICT_PAUSE)
+            elif isinstance(contention, verdicts.RowIsHeld):
+                said = "its row is locked by another transaction; try again when that has ended"
+                raise JobIsLocked(f"Job {job.name!r}: {said}.") from None
+            else:
+                raise
+        except verdicts.OutcomeUnknown as doubt:
+            (claim,) = doubt.claims
+            if (ours := _settled(claim)) is not None:
+                return ours
+    raise AssertionError("unreachable")
+
+
+def _settled(claim: Claim) -> Claim | None:
+    for _ in range(CLAIM_ATTEMPTS):
+        try:
+            return claiming.settle(claim)
+        except verdicts.Contention:
+            time.sleep(CONFLICT_PAUSE)
+    raise verdicts.OutcomeUnknown([claim])
+
+
+def _in_transaction() -> bool:
+    return quirks.is_borrowed(connections[primary.alias()])
+
+
+@contextmanager
+def _shown_and_kept() -> Iterator[Callable[[], str]]:
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: ""
+        return
+    out = Tee(sys.stdout)
+    with redirect_stdout(out), redirect_stderr(Tee(sys.stderr, out.kept)):
+        yield out.text
+
+
+@contextmanager
+def _renewed(claim: Claim, guard: Guard | None, written: Callable[[], str]) -> Iterator[None]:
+    """Renew the lock from a thread while the block runs."""
+    connection = connections[primary.alias()]
+    if quirks.is_borrowed(connection) or quirks.is_in_memory(connection):
+        # No other connection could see the claim, so nobody else can take it either.
+        yield
+        return
+    over = threading.Event()
+    arguments = (claim, over, guard, written)
+    thread = threading.Thread(target=_renew_until, args=arguments, name="cronkite renewal", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _renew_until(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:
+    every = conf.get().renewal_interval.total_seconds()
+    renew_at = time.monotonic() + every
+    while not over.wait(max(0.0, min(onlookers.EVERY, renew_at - time.monotonic()))):
+        if time.monotonic() < renew_at:
+            _show(claim, written)
+            continue
+        renew_at = time.monotonic() + every
+        try:
+            gone = holding.renew([claim])
+        except DriverError as error:  # also the errors that are none of the database's: the connection is closed
+            logger.warning("%s: the lock can't be renewed; trying again. %s", claim, error)
+            # Or it would stay as it is, when the database is back.
+            connections.close_all()
+        else:
+            if gone:
+                _lose(claim, over, guard, written)
+                break
+    connections.close_all()
+
+
+def _show(claim: Claim, written: Callable[[], str]) -> None:
+    """Show what the run has written until now, if somebody looks at it. What can't be shown now is shown later."""
+    try:
+        if onlookers.watched([claim]):
+            onlookers.show(claim, written())
+    except DriverError as error:
+        logger.debug("%s: what it has written can't be shown. %s", claim, error)
+        connections.close_all()
+
+
+def _lose(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:
+    # The function may be waiting for whatever this connection holds.
+    connections.close_all()
+    if guard is None:
+        logger.warning("%s: its lock is lost while it runs. It can't be ended from here.", claim)
+    else:
+        guard.lost(claim, over, written)

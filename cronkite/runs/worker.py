@@ -1,0 +1,333 @@
+"""What does a worker process do?
+
+Two threads share it, so that a function may do as it likes with the one it runs in:
+
+- the *main thread* calls functions, one after another, and tells the log how they ended;
+- the *clerk* listens to the node, writes how runs ended over a connection of its own, and ends the run when told to.
+
+It leads a session of its own, so that a signal to its group stays within it, and what it starts can be found and ended
+with it. When the node dies, the clerk renews the lock in its place until the run has ended and is recorded. Then it
+exits.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Any
+
+from django.db import DatabaseError, connections
+
+from cronkite import conf
+from cronkite.claims import holding
+from cronkite.claims.verdicts import Claim
+from cronkite.code import functions
+from cronkite.exceptions import FunctionError, RunEnded
+from cronkite.models import Log, primary
+from cronkite.processes import forks, kin
+from cronkite.runs import capture, channels, farewell, runner
+from cronkite.runs.channels import Channel, HungUp
+from cronkite.runs.messages import KILL_AFTER, End, Recorded, Resolve, Resolved
+from cronkite.runs.nursery import LEAVING, OUTPUT, Birth, unread
+from cronkite.runs.runner import Ending
+from cronkite.runs.surroundings import Surroundings, apart, reseed
+
+logger = logging.getLogger("cronkite")
+
+#: How many runs a worker makes before a new one takes its place: what leaks does not leak for ever.
+RUNS_PER_WORKER = 1000
+#: How often (seconds) the clerk looks around while a function runs, which may have closed what would wake it.
+GLANCE = 1.0
+#: How long (seconds) the clerk waits for the nursery to tell what a run has written.
+OUTPUT_PATIENCE = 5.0
+#: How long (seconds) a worker that leaves may take to tell the log how its last run ended.
+LINGER = 30.0
+#: The signals that the node heeds, and a worker by itself does not.
+FOR_THE_NODE = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """The main thread says: the function has ended so, and its worker takes no other if it ``retires``."""
+
+    claim: Claim
+    ending: Ending
+    retires: bool
+
+
+def serve(birth: Birth) -> None:
+    """Run what the node sends until it hangs up. This is the worker process, from its first line to its last."""
+    farewell.begin()
+    reseed()
+    kin.adopt_orphans()
+    clerk = _Clerk(birth)
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in FOR_THE_NODE}
+    # The node decides when a run is ended. Not SIG_IGN, which programs that a function starts would inherit.
+    signal.signal(signal.SIGINT, _do_nothing)
+    signal.signal(signal.SIGTERM, clerk.on_sigterm)
+    clerk.start()
+    with forks.keeping(before, clerk.let_go):
+        _work(clerk, birth.output)
+    clerk.leave()
+    farewell.leave()
+    os._exit(0)
+
+
+def _work(clerk: _Clerk, output: int) -> None:
+    surroundings = Surroundings()
+    runs = 0
+    while (task := clerk.tasks.get()) is not None:
+        if isinstance(task, Resolve):
+            clerk.take(Resolved(_problem(task.function)))
+            continue
+        runs += 1
+        is_whole, present = True, set(threading.enumerate())
+        ending: Ending | None = None
+        try:
+            with capture.into(output):
+                ending = apart(runner.execute, task, clerk)
+                if clerk.was_told_to_end:
+                    kin.end_children()
+        except OSError:
+            # The function has closed what is ours.
+            is_whole = False
+        assert ending is not None
+        runner.close_left_over(everything=True)
+        is_whole = surroundings.put_back() and is_whole
+        # A thread that the function left behind may hold anything. The process goes, and the thread with it. What else
+        # it has started lives on, but is not to be taken for the next run's.
+        has_left = not present.issuperset(farewell.strangers()) or kin.have_children()
+        retires = runs >= RUNS_PER_WORKER or not is_whole or has_left
+        clerk.take(_Done(task, ending, retires))
+        # While the clerk records the end.
+        runner.announce(task, ending)
+        farewell.flush()
+        # A handler of the log's may have opened some.
+        runner.close_left_over(everything=True)
+        clerk.said.set()
+
+
+def _problem(function: str) -> str | None:
+    try:
+        functions.resolve(function)
+    except FunctionError as error:
+        return str(error)
+    return None
+
+
+def _do_nothing(signum: int, frame: FrameType | None) -> None:
+    """Leave it to the node."""
+
+
+class _Clerk(threading.Thread):
+    """The second thread. As a context manager, it marks the time in which the function may be interrupted."""
+
+    def __init__(self, birth: Birth) -> None:
+        super().__init__(name="cronkite clerk", daemon=True)
+        self.tasks: SimpleQueue[Claim | Resolve | None] = SimpleQueue()
+        #: Set when the main thread has told the log how the run ended.
+        self.said = threading.Event()
+        self.said.set()
+        self._birth = birth
+        self._node = Channel(birth.node)
+        self._nursery = Channel(birth.nursery)
+        self._wake, self._waker = map(Channel, channels.pair())
+        self._taken: SimpleQueue[Resolved | _Done] = SimpleQueue()
+        self._claim: Claim | None = None
+        self._end: End | None = None
+        self._interruptible = False
+        self._orphaned = False
+        self._closing = False
+        # Kept, so that a child that the function forks does not collect it, and with it closes the server's side.
+        self._connection: Any = None
+        # Instants (monotonic) that matter once the node is gone, which sees to them else.
+        self._overdue_at: float | None = None
+        self._renew_at = 0.0
+
+    # Called in the main thread.
+
+    def take(self, done: Resolved | _Done) -> None:
+        """Take what the main thread has done, to pass it on."""
+        self._taken.put(done)
+        # Where the function has closed this, the clerk looks around by itself.
+        with suppress(HungUp):
+            self._waker.send(None)
+
+    @property
+    def was_told_to_end(self) -> bool:
+        """Whether the run was not left to end by itself."""
+        return self._end is not None
+
+    def let_go(self) -> None:
+        """Close all that is ours, in a process that the function has forked."""
+        for channel in (self._node, self._nursery, self._wake, self._waker):
+            channel.close()
+        for descriptor in (self._birth.output, *capture.saved):
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def leave(self) -> None:
+        """Tell the nursery that this process leaves as it should: what it has left behind is to live."""
+        with suppress(HungUp):
+            self._nursery.send(LEAVING)
+
+    def __enter__(self) -> None:
+        self._interruptible = True
+        self._interrupt()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._interruptible = False
+
+    def on_sigterm(self, signum: int, frame: FrameType | None) -> None:
+        """End the run if the node said so; a signal from anybody else is the node's business."""
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._interruptible and self._end is not None:
+            self._interruptible = False
+            raise RunEnded(self._end.status, self._end.reason)
+
+    # Called in the clerk's own thread.
+
+    def run(self) -> None:
+        """Attend to both sides until there is nothing left to do."""
+        while not self._closing:
+            ready = channels.wait(self._listening(), self._pause())
+            if self._wake.fileno() in ready:
+                self._hear()
+            with suppress(Empty):
+                while True:
+                    self._pass_on(self._taken.get_nowait())
+            if self._node.fileno() in ready:
+                self._receive()
+            if self._orphaned and not self._closing:
+                self._stand_in()
+        self.tasks.put(None)
+        connections.close_all()
+        # The main thread ends the process, unless it is held up by somebody's handler, thread or lock.
+        self.said.wait(LINGER)
+        time.sleep(farewell.PATIENCE)
+        with suppress(HungUp):
+            self._nursery.send(LEAVING)
+        os._exit(0)
+
+    def _listening(self) -> list[Channel | int]:
+        return [self._wake] if self._orphaned else [self._wake, self._node]
+
+    def _pause(self) -> float | None:
+        """Return for how long (seconds) to wait."""
+        if self._claim is None:
+            return None
+        if not self._orphaned:
+            return GLANCE
+        at = self._renew_at if self._overdue_at is None else min(self._renew_at, self._overdue_at)
+        return min(GLANCE, max(0.0, at - time.monotonic()))
+
+    def _hear(self) -> None:
+        try:
+            self._wake.receive()
+        except HungUp:
+            # The function has closed it, and nothing can be heard there any more.
+            self._wake.close()
+
+    def _receive(self) -> None:
+        if self._closing or self._orphaned:
+            return
+        try:
+            messages = self._node.receive()
+        except HungUp:
+            self._lose_node()
+            return
+        for message in messages:
+            if isinstance(message, End):
+                self._end_run(message)
+                continue
+            if isinstance(message, Claim):
+                self._claim, self._end = message, None
+                self.said.clear()
+                self._overdue_at = time.monotonic() + message.timeout if message.timeout else None
+                # What was written since the last run is nobody's.
+                self._output()
+            self.tasks.put(message)
+
+    def _lose_node(self) -> None:
+        self._orphaned = True
+        self._closing = self._claim is None
+        if not self._closing:
+            logger.warning("The node is out of reach. %s goes on, and then its worker ends.", self._claim)
+
+    def _pass_on(self, done: Resolved | _Done) -> None:
+        if isinstance(done, Resolved):
+            self._send(done)
+            return
+        # The order matters. Once the node is told, the next run may begin, and stderr be its output.
+        runner.record(done.claim, replace(done.ending.outcome, output=self._output()))
+        self._connection = connections[primary.alias()]
+        self._connection.queries_log.clear()
+        is_said = self.said.wait(farewell.PATIENCE)
+        retires = done.retires or not is_said
+        self._claim = None
+        self._closing = retires or self._orphaned
+        self._send(Recorded(done.claim.token, retires))
+
+    def _send(self, message: Resolved | Recorded) -> None:
+        try:
+            self._node.send(message)
+        except HungUp:
+            self._orphaned = True
+            self._closing = self._claim is None
+
+    def _output(self) -> str:
+        """Return what the run has written; asks the nursery, but where nothing was."""
+        try:
+            # In this order: what the nursery has read, it has noted before.
+            if not unread(self._birth.output) and not self._birth.written[0]:
+                return ""
+            piece = self._nursery.ask(OUTPUT, OUTPUT_PATIENCE)
+        except (HungUp, OSError):
+            piece = None
+        return piece.text() if isinstance(piece, capture.Piece) else "[its output is lost]"
+
+    # What the node did for the run while it was there.
+
+    def _stand_in(self) -> None:
+        now = time.monotonic()
+        if self._overdue_at is not None and now >= self._overdue_at:
+            self._overdue_at = now + KILL_AFTER
+            assert self._claim is not None
+            reason = f"it took longer than its timeout of {self._claim.timeout} s"
+            self._end_run(End(Log.Status.TIMED_OUT, reason))
+        if now >= self._renew_at:
+            self._renew_at = now + conf.get().renewal_interval.total_seconds()
+            self._renew()
+
+    def _renew(self) -> None:
+        assert self._claim is not None
+        try:
+            gone = holding.renew([self._claim])
+        except DatabaseError as error:
+            logger.warning("%s: the lock can't be renewed; trying again. %s", self._claim, error)
+            connections.close_all()
+        else:
+            if gone:
+                self._overdue_at = time.monotonic() + KILL_AFTER
+                self._end_run(End(Log.Status.LOST, "its lock was lost"))
+
+    def _end_run(self, end: End) -> None:
+        if self._end is not None:
+            # It was told before and has not heeded. Nobody is left to write its end: its lock will be found stale.
+            logger.error("%s: does not end, so its process is killed.", self._claim)
+            for pid in kin.descendants(os.getpid()):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._end = end
+        # To interrupt the main thread, wherever it may be: only a signal does that.
+        os.kill(os.getpid(), signal.SIGTERM)

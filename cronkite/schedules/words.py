@@ -1,0 +1,269 @@
+"""What does a schedule say, in words?
+
+The words come from the numbers that the expression names, not from its text: ``0-59/15`` and ``*/15`` say the same.
+They tell exactly these wall times, no more and no fewer; what has no good words is told as the fields are. They are
+clauses (when in the day, on which days, in which months), each a phrase that can be translated by itself. Their order,
+and what stands between them, is up to the language, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, time
+from itertools import pairwise
+
+from django.utils.dates import MONTHS, WEEKDAYS
+from django.utils.formats import date_format
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, npgettext, pgettext
+
+from cronkite.schedules.expressions import Expression, parse
+from cronkite.schedules.schedule import Schedule
+
+#: What a field without a restriction names.
+SIXTY, HOURS, DAYS, WEEKDAY_COUNT, MONTH_COUNT = 60, 24, 31, 7, 12
+#: Two that follow each other are shorter told as two than as a stretch.
+TWO = 2
+#: So many times of the day are told one by one, whatever they have in common; and so many where they have nothing.
+FEW, MANY = 4, 12
+#: So many stretches of hours can be told; more are told as the field is.
+STRETCHES = 3
+#: From how many on numbers at equal distances are told by the first three and the last.
+LONG = 6
+#: A day that a month may lack, so that no date tells it; and the year of the dates that are told, which is a leap year.
+LEAP_DAY, LEAP_YEAR = (2, 29), 2000
+
+
+def describe(schedule: Schedule | str) -> str:
+    """Return what the schedule, or a crontab expression, says: wall times, in the language that is active.
+
+    A schedule's time zone is not named. Raises :class:`cronkite.exceptions.ScheduleError` for an expression that is
+    none.
+
+    >>> describe("*/15 8-17 * * mon-fri")
+    'Every 15 minutes from 08:00 to 17:45, from Monday to Friday'
+    >>> describe("@yearly")
+    'At 00:00, every year on January 1'
+    """
+    says = parse(schedule.expression if isinstance(schedule, Schedule) else schedule)
+    times, days, months = _times(says), _days(says), _months(says)
+    if not days and len(says.hours) < HOURS:
+        days = _("every day")
+    if days and months:
+        words = pgettext("a schedule", "%(times)s, %(days)s, %(months)s")
+    elif days:
+        words = pgettext("a schedule", "%(times)s, %(days)s")
+    else:
+        words = pgettext("a schedule", "%(times)s, %(months)s") if months else "%(times)s"
+    return capfirst(words % {"times": times, "days": days, "months": months})
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return the items with the language's comma between them, and no "and"."""
+    return pgettext("between the items of a list", ", ").join(items)
+
+
+# When in the day.
+
+
+def _times(says: Expression) -> str:
+    if len(says.hours) * len(says.minutes) * len(says.seconds) <= FEW:
+        return _at(says)
+    if len(says.hours) == HOURS:
+        return _round_the_clock(says) or _by_fields(says)
+    if words := _in_stretches(says) or _hours_apart(says):
+        return words
+    return _at(says) if len(says.hours) * len(says.minutes) * len(says.seconds) <= MANY else _by_fields(says)
+
+
+def _at(says: Expression) -> str:
+    times = [time(h, m, s) for h in says.hours for m in says.minutes for s in says.seconds]
+    return _("at %(times)s") % {"times": _and([_clock(each, says.seconds) for each in times])}
+
+
+def _round_the_clock(says: Expression) -> str:
+    """Return words for what is the same in every hour, or nothing."""
+    if says.seconds == (0,):
+        if says.minutes == (0,):
+            return _("every hour, on the hour")
+        first, step = says.minutes[0], _step(says.minutes)
+        if step and first:
+            return _("every %(step)d minutes, from minute %(first)d of each hour") % {"step": step, "first": first}
+        return _each_minutes(step) or ngettext(
+            "at minute %(minutes)s of every hour", "at minutes %(minutes)s of every hour", len(says.minutes)
+        ) % {"minutes": _numbers(says.minutes)}
+    if len(says.minutes) < SIXTY:
+        return ""
+    first, step = says.seconds[0], _step(says.seconds)
+    if step and first:
+        return _("every %(step)d seconds, from second %(first)d of each minute") % {"step": step, "first": first}
+    return _each_seconds(step) or ngettext(
+        "at second %(seconds)s of every minute", "at seconds %(seconds)s of every minute", len(says.seconds)
+    ) % {"seconds": _numbers(says.seconds)}
+
+
+def _in_stretches(says: Expression) -> str:
+    """Return words for equal distances, from one time of the day to another, or nothing."""
+    if says.seconds == (0,):
+        each = _each_minutes(_step(says.minutes))
+    else:
+        each = _each_seconds(_step(says.seconds)) if len(says.minutes) == SIXTY else ""
+    if not each and len(says.minutes) == len(says.seconds) == 1 and min(map(len, _stretches(says.hours))) > 1:
+        each = _("every hour")
+    stretches = _stretches(says.hours)
+    if not each or len(stretches) > STRETCHES:
+        return ""
+    told = [
+        pgettext("times of the day", "from %(first)s to %(last)s")
+        % {
+            "first": _clock(time(hours[0], says.minutes[0], says.seconds[0]), says.seconds),
+            "last": _clock(time(hours[-1], says.minutes[-1], says.seconds[-1]), says.seconds),
+        }
+        for hours in stretches
+    ]
+    return _("%(each)s %(stretches)s") % {"each": each, "stretches": _and(told)}
+
+
+def _hours_apart(says: Expression) -> str:
+    """Return words for times that lie several hours apart, and always as many, or nothing."""
+    step = _distance(says.hours)
+    if not step or len(says.minutes) > 1 or len(says.seconds) > 1:
+        return ""
+    first, last = (time(hour, says.minutes[0], says.seconds[0]) for hour in (says.hours[0], says.hours[-1]))
+    return _("every %(step)d hours from %(first)s to %(last)s") % {
+        "step": step,
+        "first": _clock(first, says.seconds),
+        "last": _clock(last, says.seconds),
+    }
+
+
+def _by_fields(says: Expression) -> str:
+    in_hours = ngettext("in hour %(hours)s", "in hours %(hours)s", len(says.hours)) % {"hours": _numbers(says.hours)}
+    hours = _("in every hour") if len(says.hours) == HOURS else in_hours
+    if says.seconds != (0,):
+        every = _each_seconds(_step(says.seconds)) if says.seconds[0] == 0 else ""
+        told = ngettext("at second %(seconds)s", "at seconds %(seconds)s", len(says.seconds))
+        seconds = every or told % {"seconds": _numbers(says.seconds)}
+        told = ngettext("in minute %(minutes)s", "in minutes %(minutes)s", len(says.minutes))
+        every = _("in every minute") if len(says.minutes) == SIXTY else ""
+        minutes = every or told % {"minutes": _numbers(says.minutes)}
+        words = pgettext("times of the day", "%(seconds)s, %(minutes)s, %(hours)s")
+        return words % {"seconds": seconds, "minutes": minutes, "hours": hours}
+    told = ngettext("at minute %(minutes)s", "at minutes %(minutes)s", len(says.minutes))
+    every = _each_minutes(_step(says.minutes)) if says.minutes[0] == 0 else ""
+    minutes = every or told % {"minutes": _numbers(says.minutes)}
+    return pgettext("times of the day", "%(minutes)s, %(hours)s") % {"minutes": minutes, "hours": hours}
+
+
+def _each_minutes(step: int) -> str:
+    # One is told apart, not by the plural: languages that have none say "every minute" without a number all the same.
+    if step <= 1:
+        return _("every minute") if step else ""
+    return ngettext("every %(step)d minute", "every %(step)d minutes", step) % {"step": step}
+
+
+def _each_seconds(step: int) -> str:
+    if step <= 1:
+        return _("every second") if step else ""
+    return ngettext("every %(step)d second", "every %(step)d seconds", step) % {"step": step}
+
+
+# On which days, in which months.
+
+
+def _days(says: Expression) -> str:
+    """Return which days are meant, or nothing if every day of the months is."""
+    any_day, any_weekday = len(says.days) == DAYS, len(says.weekdays) == WEEKDAY_COUNT
+    if (any_day and any_weekday) or (says.day_or and (any_day or any_weekday)):
+        return ""
+    days = () if any_day else says.possible_days
+    if days and any_weekday:
+        date_ = (says.months[0], days[0])
+        if len(says.months) == len(days) == 1 and date_ != LEAP_DAY:
+            # A date format of Django's, or what a language would rather have here.
+            wanted = pgettext("format of a day of the year", "MONTH_DAY_FORMAT")
+            return _("every year on %(date)s") % {"date": date_format(date(LEAP_YEAR, *date_), wanted, use_l10n=True)}
+        return _days_of_month(says, days)
+    weekdays = _weekdays(says.weekdays)
+    if not days:
+        return weekdays
+    together = _("%(days)s and also %(weekdays)s") if says.day_or else _("%(weekdays)s, but only %(days)s")
+    return together % {"days": _days_of_month(says, days), "weekdays": weekdays}
+
+
+def _days_of_month(says: Expression, days: Sequence[int]) -> str:
+    if len(says.months) == MONTH_COUNT:
+        told = npgettext("each month", "on day %(days)s of the month", "on days %(days)s of the month", len(days))
+    else:
+        told = npgettext(
+            "of the months that are named", "on day %(days)s of the month", "on days %(days)s of the month", len(days)
+        )
+    return told % {"days": _numbers(days)}
+
+
+def _weekdays(numbers: Sequence[int]) -> str:
+    from_monday = sorted((number - 1) % 7 for number in numbers)
+    names = [str(WEEKDAYS[number]) for number in from_monday]
+    if len(_stretches(from_monday)) == 1 and len(names) > TWO:
+        return pgettext("days of the week", "from %(first)s to %(last)s") % {"first": names[0], "last": names[-1]}
+    return ngettext("on %(weekdays)s", "on %(weekdays)s", len(names)) % {"weekdays": _and(names)}
+
+
+def _months(says: Expression) -> str:
+    names = [str(MONTHS[number]) for number in says.months]
+    any_weekday, days = len(says.weekdays) == WEEKDAY_COUNT, says.possible_days
+    is_date = len(names) == len(days) == 1 and any_weekday and (says.months[0], days[0]) != LEAP_DAY
+    if len(names) == MONTH_COUNT or (is_date and not says.day_or):
+        return ""
+    if len(_stretches(says.months)) == 1 and len(names) > TWO:
+        return pgettext("months", "from %(first)s to %(last)s") % {"first": names[0], "last": names[-1]}
+    return _("in %(months)s") % {"months": _and(names)}
+
+
+# Numbers and lists.
+
+
+def _clock(moment: time, seconds: Sequence[int]) -> str:
+    return f"{moment:%H:%M}" if tuple(seconds) == (0,) else f"{moment:%H:%M:%S}"
+
+
+def _step(numbers: Sequence[int]) -> int:
+    """Return the distance between minutes (or seconds) if it is the same also from the last to the first; else 0."""
+    step = 60 // len(numbers)
+    return step if len(numbers) > 1 and list(numbers) == list(range(numbers[0] % step, 60, step)) else 0
+
+
+def _distance(numbers: Sequence[int]) -> int:
+    """Return the distance between three numbers or more if it is always the same, else 0."""
+    distances = {b - a for a, b in pairwise(numbers)}
+    return distances.pop() if len(distances) == 1 and len(numbers) > TWO else 0
+
+
+def _stretches(numbers: Sequence[int]) -> list[list[int]]:
+    """Return the numbers in pieces without a gap."""
+    pieces: list[list[int]] = []
+    for number in numbers:
+        if pieces and pieces[-1][-1] == number - 1:
+            pieces[-1].append(number)
+        else:
+            pieces.append([number])
+    return pieces
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    if _distance(numbers) > 1 and len(numbers) >= LONG:
+        return listed([*map(str, numbers[:3]), "…", str(numbers[-1])])
+    told: list[str] = []
+    for piece in _stretches(numbers):
+        if len(piece) > TWO:
+            told.append(_("%(first)s to %(last)s") % {"first": piece[0], "last": piece[-1]})
+        else:
+            told += map(str, piece)
+    return _and(told)
+
+
+def _and(items: Sequence[str]) -> str:
+    if len(items) == 1:
+        return items[0]
+    return _("%(items)s and %(last)s") % {"items": listed(items[:-1]), "last": items[-1]}

@@ -1,0 +1,182 @@
+"""What was claimed is kept, and given back: renewals, ends, and what a person unlocks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from deciding import claim, make_stale
+from django.db import DatabaseError, connection
+
+from cronkite.claims import claiming, holding
+from cronkite.code.outcomes import Outcome
+from cronkite.database import clock
+from cronkite.models import Job, Log
+
+Status = Log.Status
+
+
+@pytest.fixture
+def job(make_job):
+    return make_job(due=0)
+
+
+# Finishing.
+
+
+@pytest.mark.django_db
+def test_finishing_frees_the_lock_and_writes_the_log(job):
+    taken = claim(job)
+    end = Outcome(Status.FAILED, result=[1], output="out", exc_info="trace", reason="why")
+    assert holding.finish(taken, end)
+    job.refresh_from_db()
+    assert (job.lock, job.locked_by, job.locked_at, job.fence) == (None, "", None, 1)
+    log = Log.objects.get()
+    assert (log.status, log.result, log.output, log.exc_info, log.reason) == (Status.FAILED, [1], "out", "trace", "why")
+    assert log.finished_at >= log.started_at
+
+
+@pytest.mark.django_db
+def test_finishing_twice_because_the_answer_was_lost_changes_nothing(job):
+    taken = claim(job)
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+@pytest.mark.django_db
+def test_a_dead_process_recorded_twice_is_not_said_to_have_ended_late(job):
+    taken = claim(job)
+    for _ in range(2):
+        assert holding.finish(taken, Outcome(Status.LOST, reason="its process was killed by SIGKILL", output="so far"))
+    log = Log.objects.get()
+    assert (log.status, log.reason, log.output) == (Status.LOST, "its process was killed by SIGKILL", "so far")
+
+
+@pytest.mark.django_db
+def test_the_reason_for_missed_slots_is_kept_beside_that_of_the_run(make_job):
+    job = make_job(due=3600, schedule="* * * * *")
+    taken = claim(job)
+    holding.finish(taken, Outcome(Status.TIMED_OUT, reason="too long"))
+    assert "only the newest is run; too long" in Log.objects.get().reason
+
+
+@pytest.mark.django_db
+def test_text_that_the_database_refuses_is_kept_in_ascii(job, monkeypatch):
+    taken = claim(job)
+    finish, calls = holding._finish, []
+
+    def refusing(claim, outcome):
+        calls.append(outcome.output)
+        if not outcome.output.isascii():
+            raise DatabaseError("Incorrect string value")
+        return finish(claim, outcome)
+
+    monkeypatch.setattr(holding, "_finish", refusing)
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, output="smile \U0001f600"))
+    assert Log.objects.get().output.isascii()
+    monkeypatch.setattr(holding, "_finish", lambda *_: (_ for _ in ()).throw(DatabaseError("no")))
+    with pytest.raises(DatabaseError):
+        holding.finish(taken, Outcome(Status.SUCCEEDED, output="plain"))
+
+
+# Renewing.
+
+
+@pytest.mark.django_db
+def test_renewing_is_one_update_for_all_runs(make_job, django_assert_num_queries):
+    """And where rows can be locked, another statement, which locks those that nobody else has locked."""
+    claims = [claim(make_job(name=str(n), due=0)) for n in range(5)]
+    make_stale(Job.objects.get(name="3"))
+    expected = ["SELECT", "UPDATE"] if connection.features.has_select_for_update else ["UPDATE"]
+    with django_assert_num_queries(2 + len(expected)) as statements:
+        assert holding.renew(claims) == []
+    words = [query["sql"].split()[0] for query in statements.captured_queries]
+    assert words == ["SAVEPOINT", *expected, "RELEASE"]
+    assert Job.objects.filter(locked_at__gt=clock.Now() - timedelta(seconds=60)).count() == 5
+
+
+@pytest.mark.django_db
+def test_renewing_tells_which_lock_is_gone(make_job):
+    kept, lost, deleted = (claim(make_job(name=name, due=0)) for name in "abc")
+    Job.objects.filter(pk=lost.job_id).write(lock=uuid4())
+    Job.objects.filter(pk=deleted.job_id).delete()
+    assert holding.renew([kept, lost, deleted]) == [lost]
+    assert Job.objects.get(pk=lost.job_id).lock != lost.token
+
+
+@pytest.mark.django_db
+def test_a_run_that_ended_a_moment_ago_has_not_lost_its_lock(make_job):
+    ended, followed, lost = (claim(make_job(name=name, due=0)) for name in "abc")
+    for over in (ended, followed):
+        assert holding.finish(over, Outcome(Status.SUCCEEDED))
+    claiming.claim_by_hand(Job.objects.get(pk=followed.job_id), "node")
+    assert holding.unlock(Job.objects.get(pk=lost.job_id), by="ada")
+    assert holding.renew([ended, followed, lost]) == [lost]
+
+
+@pytest.mark.django_db
+def test_the_run_of_a_deleted_job_keeps_its_record(job):
+    taken = claim(job)
+    job.delete()
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED, result=1))
+    log = Log.objects.get(pk=taken.log_id)
+    assert (log.status, log.result, log.job) == (Status.SUCCEEDED, 1, None)
+
+
+@pytest.mark.django_db
+def test_the_run_of_a_deleted_job_is_lost_unless_it_ends_after_all(job):
+    """There is no lock any more that could become stale: if its machine dies, nobody comes to end its log."""
+    earlier = claim(job)
+    holding.finish(earlier, Outcome(Status.SUCCEEDED))
+    taken = claiming.claim_by_hand(job, "node")
+    job.delete()
+    log = Log.objects.get(pk=taken.log_id)
+    assert (log.status, log.reason) == (Status.LOST, "its job was deleted while it ran")
+    assert log.finished_at is not None
+    assert Log.objects.get(pk=earlier.log_id).status == Status.SUCCEEDED
+    for _ in range(2):
+        assert holding.finish(taken, Outcome(Status.FAILED, exc_info="trace", reason="because"))
+    log.refresh_from_db()
+    assert (log.status, log.exc_info, log.reason) == (Status.FAILED, "trace", "because")
+
+
+@pytest.mark.django_db
+def test_a_run_of_a_deleted_job_whose_process_died_says_so(job):
+    taken = claim(job)
+    Job.objects.all().delete()
+    assert holding.finish(taken, Outcome(Status.LOST, reason="its process was killed by SIGKILL"))
+    assert Log.objects.get().reason == "its process was killed by SIGKILL"
+
+
+@pytest.mark.django_db
+def test_a_run_that_was_lost_before_its_job_was_deleted_stays_lost(job):
+    taken = claim(job)
+    holding.unlock(Job.objects.get(), by="ada")
+    job.delete()
+    assert not holding.finish(taken, Outcome(Status.SUCCEEDED))
+    assert Log.objects.get().status == Status.LOST
+
+
+# Unlocking.
+
+
+@pytest.mark.django_db
+def test_a_person_can_unlock_a_job(job):
+    taken = claim(job)
+    job.refresh_from_db()
+    assert holding.unlock(job, by="ada")
+    assert not holding.unlock(job, by="ada")
+    log = Log.objects.get(pk=taken.log_id)
+    assert (log.status, log.reason) == (Status.LOST, "unlocked by ada")
+    assert holding.renew([taken]) == [taken]
+
+
+@pytest.mark.django_db
+def test_unlocking_does_not_touch_a_newer_lock(job):
+    claim(job)
+    seen = Job.objects.get(pk=job.pk)
+    Job.objects.filter(pk=job.pk).write(lock=uuid4())
+    assert not holding.unlock(seen, by="ada")
+    assert Job.objects.get(pk=job.pk).is_locked

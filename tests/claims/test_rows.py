@@ -1,0 +1,479 @@
+"""A row that another transaction has locked holds up its own job, and no other (promise P4)."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from conftest import due, make_due
+from deciding import decide, make_stale
+from django.db import DatabaseError, connection, connections, transaction
+from nodes import PATIENCE, nodes, until
+from rivals import rival
+
+from cronkite import health, requests
+from cronkite.claims import claiming, holding, rows, skips, verdicts
+from cronkite.cli import reasons
+from cronkite.code.outcomes import Outcome
+from cronkite.database import clock, quirks, waits
+from cronkite.declared import discovery
+from cronkite.exceptions import JobIsLocked
+from cronkite.models import Job, Log, Node
+from cronkite.nodes import ticks, unsettled
+from cronkite.reports import accounts
+from cronkite.runs import runner
+from cronkite.schedules.catch_up import Decision
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(
+        connection.vendor == "sqlite",
+        reason="SQLite locks no rows: who writes keeps all others from writing",
+    ),
+]
+
+Status = Log.Status
+DONE = Outcome(Status.SUCCEEDED)
+LOG = {"CRONKITE_TEST_LOG": "1"}
+
+
+def lock_row(job):
+    """What a view or a job of the project does: lock the row, and go on with something else."""
+    return Job.objects.select_for_update().get(pk=job.pk)
+
+
+def edit_row(job):
+    """Edit the job, and do something else before that is committed."""
+    job = Job.objects.get(pk=job.pk)
+    job.description = "edited"
+    job.save()
+
+
+def run_in_transaction(job):
+    """As a view does under ATOMIC_REQUESTS."""
+    Job.objects.get(pk=job.pk).run()
+
+
+def lock_logs(job):
+    """Lock the logs of the job, and those to come."""
+    return list(Log.objects.select_for_update().filter(job=job))
+
+
+@pytest.fixture
+def job(make_job):
+    return make_job(due=0)
+
+
+@pytest.fixture
+def impatient():
+    """Have this thread's connection not wait for long, as a node has it."""
+    with waits.impatient("default"):
+        yield
+
+
+def claim(job, node="node"):
+    read = due(job)
+    return claiming.claim(read, decide(read), node)
+
+
+# Nodes.
+
+
+@pytest.mark.parametrize("lock", [lock_row, edit_row, run_in_transaction])
+def test_a_job_whose_row_is_locked_waits_alone(make_job, evidence, tmp_path, lock):
+    """Others run meanwhile, and what runs is renewed; when the row is free, the job runs."""
+    held = make_job("app.jobs.note", name="held", schedule="* * * * * *", args=[str(evidence), "held"])
+    going = tmp_path / "going on"
+    long = make_job("app.jobs.note_and_wait", name="long", due=0, args=[str(evidence), str(going)])
+    other = make_job("app.jobs.note", name="other", schedule="* * * * * *", args=[str(evidence), "other"])
+    if lock is run_in_transaction:
+        Job.objects.filter(pk=held.pk).update(function="app.jobs.ok")
+    make_due(held)
+
+    def count(text):
+        return evidence.texts().count(text)
+
+    with (
+        rival(lambda: lock(held)) as holder,
+        nodes(("cron", "loop", "--workers", "2"), lock_timeout=2, **LOG) as (node,),
+    ):
+        until(lambda: count("other") >= 3)
+        seen = Job.objects.get(pk=long.pk).locked_at
+        until(lambda: Job.objects.get(pk=long.pk).locked_at > seen + timedelta(seconds=2))
+        seen = count("other")
+        until(lambda: count("other") >= seen + 3)
+        assert not count("held")
+        holder.roll_back()
+        until(lambda: Log.objects.filter(job=held, status=Status.SUCCEEDED).exists())
+        first = Log.objects.filter(job=held, slot__isnull=False).order_by("slot").first()
+        assert first.missed
+        assert "its row was locked by another transaction since" in first.reason
+        going.touch()
+        until(lambda: Log.objects.get(job=long).status == Status.SUCCEEDED)
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+        said = node.output
+    assert said.count("Job 'held' waits: its row is locked by another transaction since") == 1
+    assert "can't" not in said
+    assert not Log.objects.filter(job=other).exclude(status=Status.SUCCEEDED).exists()
+
+
+def test_where_a_node_waits_for_rows_nothing_runs(make_job, evidence):
+    """The saboteur of the test above."""
+    held = make_job("app.jobs.note", name="held", due=60, args=[str(evidence), "held"])
+    with (
+        rival(lambda: lock_row(held)) as holder,
+        nodes(("cron", "loop", "--workers", "2"), CRONKITE_TEST_SABOTAGE="patience", **LOG) as (node,),
+    ):
+        until(waiting_for_locks, what="the node waits for the row")
+        make_job("app.jobs.note", name="other", due=0, args=[str(evidence), "other"])
+        # Nothing to wait for: it does not come.
+        time.sleep(3)
+        ran = evidence.texts()
+        holder.roll_back()
+        until(lambda: len(evidence.texts()) == 2)
+        node.signal(signal.SIGTERM)
+        node.wait()
+    assert not ran, node.output
+
+
+def waiting_for_locks():
+    """Tell whether somebody in this test's database waits for a lock, as far as the server tells."""
+    if connection.vendor == "postgresql":
+        question = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    else:
+        # InnoDB tells of all databases at once. But nothing else takes a second here. What the server calls one may be
+        # a moment, over the end of a second.
+        question = "FROM information_schema.processlist WHERE command = 'Query' AND time >= 2 AND db = DATABASE()"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) {question}")
+        return cursor.fetchone()[0] > 0
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_tick_waits_for_a_row_when_all_else_is_done(make_job, evidence, workers):
+    held = make_job("app.jobs.note", name="held", due=60, args=[str(evidence), "held"])
+    make_job("app.jobs.note", name="other", due=0, args=[str(evidence), "other"])
+    with rival(lambda: lock_row(held)) as holder, nodes(("cron", "--workers", workers), **LOG) as (node,):
+        until(evidence.texts)
+        until(lambda: Log.objects.filter(status=Status.SUCCEEDED).exists())
+        holder.roll_back()
+        assert node.wait() == 0
+    assert evidence.texts() == ["other", "held"]
+
+
+def test_a_tick_leaves_a_row_that_stays_locked_to_the_next(job, monkeypatch, caplog):
+    monkeypatch.setattr(rows, "TICK_PATIENCE", 0.5)
+    with rival(lambda: lock_row(job)):
+        ticks.tick(workers=0)
+    assert "is left to the next tick" in caplog.text
+    assert not Log.objects.exists()
+    ticks.tick(workers=0)
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+def test_a_request_whose_job_is_locked_waits_alone(make_job, evidence):
+    held = make_job("app.jobs.note", name="held", args=[str(evidence), "held"])
+    other = make_job("app.jobs.note", name="other", args=[str(evidence), "other"])
+    for job in (held, other):
+        requests.ask(job, "ada")
+    with rival(lambda: lock_row(held)) as holder, nodes(("cron", "--workers", "1"), **LOG) as (node,):
+        until(evidence.texts)
+        holder.roll_back()
+        assert node.wait() == 0
+    assert evidence.texts() == ["other", "held"]
+
+
+def test_missed_slots_of_a_job_that_is_locked_wait_alone(make_job, evidence):
+    held = make_job("app.jobs.note", name="held", due=3600, catch_up="none", grace=60, schedule="0 0 1 1 *")
+    make_job("app.jobs.note", name="other", due=0, args=[str(evidence), "other"])
+    with rival(lambda: lock_row(held)) as holder, nodes(("cron", "--workers", "1"), **LOG) as (node,):
+        until(evidence.texts)
+        assert not Log.objects.filter(job=held).exists()
+        holder.roll_back()
+        assert node.wait() == 0
+    assert Log.objects.get(job=held).status == Status.MISSED
+
+
+def test_a_node_that_is_told_to_stop_waits_for_no_row(make_job, tmp_path):
+    """The end of a run whose process has died is left to the lock's timeout, and that is said."""
+    begun = tmp_path / "begun"
+    job = make_job("app.jobs.hang", due=0, args=[str(begun)])
+    with nodes(("cron", "loop", "--workers", "1"), CRONKITE_TEST_SHUTDOWN_GRACE="0.5", **LOG) as (node,):
+        until(begun.exists)
+        with rival(lambda: lock_row(job)):
+            node.signal(signal.SIGTERM)
+            assert node.wait() == 0
+    assert "which could not be written, as it was told to stop" in node.output
+    # What the worker had asked for when it was killed, the server may have done since.
+    assert Log.objects.get().status in (Status.RUNNING, Status.INTERRUPTED)
+
+
+# Claims.
+
+
+def test_of_several_jobs_the_others_are_claimed(make_job):
+    reads = [due(make_job(name=name, due=0)) for name in ("first", "held", "third")]
+    wanted = [(read, decide(read)) for read in reads]
+    with rival(lambda: lock_row(reads[1])):
+        first, held, third = claiming.claim_all(wanted, "node")
+        assert (first.job_name, held, third.job_name) == ("first", None, "third")
+        assert skips.skipped(reads) == {reads[1].pk: True}
+    assert skips.skipped(reads) == {reads[1].pk: False}
+    assert claim(reads[1]) is not None
+
+
+def test_a_job_that_somebody_else_has_claimed_was_not_skipped(job):
+    read = due(job)
+    with rival(lambda: claim(job, "another")) as other:
+        assert claiming.claim(read, decide(read), "node") is None
+        assert skips.skipped([read]) == {job.pk: True}
+        other.commit()
+    assert claiming.claim(read, decide(read), "node") is None
+    assert skips.skipped([read]) == {}
+
+
+def test_who_asks_within_a_transaction_locks_no_row(job):
+    """A page of the admin under ATOMIC_REQUESTS, that says what is late."""
+    with transaction.atomic():
+        assert skips.held({job.pk}) == set()
+        with rival(lambda: lock_row(job)):
+            assert skips.held({job.pk}) == set()
+
+
+def test_a_job_that_was_edited_or_deleted_was_not_skipped(make_job):
+    first, second = make_job(name="first", due=0), make_job(name="second", due=0)
+    reads = [due(first), due(second)]
+    edit_row(first)
+    second.delete()
+    assert skips.skipped(reads) == {}
+
+
+def test_a_stale_lock_whose_row_is_locked_is_not_taken_over(job, lock_timeout):
+    lock_timeout(60)
+    claim(job, "dead")
+    make_stale(job)
+    make_due(job)
+    read = due(job)
+    with rival(lambda: lock_row(job)):
+        assert claiming.claim(read, decide(read), "node") is None
+        assert skips.skipped([read]) == {job.pk: True}
+
+
+def test_a_takeover_whose_log_is_locked_is_given_up_and_holds_up_no_other(make_job, lock_timeout, impatient):
+    """The claim would wait for the log of the run that is lost. The others of the batch are claimed."""
+    lock_timeout(60)
+    stale, other = make_job(name="stale", due=0), make_job(name="other", due=0)
+    claim(stale, "dead")
+    make_stale(stale)
+    Log.objects.update(slot=None)
+    make_due(stale)
+    reads = [due(stale), due(other)]
+    with rival(lambda: lock_logs(stale)):
+        nothing, taken = claiming.claim_all([(read, decide(read)) for read in reads], "node")
+        assert (nothing, taken.job_name) == (None, "other")
+        with pytest.raises(verdicts.RowIsHeld):
+            claiming.claim(reads[0], decide(reads[0]), "node")
+    assert claim(stale) is not None
+
+
+def test_what_waits_for_a_row_is_not_claimed_for_who_asked(job):
+    requests.ask(job, "ada")
+    asked = Job.objects.agenda().get()
+    with rival(lambda: lock_row(job)):
+        assert claiming.claim_asked(asked, "node") is None
+        assert skips.skipped([asked]) == {job.pk: True}
+    assert claiming.claim_asked(asked, "node") is not None
+    assert skips.skipped([asked]) == {}
+
+
+def test_nothing_is_passed_over_whose_row_is_locked(job):
+    read = due(job)
+    decision = Decision(None, 1, read.next_run, decide(read).next_run, "because")
+    with rival(lambda: lock_row(job)):
+        assert not claiming.pass_over(read, decision, "node")
+        assert skips.skipped([read]) == {job.pk: True}
+    assert claiming.pass_over(read, decision, "node")
+
+
+@pytest.mark.parametrize("in_transaction", [True, False])
+def test_a_run_by_hand_of_a_job_whose_row_is_locked_says_so(job, monkeypatch, in_transaction):
+    monkeypatch.setattr(runner, "CLAIM_ATTEMPTS", 2)
+    with rival(lambda: lock_row(job)), ExitStack() as stack:
+        if in_transaction:
+            stack.enter_context(transaction.atomic())
+        with pytest.raises(JobIsLocked, match="its row is locked by another transaction"):
+            job.run()
+    assert job.run() is not None
+
+
+def test_a_run_by_hand_waits_a_little_for_the_row(job):
+    with rival(lambda: lock_row(job)) as holder:
+        threading.Timer(0.3, holder.roll_back).start()
+        assert job.run() is not None
+
+
+def test_a_row_that_others_only_refer_to_can_be_claimed(job):
+    """On PostgreSQL: who inserts a log, or a row of the project's that refers to the job, is not in the way."""
+    if not connection.features.has_select_for_no_key_update:
+        pytest.skip("only PostgreSQL knows such a lock")
+    with rival(lambda: Log.objects.create(job=job, fence=99, created=clock.Now())):
+        assert claim(job) is not None
+
+
+# Renewals and ends.
+
+
+def test_a_run_whose_row_is_locked_keeps_no_other_from_being_renewed(make_job):
+    held, other = (claim(make_job(name=name, due=0)) for name in ("held", "other"))
+    before = Job.objects.get(pk=other.job_id).locked_at
+    with rival(lambda: lock_row(Job(pk=held.job_id))):
+        assert holding.renewal([held, other]) == holding.Renewal([], [held])
+    assert Job.objects.get(pk=other.job_id).locked_at > before
+
+
+def test_the_run_of_a_deleted_job_does_not_wait_for_its_row(make_job):
+    deleted, other = (claim(make_job(name=name, due=0)) for name in ("deleted", "other"))
+    Job.objects.get(pk=deleted.job_id).delete()
+    assert holding.renewal([deleted, other]) == holding.Renewal([], [])
+
+
+@pytest.mark.parametrize("lock", [lock_row, lock_logs])
+def test_an_end_waits_for_a_row_without_an_alarm(job, impatient, caplog, monkeypatch, lock):
+    monkeypatch.setattr(runner, "CONFLICT_PATIENCE", 0)
+    taken = claim(job)
+    with rival(lambda: lock(job)) as holder:
+        with pytest.raises(DatabaseError) as waited:
+            holding.finish(taken, DONE)
+        assert quirks.has_waited_in_vain(waited.value)
+        tries = []
+
+        def pause(seconds):
+            tries.append(seconds)
+            if len(tries) == 2:
+                holder.roll_back()
+
+        assert runner.record(taken, DONE, pause)
+    assert len(tries) == 2
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "can't be written yet" in caplog.text
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+def test_a_node_writes_other_ends_while_one_waits_for_its_row(make_job, caplog):
+    """Those of runs whose processes have died. It waits for none."""
+    held, other = (claim(make_job(name=name, due=0)) for name in ("held", "other"))
+
+    class Nobody:
+        def release(self, job):
+            pass
+
+    todo = unsettled.Unsettled(Nobody(), None, ExitStack)
+    for each in (held, other):
+        todo.end(each, Outcome(Status.LOST, reason="its process was killed"))
+    with rival(lambda: lock_row(Job(pk=held.job_id))):
+        todo.go_on(stopping=False)
+        assert Log.objects.get(pk=other.log_id).status == Status.LOST
+        assert not todo.is_empty()
+        assert "can't be written yet: another transaction has locked the job's row" in caplog.text
+    until(lambda: todo.go_on(stopping=False) or todo.is_empty())
+    assert Log.objects.get(pk=held.log_id).status == Status.LOST
+
+
+# How long anything waits.
+
+
+def test_nothing_that_a_node_says_waits_for_long(job, impatient):
+    """Also what locks no row first: here, a sign of life."""
+    Node.objects.create(name="node", ticked_at=clock.Now(), started_at=clock.Now())
+    with rival(lambda: list(Node.objects.select_for_update())):
+        from cronkite.nodes import heartbeat
+
+        with pytest.raises(DatabaseError) as waited:
+            heartbeat._beat("node", "default", stays=True, begins=False)
+    assert quirks.has_waited_in_vain(waited.value)
+
+
+def ask(question):
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return str(cursor.fetchone()[0])
+
+
+PATIENCE_OF = {"postgresql": "SHOW lock_timeout", "mysql": "SELECT @@innodb_lock_wait_timeout"}
+
+
+def test_what_the_caller_waits_for_is_left_as_it_is(job):
+    question = PATIENCE_OF[connection.vendor]
+    before = ask(question)
+    with transaction.atomic():
+        job.run()
+        assert ask(question) == before
+    job.run()
+    assert ask(question) == before
+
+
+def test_a_connection_that_was_impatient_is_as_before(job):
+    question = PATIENCE_OF[connection.vendor]
+    before = ask(question)
+    with waits.impatient("default"):
+        for _ in range(2):
+            assert connection.vendor == "postgresql" or ask(question) == str(waits.LEAST)
+            connections["default"].close()
+    assert ask(question) == before
+
+
+# The start of a node.
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_start_does_not_wait_long_for_a_row(make_job, caplog, monkeypatch, declared):
+    """What code has the last word on is left as it is until the next start; all else is made good."""
+    monkeypatch.setattr(discovery, "PATIENCE", 0.2)
+    module = "app.declared_extra"
+    discovery.auto_discover(module, delete_first=True)
+    held = Job.objects.filter(declared_as__startswith=module).first()
+    other = make_job(f"{module}.gone", name="other")
+    columns = {"schedule": "0 0 2 2 *"} if declared else {"function": f"{module}.gone", "declared_as": None}
+    Job.objects.filter(pk=held.pk).write(**columns)
+    with rival(lambda: lock_row(held)):
+        discovery.auto_discover(module, delete_first=True)
+        assert f"Job {held.name!r} is left as it is: its row is locked by another transaction." in caplog.text
+        assert not Job.objects.filter(pk=other.pk).exists()
+        assert Job.objects.filter(pk=held.pk, **columns).exists()
+    discovery.auto_discover(module, delete_first=True)
+    assert not Job.objects.filter(pk=held.pk, **columns).exists()
+
+
+def test_a_start_waits_for_who_has_a_row_for_a_moment(job, caplog):
+    with rival(lambda: lock_row(job)) as holder:
+        timer = threading.Timer(0.3, holder.roll_back)
+        timer.start()
+        assert not discovery._is_held(job, time.monotonic() + PATIENCE)
+        timer.join()
+    assert not caplog.records
+
+
+# Who asks.
+
+
+def test_people_are_told_why_a_job_waits(make_job):
+    held, late = make_job(name="held", due=3600), make_job(name="late", due=3600)
+    Node.objects.create(name="node", ticked_at=clock.Now(), started_at=clock.Now())
+    with rival(lambda: lock_row(held)):
+        report = health.report()
+        assert {job.name: job.is_held for job in report.late} == {"held": True, "late": False}
+        told = [problem for problem in report.problems if "due" in problem]
+        assert [problem.partition(" (")[0] for problem in told] == [
+            "1 job is due, no node takes it: late",
+            "1 job is due, its row is locked by another transaction: held",
+        ]
+        for job, expected in ((held, True), (late, False)):
+            read = Job.objects.with_now().get(pk=job.pk)
+            why = " ".join(reasons.of(read, accounts.of(read, job.next_run, timedelta(seconds=1))[0], "UTC"))
+            assert ("has the job's row locked" in why) is expected

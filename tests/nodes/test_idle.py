@@ -1,0 +1,289 @@
+"""A connection that has been idle may be dead: servers, poolers and firewalls end such. That is nobody's to hear of."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from conftest import due
+from deciding import decide
+from django.db import DatabaseError, Error, OperationalError, connection, connections, transaction
+from nodes import cut_connections, nodes, until
+
+from cronkite import requests
+from cronkite.claims import claiming, holding
+from cronkite.code.outcomes import Outcome
+from cronkite.database import quirks, waits
+from cronkite.models import Job, Log, Node
+from cronkite.nodes import heartbeat, ticks
+from cronkite.nodes.agenda import Agenda
+from cronkite.runs import runner
+from cronkite.schedules.catch_up import Decision
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no connections that a server could end"),
+]
+
+Status = Log.Status
+DONE = Outcome(Status.SUCCEEDED)
+
+
+def cut():
+    """Have the server end this thread's connection, as one that has been idle for too long."""
+    connection.ensure_connection()
+    other = connection.copy()
+    ask, end = {
+        "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%s, 10000)"),
+        "mysql": ("SELECT CONNECTION_ID()", "KILL %s"),
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(ask)
+        (number,) = cursor.fetchone()
+    with other.cursor() as cursor:
+        cursor.execute(end, [number])
+    other.close()
+
+
+@pytest.fixture
+def job(make_job):
+    return make_job(due=0)
+
+
+@pytest.fixture(autouse=True)
+def silence(caplog):
+    """Fail if anything was said that is not for who wants to know everything."""
+    yield caplog
+    assert [record.getMessage() for record in told(caplog)] == []
+
+
+def told(caplog):
+    """Return what we have said that matters. A pool says of its own what it throws away."""
+    return [record for record in caplog.records if record.name == "cronkite" and record.levelno > logging.INFO]
+
+
+def claim(job):
+    return claiming.claim(due(job), decide(due(job)), "node")
+
+
+def test_a_look(job):
+    agenda = Agenda(stays=True)
+    agenda.look(set())
+    cut()
+    agenda.look(set())
+    assert agenda.waiting() == 1
+
+
+def test_the_beginning_of_a_node(job):
+    """Between its first look, or what a loop says of itself, and its work."""
+    cut()
+    with waits.impatient("default"):
+        heartbeat.beat("node", stays=True)
+        assert Node.objects.get().name == "node"
+
+
+def test_a_claim(job, in_steps):
+    read = due(job)
+    cut()
+    assert claiming.claim(read, decide(read), "node") is not None
+
+
+def test_a_claim_for_who_asked(job):
+    requests.ask(job, "ada")
+    read = Job.objects.agenda().get()
+    cut()
+    assert claiming.claim_asked(read, "node") is not None
+
+
+def test_a_claim_by_hand(job):
+    cut()
+    assert job.run() is not None
+
+
+def test_slots_that_are_passed_over(job):
+    read = due(job)
+    cut()
+    assert claiming.why_missed(read) == "no node ticked in time"
+    cut()
+    assert claiming.pass_over(read, Decision(None, 1, read.next_run, decide(read).next_run, "because"), "node")
+
+
+def test_a_doubt(job):
+    taken = claim(job)
+    cut()
+    assert claiming.settle(taken) == taken
+
+
+def test_a_renewal(job):
+    taken = claim(job)
+    before = Job.objects.get(pk=job.pk).locked_at
+    cut()
+    assert holding.renew([taken]) == []
+    assert Job.objects.get(pk=job.pk).locked_at > before
+
+
+def test_an_end(job):
+    taken = claim(job)
+    cut()
+    assert runner.record(taken, DONE, pause=pytest.fail)
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+def test_a_sign_of_life():
+    heartbeat.beat("here", stays=False)
+    before = Node.objects.get().ticked_at
+    cut()
+    heartbeat.beat("here", stays=False)
+    assert Node.objects.get().ticked_at > before
+
+
+class Never:
+    """A pause that nobody is to make."""
+
+    def __radd__(self, other):
+        pytest.fail("the node waits, as in an outage")
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_node_loses_no_time(make_job, monkeypatch, joined):
+    """Whatever it is that finds the connection dead."""
+    if not joined:
+        monkeypatch.setattr(quirks, "can_join_writes", lambda connection: False)
+    monkeypatch.setattr("cronkite.nodes.outages.OUTAGE_PAUSE", Never())
+    for name in ("first", "second"):
+        make_job(name=name, due=0)
+    cuts = []
+
+    def cutting(execute, sql, params, many, context):
+        word = sql.split()[0]
+        # In the middle of a transaction that has just begun, none has been idle.
+        if word not in cuts and params and "cronkite_job" in sql and not (joined and connection.in_atomic_block):
+            cuts.append(word)
+            cut()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(cutting):
+        ticks.tick(workers=0)
+    assert cuts
+    assert [log.status for log in Log.objects.all()] == [Status.SUCCEEDED] * 2
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_all_connections_of_a_pool_may_have_been_idle(job, is_open):
+    if "pool" not in connection.settings_dict["OPTIONS"]:
+        pytest.skip("these connections are of no pool")
+    if not is_open:
+        connection.close()
+    own = connection.copy()
+    own.settings_dict["OPTIONS"] = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
+    until(lambda: connection.pool.get_stats()["pool_size"] >= connection.pool.min_size)
+    with own.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert len(cursor.fetchall()) >= connection.pool.min_size
+    own.close()
+    agenda = Agenda()
+    agenda.look(set())
+    read = agenda.take()
+    assert claiming.claim(read, decide(read), "node") is not None
+
+
+def test_a_loop_whose_connections_never_live_long(make_job, evidence):
+    """Each waits longer than the server lets it: the node's for the next slot, the worker's for the next end."""
+    make_job("app.jobs.note", schedule="* * * * * */3", args=[str(evidence)])
+    options = dict(connection.settings_dict["OPTIONS"])
+    impatient = {
+        "postgresql": "options=-c idle_session_timeout=1000",
+        "mysql": "init_command=SET SESSION wait_timeout=1",
+    }[connection.vendor]
+    assert not options.keys() & {"options", "init_command"}
+    with nodes(
+        ("cron", "loop", "--workers", "1"),
+        CRONKITE_TEST_OPTIONS=impatient,
+        CRONKITE_TEST_LOG="1",
+        CRONKITE_TEST_BEAT="2",
+    ) as (loop,):
+        until(lambda: len(evidence.starts()) >= 4)
+        loop.signal(signal.SIGTERM)
+        assert loop.wait() == 0
+    for alarm in ("can't", "does not answer", "The database is back", "may be claimed"):
+        assert alarm not in loop.output
+
+
+def test_a_run_by_hand_whose_connections_are_cut_keeps_its_lock(make_job, tmp_path, lock_timeout):
+    """The connection of its renewals, and its own, which is idle for as long as the function runs."""
+    lock_timeout(1)
+    job = make_job("app.jobs.wait_for", args=[str(tmp_path / "go")])
+
+    def watch():
+        try:
+            first = until(lambda: Job.objects.get(pk=job.pk).locked_at)
+            renewed = until(lambda: Job.objects.filter(pk=job.pk, locked_at__gt=first).first()).locked_at
+            cut_connections()
+            until(lambda: Job.objects.filter(pk=job.pk, locked_at__gt=renewed + timedelta(seconds=1)).exists())
+        finally:
+            (tmp_path / "go").touch()
+            connections.close_all()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    job.run()
+    watcher.join(60)
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+# What is no idle connection.
+
+
+@pytest.fixture
+def failing():
+    """Have the statements that begin with ``word`` fail, over connections that live."""
+    failed = []
+
+    def fail(word):
+        def wrapper(execute, sql, params, many, context):
+            if sql.startswith(word):
+                failed.append(sql)
+                raise OperationalError("disk full")
+            return execute(sql, params, many, context)
+
+        return connection.execute_wrapper(wrapper)
+
+    return fail, failed
+
+
+def test_what_fails_over_a_connection_that_lives_is_not_tried_anew(job, failing):
+    fail, failed = failing
+    with fail("SELECT"), pytest.raises(DatabaseError):
+        claiming.why_missed(job)
+    assert len(failed) == 1
+
+
+def test_what_fails_twice_is_told(job, caplog):
+    taken = claim(job)
+    pauses = []
+
+    def cutting(execute, sql, params, many, context):
+        if "cronkite_log" in sql and len(pauses) < 2:
+            cut()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(cutting):
+        assert runner.record(taken, DONE, pause=pauses.append)
+    assert [record.levelname for record in told(caplog)] == ["ERROR"] * 2
+    assert "can't be written yet" in told(caplog)[0].getMessage()
+    caplog.clear()
+
+
+def test_a_callers_transaction_is_not_gone_on_with_over_another_connection(job):
+    with suppress(Error), transaction.atomic():
+        cut()
+        with pytest.raises(DatabaseError):
+            claiming.why_missed(job)
+    connections["default"].close()

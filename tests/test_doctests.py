@@ -1,16 +1,15 @@
-"""Every example in a docstring and in the README does what it says."""
+"""Every example in a docstring and in the documents does what it says."""
 
 import doctest
 import importlib
 import pkgutil
-from pathlib import Path
 
 import pytest
+from documents import ROOT, TEXTS
 
 import cronkite
 import databases
 
-README = Path(__file__).parent.parent / "README.rst"
 PACKAGES = (cronkite, databases)
 MODULES = [
     module.name
@@ -25,5 +24,10 @@ def test_the_examples_in_docstrings_hold(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_the_examples_in_the_readme_hold():
-    assert doctest.testfile(str(README), module_relative=False).failed == 0
+def test_some_documents_have_examples():
+    assert any(">>> " in text for text in TEXTS.values())
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_examples_in_a_document_hold(name):
+    assert doctest.testfile(str(ROOT / name), module_relative=False).failed == 0

@@ -1,60 +1,30 @@
-"""What the README says is so: its code runs, its commands exist, and its tables say what the code says."""
+"""What the documents say is so: their tables and numbers are those of the code. Their code: ``test_documents``."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import io
-import os
 import re
-import shlex
-import subprocess
-import sys
-from dataclasses import fields
-from pathlib import Path
+import typing
+from dataclasses import fields, is_dataclass
 
 import pytest
-import typed
 from django.core.management.base import BaseCommand
 from django.db.models import NOT_PROVIDED
+from documents import README, ROOT, TABLES, TEXTS, WORDS, blocks, table
 
 import cronkite
-from cronkite import conf
+from cronkite import conf, health
 from cronkite.checks import declared_checks, job_checks, setting_checks
-from cronkite.cli import COMMANDS
+from cronkite.cli import COMMANDS, loop, parsers
 from cronkite.code import outcomes
 from cronkite.management.commands import cron
 from cronkite.models import Job, Log
 from cronkite.nodes import agenda, outages
 from cronkite.processes import kin
 from cronkite.runs import farewell, pool, runner, worker
-from cronkite.schedules import catch_up, expressions
-
-ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.rst").read_text()
-#: Where a line ends means nothing to a reader.
-WORDS = " ".join(TEXT.split())
-
-
-def blocks(language: str) -> list[str]:
-    """Return the code blocks in a language, without their indentation."""
-    pattern = rf"^( *)\.\. code-block:: {language}\n\n((?:\1 +.*\n|\n)+)"
-    return [inspect.cleandoc(match[2]) + "\n" for match in re.finditer(pattern, TEXT, re.MULTILINE)]
-
-
-def table(first: str, title: str = "") -> dict[str, list[str]]:
-    """Return the rows of the list-table whose first column is headed ``first``: the other cells, by the first."""
-    tables = []
-    for match in re.finditer(r"^\.\. list-table::(.*)\n((?: .*\n|\n)+)", TEXT, re.MULTILINE):
-        rows = [
-            [" ".join(cell.split()) for cell in re.split(r"^     -", row, flags=re.MULTILINE)]
-            for row in re.split(r"^   \* -", match[2], flags=re.MULTILINE)[1:]
-        ]
-        assert len({len(row) for row in rows}) == 1, f"a row of the table {rows[0]} has too few cells"
-        if rows[0][0] == first and match[1].strip() == title:
-            tables.append({row[0].strip("`"): row[1:] for row in rows[1:]})
-    (only,) = tables
-    return only
+from cronkite.schedules import Schedule, catch_up, expressions
 
 
 def value(cell: str) -> object:
@@ -73,156 +43,15 @@ def columns(model) -> dict[str, object]:
     return {field.name: default(field) for field in model._meta.fields if not field.primary_key}
 
 
-# Its code.
-
-SETTINGS = """
-from readme_settings import *
-
-SECRET_KEY = "readme"
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES["default"]["NAME"] = __file__ + ".sqlite3"
-"""
-BANK = """
-import datetime
-
-
-def pay(day: datetime.date, token: int) -> None:
-    print(f"paid on {day} with token {token}")
-"""
-SCRIPT = """
-import django
-from django.core.management import call_command
-
-django.setup()
-call_command("check", fail_level="WARNING")
-call_command("migrate", verbosity=0)
-
-import datetime
-from cronkite.models import Job, Log
-
-jobs = {job.name: job for job in Job.objects.all()}
-before = {name: job.revision for name, job in jobs.items()}
-import shop.admin  # as each start of a node does
-import shop.urls
-assert before == {job.name: job.revision for job in Job.objects.all()}, "something was written though nothing changed"
-for name, job in sorted(jobs.items()):
-    job.run()  # by hand, as one would to try it
-pay = jobs["pay_suppliers"]
-slot = datetime.datetime(2026, 3, 2, 1, tzinfo=datetime.timezone.utc)
-Job.objects.filter(pk=pay.pk).write(next_run=slot)
-call_command("cron", workers=0)
-print("ran", *(f"{log.job_name}:{log.status}" for log in Log.objects.order_by("job_name", "pk")))
-
-import pathlib, shlex
-from django.core.management import CommandError
-
-for line in pathlib.Path("commands").read_text().splitlines():
-    code = 0
-    try:
-        call_command(*shlex.split(line))
-    except SystemExit as end:
-        code = end.code
-    except CommandError as error:
-        code = error.returncode
-    print(f"{line} -> {code}")
-call_command("test", "shop", verbosity=0)  # which exits where one fails
-"""
-
-
-#: What a reader would enter, but for what stays.
-COMMAND_LINES = [
-    line.removeprefix("python manage.py ")
-    for block in blocks("console")
-    for line in block.splitlines()
-    if line.startswith("python manage.py cron") and " loop" not in line
-]
-#: Those that do not exit with 0 in a new project with one node.
-OTHER_CODES = {"cron log 4711": 2, "cron health --nodes 3 --silent 120 600": 1}
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """The README's blocks as the files that their first lines name."""
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "shop").mkdir()
-    (folder / "shop" / "__init__.py").touch()
-    for block in blocks("python"):
-        name, code = re.fullmatch(r"# (\S+\.py)\n(.*)", block, re.DOTALL).groups()
-        with (folder / name.replace("settings", "readme_settings")).open("a") as file:
-            file.write(code)
-    (folder / "project_settings.py").write_text(SETTINGS)
-    (folder / "shop" / "bank.py").write_text(BANK)
-    (folder / "script.py").write_text(SCRIPT)
-    (folder / "commands").write_text("\n".join(COMMAND_LINES))
-    return folder
-
-
-def test_the_code_makes_a_project_that_passes_the_checks_and_runs_its_jobs(project):
-    paths = [str(project), *filter(None, [os.environ.get("PYTHONPATH")])]
-    if "CRONKITE_TEST_INSTALLED" not in os.environ:
-        paths.append(str(ROOT))
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "script.py"],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "DJANGO_SETTINGS_MODULE": "project_settings"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    # By hand, and by its slot.
-    declared = ["ask_carriers", "pay_suppliers", "pay_suppliers", "prune_logs", "send_invoices"]
-    assert f"ran {' '.join(f'{name}:succeeded' for name in declared)}" in done.stdout.splitlines()
-    for line in COMMAND_LINES:
-        assert f"{line} -> {OTHER_CODES.get(line, 0)}" in done.stdout.splitlines()
-
-
-@pytest.mark.once
-def test_the_code_has_the_types_that_it_says(project, tmp_path):
-    """As a project, and each block by itself, as one copies it."""
-    typed.demand_mypy()
-    alone = []
-    for number, block in enumerate(blocks("python")):
-        alone.append(tmp_path / f"block_{number}.py")
-        alone[-1].write_text(_typed(block))
-    for path in project.rglob("*.py"):
-        path.write_text(_typed(path.read_text()))
-    # What is in the blocks has no annotations.
-    files = ["shop", "readme_settings.py", *map(str, alone)]
-    done = typed.check(project, "--check-untyped-defs", *files, cache=tmp_path / "cache")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _typed(code: str) -> str:
-    """Return the code without what no type checker can know: a function that is given an attribute."""
-    return re.sub(r"^(\w+\.schedule = .*)$", r"\1  # type: ignore[attr-defined]", code, flags=re.MULTILINE)
-
-
-def test_every_block_of_code_names_its_file():
-    assert {block.splitlines()[0] for block in blocks("python")} == {
-        "# settings.py",
-        "# shop/crontab.py",
-        "# shop/admin.py",
-        "# shop/tests.py",
-        "# shop/urls.py",
-    }
-
-
 # Its commands.
 
 
 def test_the_first_two_commands_are_those_of_tests_run():
     script = (ROOT / "tests" / "run").read_text()
-    assert [block.strip() for block in blocks("console")[:2]] == ["python3 tests/run example", "python3 tests/run all"]
+    first = [block.code.strip() for block in blocks("console", README)[:2]]
+    assert first == ["python3 tests/run example", "python3 tests/run all"]
     assert "python3 tests/run example" in script
     assert "python3 tests/run all" in script
-
-
-@pytest.mark.parametrize(
-    "line", [line for block in blocks("console") for line in block.splitlines() if "manage.py cron" in line]
-)
-def test_each_command_line_is_understood(line):
-    parser = cron.Command().create_parser("manage.py", "cron")
-    assert parser.parse_args(shlex.split(line)[3:])
 
 
 # Its tables.
@@ -276,6 +105,97 @@ def test_the_calls_exist():
     for call in table("Call"):
         owner, name = re.fullmatch(r"(\S+)\.(\w+)\(.*\)", call).groups()
         assert callable(getattr({"job": Job, "Job": Job, "Job.objects": Job.objects}[owner], name))
+
+
+def test_the_exit_codes_of_commands_are_those_of_their_help():
+    stated = {
+        name: {code.strip("`") for code, cell in zip(exit_codes_of_commands().head[1:], cells, strict=True) if cell}
+        for name, cells in exit_codes_of_commands().by_first.items()
+    }
+    told = {name: set(re.findall(r"^  (\d) ", parsers.of(name).__doc__ or "", re.MULTILINE)) for name in COMMANDS}
+    assert stated == {name: codes for name, codes in told.items() if codes}
+
+
+def exit_codes_of_commands():
+    (only,) = [each for each in TABLES if each.title == "Of the commands"]
+    return only
+
+
+def test_the_files_for_probes_are_those_of_the_command():
+    assert set(table("Option of ``loop``")) == set(re.findall(r'"(--\w+-file)"', inspect.getsource(loop)))
+
+
+def test_the_permissions_are_those_of_the_models():
+    stated = {name for cell in _first_cells("Permission") for name in re.findall(r"``cronkite\.(\w+)``", cell)}
+    of_jobs = {f"{verb}_job" for verb in Job._meta.default_permissions} | {name for name, _ in Job._meta.permissions}
+    assert stated == of_jobs | {"view_log"}
+
+
+def _first_cells(head: str) -> list[str]:
+    (only,) = [each for each in TABLES if each.head[0] == head]
+    return [row[0] for row in only.rows]
+
+
+def test_a_report_has_what_it_says():
+    stated = table("Attribute", "What it has")
+    assert list(stated) == [field.name for field in fields(health.Health)]
+    for name, kind in typing.get_type_hints(health.Health).items():
+        (each,) = typing.get_args(kind) if typing.get_origin(kind) is list else (None,)
+        if is_dataclass(each) and name != "findings":
+            named = [word for word in re.findall(r"``(\w+)``", stated[name][0]) if word != "None"]
+            assert named == [field.name for field in fields(each)]
+
+
+def test_the_readme_compares_by_what_was_measured():
+    ours, measured = (
+        [each for each in TABLES if (each.page, "Keeps a record" in each.head) == (page, True)]
+        for page in (README, "docs/how/speed.rst")
+    )
+    assert [(each.head, each.rows) for each in ours] == [(each.head, each.rows) for each in measured] != []
+
+
+def test_the_readme_says_of_the_proof_what_its_table_says():
+    (proof,) = [each.by_first for each in TABLES if each.page == "docs/how/proof.rst"]
+    raced = sum(int(cell.replace(",", "")) for cell in proof["Slots raced"])
+    assert f"raced {raced:,} slots: none was run twice, and none was unaccounted for" in " ".join(TEXTS[README].split())
+    assert {*proof["Duplicates"], *proof["Unaccounted"]} == {"0"}
+
+
+#: The tables that are compared with the code, or with each other, and those that tell of others.
+COMPARED = {
+    ("Attribute", "What it has"),
+    ("Call", ""),
+    ("Catch-up", ""),
+    ("Check", ""),
+    ("Command", ""),
+    ("Command", "Of the commands"),
+    ("Exit code", ""),
+    ("Field", ""),
+    ("Field", "What a job is"),
+    ("Field", "What the nodes keep of a job"),
+    ("Option", ""),
+    ("Option of ``loop``", ""),
+    ("Permission", ""),
+    ("Setting", ""),
+    ("Status", ""),
+}
+MEASURED = {README, "docs/how/proof.rst", "docs/how/speed.rst"}
+OF_OTHERS = {"docs/guides/coming-from.rst"}
+
+
+def test_no_table_is_left_out():
+    rest = {(each.page, each.head[0], each.title) for each in TABLES if (each.head[0], each.title) not in COMPARED}
+    assert {page for page, *_ in rest} == MEASURED | OF_OTHERS
+    assert {head for page, head, _ in rest if page in MEASURED} == {""}
+
+
+@pytest.mark.parametrize("cell", [row[1] for each in TABLES if each.page in OF_OTHERS for row in each.rows])
+def test_what_takes_the_place_of_others_can_be_written(cell):
+    for code in re.findall(r"``([^`]+)``", cell):
+        if re.fullmatch(r"\w+=\S.*", code):
+            cronkite.cron("@daily", **ast.literal_eval("{" + re.sub(r"(\w+)=", r"'\1': ", code) + "}"))
+        elif code.startswith('"'):
+            assert Schedule(ast.literal_eval(code), "UTC")
 
 
 # What it says in passing.
@@ -343,9 +263,40 @@ def test_it_is_sound_as_a_text(name):
     assert warnings.getvalue() == ""
 
 
-@pytest.mark.parametrize("address", re.findall(r"^\.\. image:: (.*)$", TEXT, re.MULTILINE))
-def test_a_picture_is_there_and_is_shown_where_the_package_has_its_home(address):
-    assert (ROOT / "docs" / address.rpartition("/")[2]).is_file()
-    # PyPI shows no relative address, and as long as the package says of no home, there is no other one.
-    has_home = "[project.urls]" in (ROOT / "pyproject.toml").read_text()
-    assert address.startswith("https://" if has_home else "docs/")
+@pytest.mark.parametrize(
+    ("page", "address"),
+    [(page, each) for page, text in TEXTS.items() for each in re.findall(r"^ *\.\. image:: (.*)$", text, re.MULTILINE)],
+)
+def test_a_picture_is_there(page, address):
+    if page == README:
+        assert (ROOT / "docs" / address.rpartition("/")[2]).is_file()
+        assert address.startswith("https://" if HAS_HOME else "docs/")
+    else:
+        folder = ROOT / "docs" if address.startswith("/") else (ROOT / page).parent
+        assert (folder / address.lstrip("/")).is_file()
+
+
+# PyPI shows the README, and no relative address. As long as the package says of no home, there is no other one.
+HAS_HOME = "[project.urls]" in (ROOT / "pyproject.toml").read_text()
+TARGETS = re.findall(r"^\.\. _([^:]+): (.*)$", TEXTS[README], re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "address"), TARGETS)
+def test_a_link_of_the_readme_leads_to_what_it_names(name, address):
+    assert address.startswith("https://") is HAS_HOME
+    path, _, place = address.partition("#")
+    assert HAS_HOME or (ROOT / path).exists()
+    # Where the link is dead, as in a package that has no home, its words still say what to look for.
+    assert place or address.endswith(name)
+    titles = re.findall(r"^(.*)\n-+$", TEXTS.get(path, ""), re.MULTILINE)
+    assert not place or place in [title.lower().replace(",", "").replace(" ", "-") for title in titles]
+
+
+def test_the_readme_is_short_and_is_for_pypi_too():
+    assert len(TEXTS[README].splitlines()) <= 250
+    assert not re.search(r":(?:doc|ref|py:\w+):`|^\.\. (?:toctree|auto\w+|_[\w-]+:$)", TEXTS[README], re.MULTILINE)
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = re.findall(r"^   ([a-z/-]+)$", TEXTS["docs/index.rst"], re.MULTILINE)
+    assert sorted(f"docs/{name}.rst" for name in ["index", *listed]) == sorted(set(TEXTS) - {README})

@@ -6,7 +6,7 @@ seconds. At its start it says who it is, how many jobs it has, what comes next,
 and what `manage.py check` warns of.
 
 For probes that are to cost nothing, it touches files, whose age then tells;
-see "Probes" in the README. They have to be in a folder of this machine.
+see "Probes" in the documents. They have to be in a folder of this machine.
 
 examples:
   manage.py cron loop --workers 8

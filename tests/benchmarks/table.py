@@ -1,4 +1,4 @@
-"""The table of a benchmark: on the terminal, and for the README (``python -m benchmarks.table bench.json``)."""
+"""The table of a benchmark: on the terminal, and for the documents (``python -m benchmarks.table bench.json``)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def peer_rows(about: Report) -> list[tuple[str, ...]]:
 
 
 def rst(about: Report) -> str:
-    """Return the targets as the README shows them, and the peers."""
+    """Return the targets as the documents show them, and the peers."""
     targets = [("Measured", "Value", "Times", "Target")]
     for line in about.lines():
         for verdict in line.verdicts:

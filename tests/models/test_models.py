@@ -730,9 +730,8 @@ def test_an_update_of_what_is_run_is_an_edit(make_job):
 def test_seconds_may_be_a_timedelta(make_job):
     job = make_job(timeout=timedelta(minutes=1), grace=timedelta(0))
     assert (job.timeout, job.grace) == (60, 0)
-    (copy,) = Job.objects.bulk_create(
-        [Job(name="b", function="app.jobs.ok", schedule="@daily", timeout=timedelta(hours=1))]
-    )
+    Job.objects.bulk_create([Job(name="b", function="app.jobs.ok", schedule="@daily", timeout=timedelta(hours=1))])
+    copy = Job.objects.get(name="b")
     assert copy.timeout == 3600
     copy.timeout = timedelta(hours=2)
     copy.full_clean()

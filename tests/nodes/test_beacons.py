@@ -22,7 +22,7 @@ from cronkite.nodes.node import Node
 from cronkite.runs.here import Here
 
 LONG_AGO = 1_000_000_000
-#: What the README's manifest asks a shell.
+#: What the manifest of the documents asks a shell.
 PROBE = "test $(($(date +%s) - $(stat -c %Y {}))) -lt {}"
 
 
@@ -226,8 +226,8 @@ def test_a_loop_that_hangs_is_seen_by_a_shell_and_one_that_ends_leaves_nothing(p
 
 
 @pytest.mark.once
-def test_the_readmes_probes_ask_for_the_files_that_its_command_names():
-    manifest = (Path(__file__).parents[2] / "README.rst").read_text()
+def test_the_probes_of_the_manifest_ask_for_the_files_that_its_command_names():
+    manifest = (Path(__file__).parents[2] / "docs" / "guides" / "containers.rst").read_text()
     alive, ready = "/dev/shm/cron-alive", "/dev/shm/cron-ready"
     assert f"loop, --alive-file, {alive}, --ready-file, {ready}]" in manifest
     asked = [PROBE.format(*each) for each in ((alive, 60), (alive, 180), (ready, 60))]

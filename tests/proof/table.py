@@ -1,4 +1,4 @@
-"""The table of a proof: on the terminal, and for the README (``python -m proof.table proof.json``)."""
+"""The table of a proof: on the terminal, and for the documents (``python -m proof.table proof.json``)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _row(result: Result) -> list[str]:
 
 
 def rst(report: Report) -> str:
-    """Return the table as the README shows it: a column for each database."""
+    """Return the table as the documents show it: a column for each database."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     rows = [["", *(result.version for result in report.results)]]
     rows += [

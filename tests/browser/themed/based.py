@@ -1,4 +1,4 @@
-"""The pages of jobs and logs on a theme's base class, as the README shows it."""
+"""The pages of jobs and logs on a theme's base class, as the documents show it."""
 
 from django.contrib import admin
 from unfold.admin import ModelAdmin

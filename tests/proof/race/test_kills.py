@@ -130,7 +130,7 @@ def test_the_runs_of_a_node_that_is_killed_go_on_and_are_recorded(storm, say):
 def frozen(node: Node):
     """Freeze a node with its workers during the block, while it holds no lock of the database's.
 
-    Whoever is frozen in the middle of a write to SQLite's file keeps all others from writing, as README says, and
+    Whoever is frozen in the middle of a write to SQLite's file keeps all others from writing, as the documents say, and
     elsewhere whoever is in the middle of a renewal keeps the job's row from being taken over.
     """
     until(lambda: freeze_between_writes(node))

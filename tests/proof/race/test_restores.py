@@ -78,7 +78,7 @@ def go_on(storm: Storm):
         before = storm.progress()
         storm.drive(nodes, lambda: storm.progress() >= before + RUNS)
         nodes.stop()
-    # What else is done after a restore; see the README.
+    # What else is done after a restore; see docs/guides/backups.rst.
     list(pruning.prune())
     return nodes
 

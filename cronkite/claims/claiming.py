@@ -6,8 +6,8 @@ promise P1 rests on:
 
 1. ``Job.objects.queue()`` read the row, and :mod:`cronkite.schedules.catch_up` decided on the slot.
 2. One conditional UPDATE takes the slot and the lock, if the row is still what was read, the lock is free or stale,
-   and the slot is newer than all that were taken before: :mod:`cronkite.claims.conditions`. Its row count is the
-   verdict: 0 means another node was first.
+   the slot is newer than all that were taken before and has come by the database's clock: see
+   :mod:`cronkite.claims.conditions`. Its row count is the verdict: 0 means another node was first.
 3. If the lock was stale, the run that held it is marked ``lost``.
 4. An INSERT of the log. UNIQUE (job, slot) would turn a second run of the slot into an error, and UNIQUE (job, fence) a
    second run with the fencing token. Then the row knows less than the logs, and is moved past them.

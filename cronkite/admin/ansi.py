@@ -114,15 +114,16 @@ class _Look:
         """Do what one sequence says. A background is left out: what is on it must be readable on the page's own."""
         found = [_PARAMETER.fullmatch(each) for each in parameters.split(";")]
         # A private one sets something else.
-        rest = iter([(int(each["code"][:4] or 0), each["more"]) for each in found if each])
-        if None in found:
-            return
+        plain = [] if None in found else [(int(each["code"][:4] or 0), each["more"]) for each in found if each]
+        rest = iter(plain)
         for code, more in rest:
             if code == 0:
                 self._switched, self._colour = set(), None
-            elif code in _SWITCHES:
+            elif code in _SWITCHES and more == ":0":
                 # 4:0 is no line, and 4:3 a curly one.
-                self._switched = self._switched - {_SWITCHES[code]} | ({_SWITCHES[code]} if more != ":0" else set())
+                self._switched.discard(_SWITCHES[code])
+            elif code in _SWITCHES:
+                self._switched.add(_SWITCHES[code])
             elif code in _ENDS:
                 self._switched -= _ENDS[code]
             elif 30 <= code < _COLOUR:  # noqa: PLR2004

@@ -31,7 +31,7 @@ from functools import partial, wraps
 from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
+from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import F
 
 from cronkite.claims import conditions, taking
@@ -95,7 +95,7 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | Non
             return _one_by_one(wanted, node)
         ((job, _),) = wanted
         last_slot = job.last_slot
-        if isinstance(error, DataError) or not restores.realign(job, using):
+        if not _is_mended(job, error, using):
             logger.error("%s", Refused.by_database(job, error))
         elif job.last_slot == last_slot:
             # The decision stands: only the fencing token was given before.
@@ -176,7 +176,7 @@ def claim_asked(job: Job, node: str) -> Claim | None:
             claim = replace(claim, args=args, kwargs=kwargs)
             taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
     except UNFIT as error:
-        if isinstance(error, IntegrityError) and restores.realign(job, using):
+        if _is_mended(job, error, using):
             return claim_asked(job, node)
         raise Refused.by_database(job, error) from error
     except DatabaseError as error:
@@ -231,7 +231,7 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
                 return False
             Log.record_missed(job, decision, node=node, using=using)
     except UNFIT as error:
-        if isinstance(error, DataError) or not restores.realign(job, using):
+        if not _is_mended(job, error, using):
             logger.error("%s", Refused.by_database(job, error))
         return False
     except DatabaseError as error:
@@ -250,6 +250,11 @@ def why_missed(job: Job) -> str:
     if last is not None and ended is not None and job.next_run is not None and ended >= job.next_run:
         return f"the run before was going on until {ended:%Y-%m-%d %H:%M:%S} UTC (log {last.pk})"
     return "no node ticked in time"
+
+
+def _is_mended(job: Job, error: DatabaseError, using: str) -> bool:
+    """Whether a constraint refused what the row knows less of than the logs do, so that it was moved past them."""
+    return isinstance(error, IntegrityError) and restores.realign(job, using)
 
 
 def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:

@@ -50,4 +50,4 @@ def is_due(slot: datetime) -> GreaterThanOrEqual:
 
 def lockable(job_id: int, using: str) -> JobQuerySet:
     """Return the query for the row of a job, if its lock can be had: the condition of a run by hand."""
-    return Job.objects.using(using).filter(pk=job_id).filter(is_free(get_conf().lock_timeout))
+    return Job.objects.using(using).filter(is_free(get_conf().lock_timeout), pk=job_id)

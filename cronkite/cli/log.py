@@ -63,7 +63,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
             terminal.say()
             terminal.say(f"{head}:", "MIGRATE_HEADING")
             for line in text.rstrip("\n").split("\n"):
-                terminal.say(printable(line.rstrip("\r").expandtabs()))
+                terminal.say(line.rstrip("\r").expandtabs())
     return 0
 
 

@@ -193,25 +193,24 @@ def _unseen(seen: list[Stray], looked_at: Collection[str]) -> Iterator[Stray]:
 
 def _declares(text: str) -> bool:
     """Whether a module of that text calls ``cronkite.cron``, by whatever name it has there."""
-    tree = ast.parse(text)
+    nodes = list(ast.walk(ast.parse(text)))
     packages, names = {"cronkite"}, set()
     # In the order of the text, nearly: a name is bound before it is used.
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             packages |= {each.asname for each in node.names if each.name == "cronkite" and each.asname}
         elif isinstance(node, ast.ImportFrom) and node.module in {"cronkite", "cronkite.code.declarations"}:
             names |= {each.asname or each.name for each in node.names if each.name == "cron"}
-    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
 
     def is_cron(node: ast.AST) -> bool:
         if isinstance(node, ast.Attribute):
             return node.attr == "cron" and isinstance(node.value, ast.Name) and node.value.id in packages
         return isinstance(node, ast.Name) and node.id in names
 
-    for node in assigned:
-        if is_cron(node.value):
+    for node in nodes:
+        if isinstance(node, ast.Assign) and is_cron(node.value):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return any(isinstance(node, ast.Call) and is_cron(node.func) for node in ast.walk(tree))
+    return any(isinstance(node, ast.Call) and is_cron(node.func) for node in nodes)
 
 
 def _sources(folder: Path) -> Iterator[Path]:

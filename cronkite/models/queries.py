@@ -89,7 +89,7 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
             raise TypeError("Cannot update a query once a slice has been taken.")
         with transaction.atomic(using=self.db):
             # Of what values() has made of it, there would be no jobs.
-            jobs = list(self.model.objects.using(self.db).filter(pk__in=list(self.values_list("pk", flat=True))))
+            jobs = list(self.model.objects.using(self.db).filter(pk__in=self.order_by().values("pk")))
             for job in jobs:
                 for column, value in values.items():
                     setattr(job, column, value)

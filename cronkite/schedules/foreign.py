@@ -49,12 +49,11 @@ _NICKNAMES = {
     "semiannually": "0 0 1 */6 *",
     "semimonthly": "0 0 1,15 * *",
 }
-#: What stands between two schedules, or between days.
-_BETWEEN = re.compile(r"[ \t]*(?:[|;\r\n]+|&+|\+)[ \t]*|,?[ \t]+(?:and|or|und|oder)[ \t]+|,[ \t]+", re.IGNORECASE)
+_AND, _TO, _ENTRY = r"and|or|und|oder", r"to|through|thru|till|until|bis", r"(?:[0-9]{1,2}|[^\W\d_]{2,12})\.?"
+#: What stands between two schedules, or between two numbers or names.
+_BETWEEN = re.compile(rf"[ \t]*(?:[|;\r\n]+|&+|\+)[ \t]*|,?[ \t]+(?:{_AND})[ \t]+|,[ \t]+", re.IGNORECASE)
 _JOINED = re.compile(
-    r"(?<!\S)((?:[0-9]{1,2}|[^\W\d_]{2,12})\.?)"
-    r"(?:[ \t]*[&+]|,?[ \t]+(?:and|or|und|oder|(to|through|thru|till|until|bis))(?=[ \t]))"
-    r"[ \t]*(?=((?:[0-9]{1,2}|[^\W\d_]{2,12})\.?)(?:[ \t&+]|$))",
+    rf"(?<!\S)({_ENTRY})(?:[ \t]*[&+]|,?[ \t]+(?:{_AND}|({_TO}))(?=[ \t]))[ \t]*(?=({_ENTRY})(?:[ \t&+]|$))",
     re.IGNORECASE,
 )
 

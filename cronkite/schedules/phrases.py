@@ -8,17 +8,13 @@ from __future__ import annotations
 import re
 
 from cronkite.schedules import names
-from cronkite.schedules.grammar import DAY, HOUR, MINUTE, WEEKDAY
+from cronkite.schedules.grammar import DAY, HOUR, MINUTE, NICKNAMES, WEEKDAY
 
 #: How often, by the word for it: minute, hour, day of month, month, day of week, as far as nothing else is said.
 _OFTEN = {
-    "hourly": "0 * * * *",
-    "daily": "0 0 * * *",
-    "nightly": "0 0 * * *",
+    **{name: NICKNAMES[f"@{name}"] for name in ("hourly", "daily", "monthly", "yearly", "annually")},
+    "nightly": NICKNAMES["@daily"],
     "weekly": "0 0 * * sun",
-    "monthly": "0 0 1 * *",
-    "yearly": "0 0 1 1 *",
-    "annually": "0 0 1 1 *",
 }
 _UNITS = {"hour": "hourly", "day": "daily", "night": "nightly", "week": "weekly", "month": "monthly", "year": "yearly"}
 _TIME = re.compile(r"([0-9]{1,2})(?:[:.h]([0-9]{2}))?[ ]?(am|pm|a\.m\.?|p\.m\.?|h)?(?:[ ]?o'?clock)?")

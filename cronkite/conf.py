@@ -58,6 +58,8 @@ class Conf:
     """This node's name; never empty, because an unset name is the host's."""
     shutdown_grace: timedelta
     """How long a node that was told to stop lets its runs finish."""
+    task: str
+    """The dotted name of the task that calls plain functions for an engine; empty: there is none."""
     log_max_days: timedelta | None
     """The age from which on a nightly job deletes logs; ``None``: however old."""
     log_max_per_job: int | None
@@ -220,6 +222,13 @@ def _node(value: object) -> str:
     return value.strip() or socket.gethostname()[:LONGEST_NODE]
 
 
+def _task(value: object) -> str:
+    """Return the dotted name of a task."""
+    if not isinstance(value, str) or (value and not all(part.isidentifier() for part in value.split("."))):
+        raise ValueError("the dotted name of a task")
+    return value
+
+
 def _is_word(text: str) -> bool:
     """Whether the text is not empty and has no white space."""
     return text.split() == [text]
@@ -238,6 +247,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
     ),
     "CRONKITE_NODE": ("", _node, "Leave it out to use the host's name."),
     "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),
+    "CRONKITE_TASK": ("", _task, 'Write for example CRONKITE_TASK = "cronkite.tasks.run".'),
     "CRONKITE_LOG_MAX_DAYS": (None, _log_max_days, "Write for example CRONKITE_LOG_MAX_DAYS = 90."),
     "CRONKITE_LOG_MAX_PER_JOB": (None, _log_max_per_job, "Write for example CRONKITE_LOG_MAX_PER_JOB = 1000."),
 }

@@ -9,6 +9,8 @@ is not with ``CRONKITE_TEST_DRIVER=psycopg2``.
 import os
 import sys
 
+import django
+
 from databases import ENGINES, parse_url
 
 SECRET_KEY = "tests"
@@ -28,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "cronkite",
     "app",
+    "django_tasks_db",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -83,6 +86,16 @@ if "CRONKITE_TEST_SENTRY" in os.environ:
     import sentry_sdk
 
     sentry_sdk.init(os.environ["CRONKITE_TEST_SENTRY"])
+
+# What runs a task at once is no engine: a task of the default backend is run by nodes.
+_HOME = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+TASKS = {
+    "default": {"BACKEND": f"{_HOME}.backends.immediate.ImmediateBackend"},
+    "db": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "mail"]},
+    "broken": {"BACKEND": "app.engines.BrokenBackend"},
+    "elsewhere": {"BACKEND": "app.engines.ElsewhereBackend"},
+}
+CRONKITE_TASK = os.environ.get("CRONKITE_TEST_TASK", "")
 
 if os.environ.get("CRONKITE_TEST_LOG") == "1":
     LOGGING = {

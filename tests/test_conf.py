@@ -70,6 +70,7 @@ def test_settings_are_read_in_their_units():
         allowed_functions=("app.*", "reports.tasks.send"),
         node="blue",
         shutdown_grace=timedelta(seconds=0.5),
+        task="",
         log_max_days=timedelta(days=90),
         log_max_per_job=1000,
     )

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import django
 import pytest
 import typed
 import yaml
@@ -31,8 +32,16 @@ from cronkite.management.commands import cron
 from cronkite.schedules import Schedule
 from databases import ENGINES
 
-START, DATABASES = "docs/start.rst", "docs/guides/databases.rst"
-FILES = {"settings.py", "shop/admin.py", "shop/crontab.py", "shop/tests.py", "shop/urls.py", "shop/views.py"}
+START, DATABASES, HANDING = "docs/start.rst", "docs/guides/databases.rst", "docs/guides/engines.rst"
+FILES = {
+    "settings.py",
+    "shop/admin.py",
+    "shop/crontab.py",
+    "shop/tasks.py",
+    "shop/tests.py",
+    "shop/urls.py",
+    "shop/views.py",
+}
 #: What a node takes at most to end, in seconds: the grace, and what `test_readme` holds the documents to.
 GRACE = conf._SETTINGS["CRONKITE_SHUTDOWN_GRACE"][0] + 5
 #: Lines of a crontab, and of a Procfile.
@@ -207,6 +216,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES["default"]["NAME"] = __file__ + ".sqlite3"
 INSTALLED_APPS = ["django.contrib.staticfiles", *INSTALLED_APPS]
 STATIC_URL, STATIC_ROOT = "static/", __file__ + ".static"
+# What is handed over stays where it is: nobody takes it.
+TASKS = {"default": {"BACKEND": "%s.backends.dummy.DummyBackend"}}
 """
 MANAGE = """
 from django.core.management import execute_from_command_line
@@ -221,13 +232,19 @@ import datetime
 def pay(day: datetime.date, token: int) -> None:
     print(f"paid on {day} with token {token}")
 """
+#: A project with Celery; its tasks are sent to a broker in its own memory.
+SHOP = """
+from celery import Celery
+
+celery_app = Celery("shop", broker="memory://")
+"""
 TASKS = """
-class Task:
-    def delay(self) -> None:
-        print("sent")
+from celery import shared_task
 
 
-refresh_stock = Task()
+@shared_task
+def refresh_stock() -> None:
+    print("refreshed")
 """
 SCRIPT = """
 import django
@@ -292,6 +309,8 @@ BASE = [block for block in of_kind("file") if block.page == START] + [
 OTHER_CODES = {"cron log 4711": 2, "cron health --nodes 3 --silent 120 600": 1}
 #: The jobs that a new project has, and that of the settings which let logs go.
 USUAL = {"send_invoices"}
+#: Those that an engine takes.
+HANDED = {"bill", "refresh_stock"}
 
 
 def commands_of(page: str) -> list[list[str]]:
@@ -308,7 +327,8 @@ def files_of(page: str) -> list[Block]:
 def write(folder: Path, page: str) -> Path:
     """Write the page's project: its blocks as the files that their first lines name."""
     (folder / "shop").mkdir(parents=True)
-    (folder / "shop" / "__init__.py").touch()
+    (folder / "shop" / "__init__.py").write_text(SHOP)
+    (folder / "shop" / "tasks.py").touch()
     blocks = files_of(page)
     if page == README:
         blocks = [block for block in BASE if block.page == DATABASES] + blocks
@@ -317,9 +337,11 @@ def write(folder: Path, page: str) -> Path:
     for block in blocks:
         with (folder / block.title.replace("settings", "page_settings")).open("a") as file:
             file.write(block.body)
-    (folder / "project_settings.py").write_text(SETTINGS)
+    home = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+    (folder / "project_settings.py").write_text(SETTINGS % home)
     (folder / "shop" / "bank.py").write_text(BANK)
-    (folder / "shop" / "tasks.py").write_text(TASKS)
+    with (folder / "shop" / "tasks.py").open("a") as file:
+        file.write(TASKS)
     (folder / "manage.py").write_text(MANAGE)
     (folder / "script.py").write_text(SCRIPT)
     (folder / "commands.json").write_text(json.dumps(commands_of(page)))
@@ -358,10 +380,11 @@ def test_a_page_makes_a_project_that_passes_the_checks_runs_its_jobs_and_takes_i
     assert done.returncode == 0, done.stdout + done.stderr
     (told,) = [json.loads(line.removeprefix("told ")) for line in done.stdout.splitlines() if line.startswith("told ")]
     assert set(told) - {"prune_logs"} == declared(page) | USUAL
-    for logs in told.values():
+    handed = declared(page) & (HANDED | {"count_stock"} if page == HANDING else HANDED)
+    for name, logs in told.items():
         # By hand, and where it makes up for it, by its slot.
         assert logs[0] == ["succeeded", False]
-        assert all(status == "succeeded" for status, _ in logs)
+        assert all(status == ("handed_over" if by_slot and name in handed else "succeeded") for status, by_slot in logs)
     assert [[True] for logs in told.values() if [True] in [[by_slot] for _, by_slot in logs]]
     for arguments in commands_of(page):
         line = " ".join(arguments)
@@ -470,7 +493,8 @@ def test_the_code_has_the_types_that_it_says(tmp_path):
 
 
 def _typed(code: str) -> str:
-    """Return the code without what no type checker can know: a function that is given an attribute."""
+    """Return the code without what no type checker can know: Celery, and a function that is given an attribute."""
+    code = re.sub(r"^(from celery import .*)$", r"\1  # type: ignore[import-untyped]", code, flags=re.MULTILINE)
     return re.sub(r"^(\w+\.schedule = .*)$", r"\1  # type: ignore[attr-defined]", code, flags=re.MULTILINE)
 
 

@@ -12,6 +12,7 @@ from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 
 from cronkite.admin import choices
+from cronkite.code import tasks
 from cronkite.models import Job
 from cronkite.schedules.words import listed
 
@@ -24,6 +25,9 @@ else:
 #: The name of the buttons on a job's page that act on it; their form is the job's, so that its edits come along.
 ACTION = "action"
 
+
+#: The fields with a few values to choose from.
+CHOSEN = frozenset(["catch_up", "run_mode", "overlap"])
 
 #: What is said of arguments that are no JSON, by field.
 NO_JSON = {
@@ -79,6 +83,8 @@ class JobForm(JobFormBase):
         widgets = {
             "function": choices.SuggestingInput(choices.declared_functions, {"spellcheck": "false"}),
             "timezone": choices.SuggestingInput(choices.zones, {"spellcheck": "false"}),
+            "backend": choices.SuggestingInput(tasks.backends, {"spellcheck": "false"}),
+            "queue": choices.SuggestingInput(tasks.queues, {"spellcheck": "false"}),
             "args": AdminTextareaWidget(attrs={"rows": 2}),
             "kwargs": AdminTextareaWidget(attrs={"rows": 2}),
             "description": AdminTextareaWidget(attrs={"rows": 3}),
@@ -91,13 +97,17 @@ class JobForm(JobFormBase):
             for name, field in self.fields.items():
                 # Whoever sends the fields alone, such as a script, edits what differs from the database.
                 field.show_hidden_initial = not self.is_bound or self.add_initial_prefix(name) in self.data
-            self._offer(self.instance.catch_up)
+            for name in CHOSEN:
+                self._offer(name, getattr(self.instance, name))
+        for name in CHOSEN & self.fields.keys():
+            # Whoever sends no such field, such as a script from before there were any, means the default.
+            self.fields[name].required = name == "catch_up"
 
-    def _offer(self, catch_up: str) -> None:
-        """Let a catch-up be chosen that only newer code knows, if that is the job's: or the first would be shown."""
-        field: Any = self.fields.get("catch_up")
-        if field is not None and catch_up not in dict(field.choices):
-            field.choices = [*field.choices, (catch_up, catch_up)]
+    def _offer(self, name: str, value: str) -> None:
+        """Let a value be chosen that only newer code knows, if that is the job's: or the first would be shown."""
+        field: Any = self.fields.get(name)
+        if field is not None and value not in dict(field.choices):
+            field.choices = [*field.choices, (value, value)]
 
     def _clean_fields(self) -> None:
         """Check the fields, and leave what was there before as it is, right or wrong, unless it was edited."""

@@ -74,6 +74,11 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         (None, {"fields": ["name", "description", "enabled"]}),
         (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
         (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace"]}),
+        # Most jobs are functions, and never handed over.
+        (
+            _("Who runs it"),
+            {"fields": ["run_mode", "backend", "queue", "priority", "overlap"], "classes": ["collapse"]},
+        ),
     ]
     past = (_("Last runs"), {"fields": ["lately"]})
     declaration = (_("What code declares"), {"fields": ["overridden"]})

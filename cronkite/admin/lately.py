@@ -81,7 +81,7 @@ def _row(log: Log) -> Row:
 
 def _facts(runs: Sequence[Run]) -> Iterator[str]:
     # A run that was interrupted, because its node was stopped, says nothing about the job.
-    told = [run for run in runs if run.status not in {Status.RUNNING, Status.INTERRUPTED}]
+    told = [run for run in runs if run.status not in {Status.RUNNING, Status.HANDED_OVER, Status.INTERRUPTED}]
     if told:
         failed = sum(run.status in FAILURES for run in told)
         said = ngettext(

@@ -187,6 +187,11 @@ class LogAdmin(health.StripOnTop, addresses.SoundAddresses, LogAdminBase):
             return shown.NOTHING
         return shown.precise(log.finished_at - log.started_at)
 
+    @admin.display(description=_("engine"))
+    def engine_used(self, log: Log) -> str:
+        """Return the engine that it was handed over to."""
+        return record.engine(log)
+
     @admin.display(description=_("what went wrong"))
     def problem(self, log: Log) -> SafeString:
         """Return the exception's own line."""

@@ -29,6 +29,7 @@ PATHS: dict[str, str] = {
     Status.LOST: "M4 4.2a2 2 0 1 1 2.7 1.9q-.7.4-.7 1.4M6 9.6v.4",
     Status.MISSED: "M2.5 6h7",
     Status.RUNNING: "M4 2.5l5 3.5-5 3.5z",
+    Status.HANDED_OVER: "M2.5 6h6.5M6 3l3 3-3 3",
 }
 #: The mark of a status that is unknown here, as newer code has written it.
 UNKNOWN = "unknown", "M3 4h6M3 8h6"
@@ -40,6 +41,7 @@ WORST_FIRST: tuple[str, ...] = (
     Status.INTERRUPTED,
     Status.MISSED,
     Status.RUNNING,
+    Status.HANDED_OVER,
     Status.SUCCEEDED,
 )
 

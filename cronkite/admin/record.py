@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from cronkite.admin import ansi, problems, rights, shown, urls
+from cronkite.admin import ansi, engines, problems, rights, shown, urls
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ GROUPS: list[tuple[_StrOrPromise | None, dict[str, Callable[[Log], Any]]]] = [
             "end": lambda log: log.finished_at,
             "duration": lambda log: log.started_at and log.finished_at,
             "node": lambda log: log.node,
+            "engine_used": lambda log: log.engine,
+            "queue": lambda log: log.queue,
+            "task_id": lambda log: log.task_id,
+            "worker": lambda log: log.worker,
             "fence": lambda log: log.fence,
             "recorded": lambda log: True,
         },
@@ -145,6 +149,11 @@ def output(log: Log) -> SafeString:
     return format_html('<span class="quiet">{}</span>', said)
 
 
+def engine(log: Log) -> str:
+    """Return the engine, and which of its backends."""
+    return f"{log.engine} ({log.backend})" if log.backend else log.engine
+
+
 def value(found: Any, label: _StrOrPromise, name: str) -> SafeString:
     """Return a JSON value as text, on one line if it fits; of what was cut, the beginning."""
     line = shown.json_text(found)
@@ -164,6 +173,8 @@ def links(request: HttpRequest, log: Log, site: str) -> Iterator[tuple[_StrOrPro
     may_view_job = rights.may_view_jobs(request.user)
 
     url = partial(urls.url, site)
+    if address := engines.page(log, site, request.user):
+        yield _("Its task"), address
     if log.job_id is None:
         return
     if may_view_job:

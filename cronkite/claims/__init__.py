@@ -6,9 +6,10 @@ The claim that promise P1 rests on, in its order; the only writers of the lock.
 - ``conditions``: the conditional UPDATE, whose row count is the verdict.
 - ``taking``: the two ways to take, in steps and at once.
 - ``verdicts``: what a claim is, and what it means that one did not come about.
+- ``handing``: what is taken to be handed over to an engine.
 - ``holding``: renewals, ends and unlocking of what was claimed.
 - ``skips``, ``rows``: jobs whose rows another transaction has locked.
 """
 
 #: What other wings may use.
-__all__ = ["claiming", "holding", "rows", "skips", "verdicts"]
+__all__ = ["claiming", "handing", "holding", "rows", "skips", "verdicts"]

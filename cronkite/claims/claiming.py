@@ -31,7 +31,7 @@ from functools import partial, wraps
 from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 
 from cronkite.claims import conditions, taking
@@ -45,6 +45,8 @@ from cronkite.schedules.catch_up import Decision
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: What takes the slots and locks that it is asked for, as far as they can be had, in one transaction.
+Take = Callable[[list[Attempt], str], list[Claim]]
 
 logger = logging.getLogger("cronkite")
 
@@ -59,47 +61,47 @@ def _tried_anew(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def claim(job: Job, decision: Decision, node: str) -> Claim | None:
+def claim(job: Job, decision: Decision, node: str, take: Take = taking.take) -> Claim | None:
     """Take the slot that was decided on, and the lock; return ``None`` if another node was first.
 
     ``job`` comes from :meth:`JobQuerySet.queue`. Raises :class:`Contention`, :class:`OutcomeUnknown`, or
     :class:`django.db.DatabaseError` if nothing was claimed because the database is out of order.
     """
-    (taken,) = claim_all([(job, decision)], node)
+    (taken,) = claim_all([(job, decision)], node, take)
     return taken
 
 
-def claim_all(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
+def claim_all(wanted: list[tuple[Job, Decision]], node: str, take: Take = taking.take) -> list[Claim | None]:
     """Take several jobs' slots as :func:`claim` does, in one transaction; each is taken, or not, for itself.
 
     Returns a verdict for each, in the order of ``wanted``, and raises what :func:`claim` raises. Waits for no row that
-    another transaction has locked: see :func:`cronkite.claims.skips.skipped`.
+    another transaction has locked: see :func:`cronkite.claims.skips.skipped`. ``take`` is what takes them: to be run
+    here, or as :mod:`cronkite.claims.handing` has it.
     """
     using = primary.alias()
     commits.demand_of(using)
     if behind := {job.pk for job, decision in wanted if decision.missed and _is_behind(job)}:
         rest = [(job, decision) for job, decision in wanted if job.pk not in behind]
-        found = iter(claim_all(rest, node) if rest else [])
+        found = iter(claim_all(rest, node, take) if rest else [])
         return [None if job.pk in behind else next(found) for job, _ in wanted]
     # In the order of their keys: two nodes that take the same jobs in different orders would wait for each other.
     attempts = sorted((_attempt(job, decision, node) for job, decision in wanted), key=lambda attempt: attempt.job.pk)
-    at_once = quirks.can_join_writes(connections[using]) and not any(job.is_locked for job, _ in wanted)
     try:
-        taken = quirks.anew(using, partial(taking.at_once if at_once else taking.in_steps, attempts, using))
+        taken = quirks.anew(using, partial(take, attempts, using))
     except RowIsHeld:
         if len(wanted) > 1:
-            return _one_by_one(wanted, node)
+            return _one_by_one(wanted, node, take)
         raise
     except UNFIT as error:
         if len(wanted) > 1:
-            return _one_by_one(wanted, node)
+            return _one_by_one(wanted, node, take)
         ((job, _),) = wanted
         last_slot = job.last_slot
         if not _is_mended(job, error, using):
             logger.error("%s", Refused.by_database(job, error))
         elif job.last_slot == last_slot:
             # The decision stands: only the fencing token was given before.
-            return claim_all(wanted, node)
+            return claim_all(wanted, node, take)
         return [None]
     claims = {claim.job_id: claim for claim in taken}
     return [claims.get(job.pk) for job, _ in wanted]
@@ -257,12 +259,12 @@ def _is_mended(job: Job, error: DatabaseError, using: str) -> bool:
     return isinstance(error, IntegrityError) and restores.realign(job, using)
 
 
-def _one_by_one(wanted: list[tuple[Job, Decision]], node: str) -> list[Claim | None]:
+def _one_by_one(wanted: list[tuple[Job, Decision]], node: str, take: Take) -> list[Claim | None]:
     """Claim each for itself, because one of them stumbles. What is claimed before an error is not given up for it."""
     verdicts: list[Claim | None] = []
     for job, decision in wanted:
         try:
-            verdicts.append(claim(job, decision, node))
+            verdicts.append(claim(job, decision, node, take))
         except RowIsHeld:
             verdicts.append(None)
         except (Contention, OutcomeUnknown, DatabaseError) as error:

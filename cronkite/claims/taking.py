@@ -45,6 +45,12 @@ class Attempt(NamedTuple):
         return self.decision.missed if self.decision else 0
 
 
+def take(attempts: list[Attempt], using: str) -> list[Claim]:
+    """Take what can be had, in the way that suits the database, and whoever held what is taken."""
+    at_once_will_do = quirks.can_join_writes(connections[using]) and not any(each.job.is_locked for each in attempts)
+    return at_once(attempts, using) if at_once_will_do else in_steps(attempts, using)
+
+
 def in_steps(attempts: list[Attempt], using: str) -> list[Claim]:
     """Take what can be had, step by step, in one transaction."""
     taken: list[Claim] = []
@@ -101,17 +107,29 @@ def mark_lost(job_id: int, node: str, using: str) -> None:
 # What is said for each run, put together once. The claim of a slot:
 
 
-def _take(using: str, lock_timeout: timedelta | None) -> tuple[JobQuerySet, dict[str, Any]]:
+def slot_taken(using: str) -> tuple[JobQuerySet, dict[str, Any]]:
+    """Return the row of an attempt whose slot and lock can be had, and what becomes of its slots then."""
     row = stand_in(Job, "job", pk="id", revision="revision", fence="fence", next_run="next_run")
     decision = stand_in(Job, "decision", slot="last_slot", next_run="next_run")
     return conditions.claimable(row, decision, using), {
-        "lock": place(Job, "lock", "claim.token"),
-        "locked_by": place(Job, "locked_by", "node"),
-        "locked_at": Now(),
         "last_slot": decision.slot,
         "next_run": decision.next_run,
         "fence": F("fence") + 1,
     }
+
+
+def lock_taken() -> dict[str, Any]:
+    """Return what becomes of the lock of an attempt that is to keep it."""
+    return {
+        "lock": place(Job, "lock", "claim.token"),
+        "locked_by": place(Job, "locked_by", "node"),
+        "locked_at": Now(),
+    }
+
+
+def _take(using: str, lock_timeout: timedelta | None) -> tuple[JobQuerySet, dict[str, Any]]:
+    rows, slots = slot_taken(using)
+    return rows, {**lock_taken(), **slots}
 
 
 _TAKE = Update(_take)

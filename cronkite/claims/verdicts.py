@@ -18,10 +18,30 @@ UNFIT = (IntegrityError, DataError)
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """What an engine has been given: the task with this id, in this queue.
+
+    ``is_followed`` tells whether the engine can tell what becomes of it. ``note`` is what people have to know of it.
+    """
+
+    engine: str
+    task_id: str
+    backend: str = ""
+    queue: str = ""
+    is_followed: bool = True
+    note: str = ""
+
+    def __str__(self) -> str:
+        where = f", queue {self.queue}" if self.queue else ""
+        return f"{self.engine}{where}, task {self.task_id}"
+
+
+@dataclass(frozen=True)
 class Claim:
     """A job's slot and lock, taken: the right to run it once, and all that the run needs to know.
 
-    ``slot`` is ``None`` for a run by hand. ``next_run`` is the slot that follows. ``timeout`` is in seconds.
+    ``slot`` is ``None`` for a run by hand. ``next_run`` is the slot that follows. ``timeout`` is in seconds. One that
+    was handed over as it was taken has a ``receipt``.
     """
 
     token: UUID
@@ -36,6 +56,7 @@ class Claim:
     next_run: datetime | None
     log_id: int
     reason: str = ""
+    receipt: Receipt | None = None
 
     @property
     def kept_args(self) -> Any:
@@ -70,6 +91,15 @@ class Refused(Exception):
     def by_database(cls, job: Job, error: DatabaseError) -> Refused:
         """Say that the database refuses to record it."""
         return cls(job, f"the database refuses to record a run of it. {error}")
+
+
+class NotHandedOver(Exception):
+    """An engine did not take the task of ``claim``, for the ``error`` that it raised. Nothing is claimed."""
+
+    def __init__(self, claim: Claim, error: Exception) -> None:
+        super().__init__(f"{claim}: could not be handed over. {type(error).__name__}: {error}")
+        self.claim = claim
+        self.error = error
 
 
 class OutcomeUnknown(Exception):

@@ -27,7 +27,12 @@ from cronkite.models import Job, Log, primary
 from cronkite.reports import hindrances
 
 HEADS = ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
-STYLES: dict[str, str] = {Log.Status.SUCCEEDED: "SUCCESS", Log.Status.RUNNING: "", Log.Status.INTERRUPTED: "WARNING"}
+STYLES: dict[str, str] = {
+    Log.Status.SUCCEEDED: "SUCCESS",
+    Log.Status.RUNNING: "",
+    Log.Status.HANDED_OVER: "",
+    Log.Status.INTERRUPTED: "WARNING",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:

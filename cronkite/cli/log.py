@@ -24,7 +24,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 
-from cronkite.cli import instants
+from cronkite.cli import instants, reasons
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.models import Log, primary
 from cronkite.runs import onlookers
@@ -32,7 +32,12 @@ from cronkite.schedules.durations import in_short
 
 #: The largest key that a database has.
 MOST = 2**63 - 1
-STYLES = {Log.Status.SUCCEEDED: "SUCCESS", Log.Status.RUNNING: "", Log.Status.INTERRUPTED: "WARNING"}
+STYLES = {
+    Log.Status.SUCCEEDED: "SUCCESS",
+    Log.Status.RUNNING: "",
+    Log.Status.HANDED_OVER: "",
+    Log.Status.INTERRUPTED: "WARNING",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -85,6 +90,10 @@ def _facts(log: Log) -> Iterator[tuple[str, str]]:
     if log.missed:
         yield "missed", f"{log.missed} slot{'s' * (log.missed != 1)} just before"
     yield "node", log.node
+    if log.engine:
+        yield "engine", reasons.shown_task(log)
+    if log.worker:
+        yield "worker", log.worker
     if log.started_at:
         yield "began", instants.absolute(log.started_at, zone)
     if log.finished_at:

@@ -49,8 +49,17 @@ def of(job: Job, account: Account, zone: str) -> Iterator[str]:
 
 def _ran(slot: datetime, log: Log, zone: str) -> Iterator[str]:
     began = log.started_at or log.created
-    yield f"Node {log.node} took it, {in_short((began - slot).total_seconds())} after its slot (log {log.pk})."
-    if log.finished_at is None:
+    taken = log.created if log.engine else began
+    yield f"Node {log.node} took it, {in_short((taken - slot).total_seconds())} after its slot (log {log.pk})."
+    if log.engine:
+        yield f"It was handed over to {shown_task(log)}."
+        if log.started_at is not None:
+            by = f" by {log.worker}" if log.worker else ""
+            yield f"It was begun at {absolute(log.started_at, zone)}{by}."
+    if log.status == Log.Status.HANDED_OVER:
+        if not log.reason:
+            yield "That it has ended is not known yet."
+    elif log.finished_at is None:
         yield f"It runs since {absolute(began, zone)}."
     else:
         took = in_short((log.finished_at - began).total_seconds())
@@ -59,6 +68,13 @@ def _ran(slot: datetime, log: Log, zone: str) -> Iterator[str]:
         yield f"{log.reason[:1].upper()}{log.reason[1:]}."
     if log.exc_info:
         yield log.exc_info.strip().rpartition("\n")[2]
+
+
+def shown_task(log: Log) -> str:
+    """Say what was handed over: to which engine, in which queue, as which task."""
+    engine = f"{log.engine} ({log.backend})" if log.backend else log.engine
+    queue = f", queue {log.queue}" if log.queue else ""
+    return f"{engine}{queue}, task {log.task_id or 'unknown'}"
 
 
 def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:

@@ -132,7 +132,8 @@ def _headline(account: Account) -> str:
 def _style(account: Account) -> str:
     if account.verdict is Verdict.RAN and account.log is not None:
         status = account.log.status
-        return "SUCCESS" if status == Log.Status.SUCCEEDED else "" if status == Log.Status.RUNNING else "ERROR"
+        goes_on = status in {Log.Status.RUNNING, Log.Status.HANDED_OVER}
+        return "SUCCESS" if status == Log.Status.SUCCEEDED else "" if goes_on else "ERROR"
     return STYLES.get(account.verdict, "")
 
 
@@ -166,6 +167,9 @@ def _for_programs(account: Account, lines: list[str]) -> dict[str, Any]:
             "id": log.pk,
             "status": log.status,
             "node": log.node,
+            "engine": log.engine,
+            "task": log.task_id,
+            "worker": log.worker,
             "reason": log.reason,
             "started_at": log.started_at,
             "finished_at": log.finished_at,

@@ -6,9 +6,10 @@ From a dotted name to a function that has been called.
 - ``modules``, ``taster``, ``apart``, ``trials``: how modules are imported that may do anything.
 - ``functions``: which function a name means, if it may be run.
 - ``calls``: how it is called.
+- ``tasks``: which task is handed over in its place.
 - ``current``: which run the code is part of.
 - ``outcomes``: what of a run's end can be kept.
 """
 
 #: What other wings may use.
-__all__ = ["calls", "current", "declarations", "functions", "modules", "outcomes", "taster", "trials"]
+__all__ = ["calls", "current", "declarations", "functions", "modules", "outcomes", "tasks", "taster", "trials"]

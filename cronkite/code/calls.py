@@ -24,6 +24,13 @@ _TASKS = {
     "defer": "func",  # Procrastinate
 }
 
+#: Where the backends of Django and its backport are defined that run a task at once.
+_IMMEDIATE = frozenset({"django.tasks.backends.immediate", "django_tasks.backends.immediate"})
+
+#: The engines that jobs can be handed over to, as logs name them.
+DJANGO_TASKS = "django.tasks"
+CELERY = "celery"
+
 if sys.version_info >= (3, 14):
     from annotationlib import Format
 
@@ -81,11 +88,15 @@ def signature_problem(function: Any, args: Any, kwargs: Any) -> str | None:
         return "The arguments must be a list."
     if not isinstance(kwargs, dict) or not all(isinstance(name, str) for name in kwargs):
         return "The keyword arguments must be an object whose keys are names."
-    if getattr(function, "takes_context", False) and task_function(function):
+    needs_context = bool(getattr(function, "takes_context", False) and task_function(function))
+    if needs_context and not engine(function):
         return _NEEDS_CONTEXT
     taken = signature(function)
     if taken is None:
         return None
+    if needs_context:
+        # Its engine gives it the first one.
+        taken = taken.replace(parameters=[*taken.parameters.values()][1:])
     try:
         taken.bind(*args, **kwargs)
     except TypeError as error:
@@ -128,6 +139,31 @@ def task_function(target: Any) -> Callable[..., Any] | None:
             coroutine = getattr(function, "__wrapped__", None) if attribute == "fn" else None
             return coroutine if inspect.iscoroutinefunction(coroutine) else function
     return None
+
+
+def engine(target: Any, backend: str = "") -> str:
+    """Return the name of the engine that ``target`` is a task of and can be handed over to, or nothing.
+
+    ``backend`` names one of the settings' TASKS, if not the task's own. One that would run the task at once, here, is
+    no engine; nor is Celery where it is told to do so.
+    """
+    if task_function(target) is None:
+        return ""
+    if callable(getattr(target.__class__, "apply_async", None)):
+        app = getattr(target, "app", None)
+        return "" if app is None or app.conf.task_always_eager else CELERY
+    if callable(getattr(target.__class__, "get_backend", None)):
+        try:
+            kind = type((target.using(backend=backend) if backend else target).get_backend())
+        except Exception:  # noqa: BLE001 - whoever hands it over says what is wrong with the backend
+            return DJANGO_TASKS
+        return "" if is_immediate(kind) else DJANGO_TASKS
+    return ""
+
+
+def is_immediate(kind: type) -> bool:
+    """Tell whether a backend of this class runs a task at once."""
+    return kind.__module__ in _IMMEDIATE
 
 
 def is_mock(target: Any) -> bool:

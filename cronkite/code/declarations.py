@@ -40,6 +40,11 @@ class Declaration:
     catch_up: str = CatchUp.LATEST.value
     grace: int | None = None
     timeout: int | None = None
+    run_mode: str = "automatic"
+    backend: str = ""
+    queue: str = ""
+    priority: int | None = None
+    overlap: str = "hand over"
     enabled: bool = True
 
     def columns(self) -> dict[str, Any]:
@@ -65,6 +70,12 @@ LONGEST_NAME = 255
 #: The largest number that the columns hold on every database.
 MOST_SECONDS = 2**31 - 1
 
+#: Who may run a job, and what becomes of a slot while a task goes on.
+RUN_MODES = ("automatic", "here", "hand over")
+OVERLAPS = ("hand over", "wait for the task")
+#: What the column of a task's priority holds.
+PRIORITIES = range(-(2**15), 2**15)
+
 #: Declared with :func:`cron`, by the dotted name of the function.
 _declared: dict[str, Declaration] = {}
 
@@ -79,13 +90,20 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     catch_up: CatchUp | Literal["latest", "all", "none"] = CatchUp.LATEST.value,
     grace: int | timedelta | None = None,
     timeout: int | timedelta | None = None,
+    run: Literal["automatic", "here", "hand over"] = "automatic",
+    backend: str = "",
+    queue: str = "",
+    priority: int | None = None,
+    overlap: Literal["hand over", "wait for the task"] = "hand over",
     enabled: bool = True,
 ) -> Callable[[T], T]:
     """Declare a job next to its function, which is returned as it is.
 
     The options are the job's fields; ``grace`` and ``timeout`` are in seconds, or a timedelta. With ``enabled=False``
-    the job waits for a person to enable it. The function may be a plain one, an ``async def`` one, or a task of a task
-    queue, which is called by the node, and not sent to its queue. It may be one that another module defines.
+    the job waits for a person to enable it. The function may be a plain one, an ``async def`` one, or a task. One of
+    ``django.tasks`` or Celery is handed over to its engine, by its ``backend``, ``queue`` and ``priority`` if they are
+    given, unless ``run`` says ``"here"``; those of other task queues are called by the node. With ``overlap="wait for
+    the task"``, the next is handed over when the last has ended. It may be one that another module defines.
     Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
     :class:`TypeError` for what is no function.
 
@@ -110,6 +128,11 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "catch_up": _catch_up(catch_up),
         "grace": _seconds("grace", grace, 0),
         "timeout": _seconds("timeout", timeout, 1),
+        "run_mode": _one_of("run", run, RUN_MODES),
+        "backend": _text("backend", backend),
+        "queue": _text("queue", queue),
+        "priority": _priority(priority),
+        "overlap": _one_of("overlap", overlap, OVERLAPS),
         "enabled": enabled,
     }
 
@@ -222,6 +245,26 @@ def _catch_up(value: object) -> str:
     except ValueError:
         known = ", ".join(repr(each.value) for each in CatchUp)
         raise ValueError(f"catch_up must be one of {known}, not {value!r}.") from None
+
+
+def _one_of(option: str, value: object, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"{option} must be one of {', '.join(map(repr, known))}, not {value!r}.")
+    return str(value)
+
+
+def _text(option: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
+        raise ValueError(f"{option} must be a text of at most {LONGEST_NAME} characters, not {value!r}.")
+    return value
+
+
+def _priority(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value not in PRIORITIES:
+        raise ValueError(f"priority must be None or a whole number, as the task's engine counts, not {value!r}.")
+    return value
 
 
 def _seconds(option: str, value: object, least: int) -> int | None:

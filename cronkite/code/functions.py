@@ -28,8 +28,8 @@ LONGEST_NAME = 255
 #: More layers than any decorated function has; it ends the search in objects that invent attributes.
 MOST_WRAPPERS = 100
 
-#: What may be run whatever the patterns are: it does only what another setting asks for.
-OWN = "cronkite.crontab.prune_logs"
+#: What may be run whatever the patterns are: it does only what another setting asks for, or another job's function.
+OWN = frozenset({"cronkite.crontab.prune_logs", "cronkite.tasks.run", "cronkite.tasks.run_by_celery"})
 
 _SETTING = "CRONKITE_ALLOWED_FUNCTIONS"
 
@@ -236,4 +236,4 @@ def _is_in_an_app(module_path: str) -> bool:
 
 def _matches(dotted: str, patterns: tuple[str, ...]) -> bool:
     """Whether one of the patterns covers the dotted name; case counts, on every system."""
-    return dotted == OWN or any(fnmatchcase(dotted, pattern) for pattern in patterns)
+    return dotted in OWN or any(fnmatchcase(dotted, pattern) for pattern in patterns)

@@ -7,7 +7,8 @@ Statements of ours, said to any database that Django supports.
 - ``commits``: whether what is written is committed.
 - ``waits``: for how long a statement waits for a locked row.
 - ``statements``: queries that are put together once.
+- ``generated``: how migrations change what the database keeps.
 """
 
 #: What other wings may use.
-__all__ = ["clock", "commits", "quirks", "statements", "waits"]
+__all__ = ["clock", "commits", "generated", "quirks", "statements", "waits"]

@@ -3,6 +3,8 @@
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
+from cronkite.database.generated import AddStored
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -91,7 +93,7 @@ class Migration(migrations.Migration):
                 verbose_name="planned at",
             ),
         ),
-        migrations.AddField(
+        AddStored(
             model_name="job",
             name="due_at",
             field=models.GeneratedField(

@@ -5,7 +5,8 @@ Rows, and what an edit does to a job's plan.
 - ``primary``: where rows are read and written.
 - ``fields``: columns that Django lacks.
 - ``validation``: what is wrong with a job.
-- ``logs``, ``nodes``, ``jobs``: the three tables.
+- ``ways``: who runs a job.
+- ``logs``, ``nodes``, ``tasks``, ``jobs``: the four tables.
 - ``queries``: which jobs are due, and which locks are free.
 - ``edits``, ``switches``: what an edit does to the plan.
 - ``restores``: what if a row knows less than its logs.
@@ -15,12 +16,14 @@ Rows, and what an edit does to a job's plan.
 from cronkite.models.jobs import Job
 from cronkite.models.logs import Log, status_label
 from cronkite.models.nodes import Node
+from cronkite.models.tasks import Task
 
 #: What other wings may use.
 __all__ = [
     "Job",
     "Log",
     "Node",
+    "Task",
     "edits",
     "fields",
     "logs",
@@ -31,4 +34,5 @@ __all__ = [
     "switches",
     "validation",
     "verbs",
+    "ways",
 ]

@@ -14,9 +14,9 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
 from cronkite import conf
-from cronkite.code import functions
+from cronkite.code import calls, functions
 from cronkite.database import clock, quirks
-from cronkite.exceptions import ScheduleError
+from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import restores, validation
 from cronkite.models.logs import Log
 from cronkite.models.queries import RHYTHM, JobQuerySet
@@ -58,7 +58,7 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
             if field.name not in columns and not field.generated:
                 setattr(instance, field.attname, getattr(row, field.attname))
     else:
-        functions.look_up(instance.function)
+        instance.engine = calls.engine(functions.look_up(instance.function), instance.backend)
         plan_new(instance, using)
 
 
@@ -84,14 +84,20 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         if before is None:
             raise DatabaseError(f"Job {job.pk} is gone: it was deleted meanwhile.")
         if "function" in columns and job.function != before.function:
-            functions.look_up(job.function)
+            job.engine = calls.engine(functions.look_up(job.function), job.backend)
+        elif "backend" in columns and job.backend != before.backend:
+            job.engine = _engine(job)
+        else:
+            job.engine = before.engine
         after = type(job)(**{c: getattr(job if c in columns else before, c) for c in RHYTHM})
         unchanged = all(getattr(after, column) == getattr(before, column) for column in RHYTHM)
         with transaction.atomic(using=using):
             if unchanged:
-                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1)
+                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1, engine=job.engine)
             else:
                 written = _replan(rows, before, after, using)
+                if written:
+                    rows.write(engine=job.engine)
             if written:
                 write()
                 job.revision = before.revision + 1
@@ -99,6 +105,14 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
                 job.next_run, job.planned_at = plan.next_run, plan.planned_at
                 return
     raise DatabaseError(f"Job {job.pk} could not be saved: it was changed {ATTEMPTS} times meanwhile. Try again.")
+
+
+def _engine(job: Job) -> str:
+    """Return the engine that the job's function is a task of, as far as that can be told here."""
+    try:
+        return calls.engine(functions.look_up(job.function), job.backend)
+    except FunctionError:
+        return job.engine
 
 
 def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -> None:

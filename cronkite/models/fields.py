@@ -13,7 +13,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.db import DataError, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import GeneratedField
+from django.db.models import F, GeneratedField
+from django.db.models.functions import Coalesce, Least
 
 from cronkite import schedules
 from cronkite.code.declarations import MOST_SECONDS
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     NumberField = models.PositiveIntegerField[int | Combinable | None, int | None]
 else:
     CharField, TextField, NumberField = models.CharField, models.TextField, models.PositiveIntegerField
+
+
+def earliest(*columns: str) -> Coalesce:
+    """Return the earliest of these instants, nulls aside; null if all of them are."""
+    first, *others = columns
+    rest = earliest(*others) if len(others) > 1 else F(others[0])
+    # Where one of the two is null, it is null on SQLite, MySQL and MariaDB, and the other one on PostgreSQL.
+    return Coalesce(Least(first, rest), first, rest)
 
 
 class AsDjangos:

@@ -12,16 +12,16 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, router
 from django.db.models import Q
-from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, schedules
-from cronkite.code import functions
+from cronkite.code import calls, functions
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, validation, verbs
-from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText
+from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText, earliest
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
+from cronkite.models.ways import Overlap, RunMode
 from cronkite.schedules.catch_up import CatchUp, Pending
 
 
@@ -72,6 +72,44 @@ class Job(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Seconds after which a run is ended. Empty: no limit."),
     )
+    run_mode = ShortText(
+        _("run"),
+        max_length=16,
+        choices=RunMode.choices,
+        default=RunMode.AUTOMATIC.value,
+        db_default=RunMode.AUTOMATIC.value,
+        help_text=_("Whether a node runs the function, or hands it over to the engine that it is a task of."),
+    )
+    backend = ShortText(
+        _("backend"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of a task that is handed over: the backend in TASKS. Empty: the task's own."),
+    )
+    queue = ShortText(
+        _("queue"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of a task that is handed over. Empty: the task's own."),
+    )
+    priority = models.SmallIntegerField(
+        _("priority"),
+        null=True,
+        blank=True,
+        help_text=_("Of a task that is handed over, as its engine counts. Empty: the task's own."),
+    )
+    overlap = ShortText(
+        _("overlap"),
+        max_length=24,
+        choices=Overlap.choices,
+        default=Overlap.HAND_OVER.value,
+        db_default=Overlap.HAND_OVER.value,
+        help_text=_("What becomes of a slot that comes while a task that was handed over has not ended."),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
     declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
@@ -101,6 +139,24 @@ class Job(models.Model):
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
     )
 
+    # Known when it is saved, so that a node need not import the function to know who is to have it.
+    engine = ShortText(
+        _("engine"),
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("What the function was a task of when it was last looked at."),
+    )
+    follow_at = models.DateTimeField(
+        _("follow at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When to ask what became of tasks that were handed over."),
+    )
+
     asked_at = models.DateTimeField(
         _("asked at"),
         null=True,
@@ -124,10 +180,10 @@ class Job(models.Model):
         editable=False,
         help_text=_("When the run was asked for that these arguments are of."),
     )
-    # The database keeps it, so that one index, and one query, finds both what is due and what was asked for.
+    # The database keeps it, so that one index, and one query, finds all that a node has to see.
     due_at = KeptByDatabase(
         verbose_name=_("due at"),
-        expression=Coalesce("asked_at", "next_run"),
+        expression=earliest("asked_at", "next_run", "follow_at"),
         output_field=models.DateTimeField(),
         db_persist=True,
         null=True,
@@ -152,6 +208,11 @@ class Job(models.Model):
             "catch_up",
             "grace",
             "timeout",
+            "run_mode",
+            "backend",
+            "queue",
+            "priority",
+            "overlap",
             "declared_as",
         ]
     )
@@ -199,9 +260,10 @@ class Job(models.Model):
         is_new = key is None or (self._state.adding and (force_insert or not edits.exists(self, using)))
         if is_new:
             validation.demand(self, self.DEFINITION)
-            functions.look_up(self.function)
+            function = functions.look_up(self.function)
             if self._is_copy:
                 self.forget_original()
+            self.engine = calls.engine(function, self.backend)
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
             return
@@ -274,6 +336,16 @@ class Job(models.Model):
         if self.asked_with is None or self.asked_at is None or self.asked_with_at != self.asked_at:
             return self.args, self.kwargs
         return self.asked_with["args"], self.asked_with["kwargs"]
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether nodes hand the job over to an engine, as far as is known of its function."""
+        return self.run_mode == RunMode.HAND_OVER or (self.run_mode == RunMode.AUTOMATIC and bool(self.engine))
+
+    @property
+    def waits_for_task(self) -> bool:
+        """Whether the lock is kept until the engine says that the task has ended."""
+        return self.overlap == Overlap.WAIT
 
     @property
     def pending(self) -> Pending | None:

@@ -22,6 +22,7 @@ class Status(models.TextChoices):
     """How a run stands or ended; ``missed`` is for slots that no run was made of."""
 
     RUNNING = "running", _("running")
+    HANDED_OVER = "handed_over", _("handed over")
     SUCCEEDED = "succeeded", _("succeeded")
     FAILED = "failed", _("failed")
     TIMED_OUT = "timed_out", _("timed out")
@@ -37,6 +38,10 @@ def status_label(status: str) -> str:
 
 #: Why a run is lost whose job is gone, and its lock with that: it may still go on, and then its end is its record.
 JOB_DELETED = "its job was deleted while it ran"
+
+
+#: Why what became of a task is not found out.
+NOT_FOLLOWED = "its job was deleted, so what became of the task is not known"
 
 
 def also(note: str) -> Case:
@@ -94,6 +99,13 @@ class Log(models.Model):
         _("watched at"), null=True, blank=True, help_text=_("When somebody looked at its run while that went on.")
     )
 
+    # Of a task that was handed over to an engine; else empty.
+    engine = ShortText(_("engine"), max_length=32, blank=True, default="", db_default="")
+    backend = ShortText(_("backend"), max_length=255, blank=True, default="", db_default="")
+    queue = CopiedText(_("queue"), max_length=255, blank=True, default="", db_default="")
+    task_id = CopiedText(_("task"), max_length=255, blank=True, default="", db_default="")
+    worker = CopiedText(_("worker"), max_length=255, blank=True, default="", db_default="")
+
     objects = LogQuerySet.as_manager()
 
     class Meta:
@@ -141,9 +153,12 @@ class Log(models.Model):
 
     @classmethod
     def lose_with_job(cls, job: Job, *, using: str) -> None:
-        """Mark the run of ``job``, which is about to be deleted, as lost.
+        """Mark the run of ``job``, which is about to be deleted, as lost, and its tasks as followed no more.
 
         Now, and not when it has shown no life for too long: without its job there is nowhere to show any.
         """
         running = cls.objects.using(using).filter(job=job.pk, status=Status.RUNNING)
         running.update(status=Status.LOST, finished_at=clock.Now(), reason=also(JOB_DELETED))
+        if job.tasks.using(using).exists():
+            handed = cls.objects.using(using).filter(job=job.pk, status=Status.HANDED_OVER)
+            handed.update(reason=also(NOT_FOLLOWED))

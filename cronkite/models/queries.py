@@ -55,16 +55,14 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         return due.with_now().order_by("next_run", "id")
 
     def agenda(self, ahead: timedelta = timedelta(0)) -> JobQuerySet:
-        """Return what nodes have to see: :meth:`queue`, the free jobs that somebody asked for, and stuck ones of both.
+        """Return what nodes have to see: :meth:`queue`, the free jobs that somebody asked for, stuck ones of both, and
+        those, locked or not, whose tasks are to be asked about.
 
         Where locks are never cleared by themselves, a job is stuck if its lock has shown no life for ``STUCK_AFTER``.
         """
         timeout = conf.get().lock_timeout
-        seen = self.filter(
-            is_free(STUCK_AFTER if timeout is None else timeout),
-            Q(enabled=True) | Q(asked_at__isnull=False),
-            due_at__lte=clock.Now() + ahead,
-        )
+        to_run = is_free(STUCK_AFTER if timeout is None else timeout) & (Q(enabled=True) | Q(asked_at__isnull=False))
+        seen = self.filter(to_run | Q(follow_at__lte=clock.Now()), due_at__lte=clock.Now() + ahead)
         return seen.with_now().order_by("due_at", "id")
 
     def with_now(self) -> JobQuerySet:

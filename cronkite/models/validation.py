@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import schedules
-from cronkite.code import calls, functions
+from cronkite.code import calls, functions, tasks
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models.fields import Unreadable, is_storable
+from cronkite.models.ways import Overlap, RunMode
 from cronkite.schedules.catch_up import CatchUp
 
 if TYPE_CHECKING:
@@ -24,7 +26,17 @@ T = TypeVar("T")
 #: What decides when a job runs, and what.
 DECIDING = frozenset(["schedule", "timezone", "enabled", "function"])
 #: What is a text, whatever a database would make of something else.
-TEXTS = {"function": "shop.crontab.send_invoices", "schedule": "0 3 * * *", "timezone": "Europe/Berlin"}
+TEXTS = {
+    "function": "shop.crontab.send_invoices",
+    "schedule": "0 3 * * *",
+    "timezone": "Europe/Berlin",
+    "backend": "default",
+    "queue": "default",
+}
+#: What is one of a few words.
+WORDS: dict[str, type[Enum]] = {"catch_up": CatchUp, "run_mode": RunMode, "overlap": Overlap}
+#: What says how a job is handed over.
+HANDING = ("run_mode", "backend", "queue", "priority")
 
 
 def demand_values(model: type[Job], values: Mapping[str, Any]) -> None:
@@ -52,10 +64,10 @@ def demand(job: Job, columns: Collection[str]) -> None:
     for column, example in TEXTS.items():
         if column in columns and not isinstance(value := getattr(job, column), str):
             raise ValueError(f"A job's {column} is a text, as in {example!r}, and not {value!r}.")
-    if "catch_up" in columns and job.catch_up not in {policy.value for policy in CatchUp}:
-        raise ValueError(
-            f"A job's catch_up is {', '.join(policy.value for policy in CatchUp)}, and not {job.catch_up!r}."
-        )
+    for column, words in WORDS.items():
+        known = [str(word.value) for word in words]
+        if column in columns and getattr(job, column) not in known:
+            raise ValueError(f"A job's {column} is {', '.join(known)}, and not {getattr(job, column)!r}.")
     if "args" in columns and not isinstance(job.args, (list, tuple, Unreadable)):
         raise ValueError(f"A job's args must be a list, not {type(job.args).__name__}.")
     if "kwargs" in columns and not isinstance(job.kwargs, (dict, Unreadable)):
@@ -69,7 +81,7 @@ def problems(job: Job, fields: Collection[str]) -> dict[str, str]:
     """
     found = _wrong_json(job) | _wrong_function(job) | _wrong_schedule(job) | _wrong_seconds(job)
     if not found.keys() & {"args", "kwargs", "function"} and {"args", "kwargs", "function"} <= {*fields}:
-        found |= _misfit(job)
+        found |= _misfit(job) | _wrong_handing(job)
     return {field: problem for field, problem in found.items() if field in fields}
 
 
@@ -135,6 +147,15 @@ def _misfit(job: Job) -> dict[str, str]:
         return {}
     culprit = "kwargs" if job.kwargs and calls.signature_problem(function, job.args, {}) is None else "args"
     return {culprit: problem}
+
+
+def _wrong_handing(job: Job) -> dict[str, str]:
+    """Say why it can't be handed over so: at the first field that says how, or at the function."""
+    problem = tasks.problem(job, functions.look_up)
+    if not problem:
+        return {}
+    said = [field for field in HANDING if getattr(job, field) not in {"", None, RunMode.AUTOMATIC}]
+    return {said[-1] if said else "function": problem}
 
 
 def _wrong_schedule(job: Job) -> dict[str, str]:

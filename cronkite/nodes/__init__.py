@@ -5,8 +5,9 @@ From the tick to the claim of what is due.
 - ``ticks``: how a tick or a loop begins.
 - ``greeting``: what a loop says of itself.
 - ``node``: the loop: what to do now, and until when to wait.
-- ``agenda``: what is due, in one query.
-- ``taker``: the decision on slots, and their claiming.
+- ``agenda``, ``lanes``: what is due, in one query, and in which order.
+- ``taker``, ``starts``: the decision on slots, and their claiming; what becomes of claims.
+- ``dispatch``: what is handed over to engines.
 - ``unsettled``: claims in doubt, and ends that are not written.
 - ``outages``: what becomes of it all while the database is away.
 - ``waiting``: what comes first of what is planned.

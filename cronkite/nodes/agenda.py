@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from cronkite.database.clock import Reading
 from cronkite.database.statements import Select, place
 from cronkite.models import Job, primary
 from cronkite.models.queries import JobQuerySet
+from cronkite.nodes.lanes import Lane, slot_of
 
 logger = logging.getLogger("cronkite")
 
@@ -49,8 +49,10 @@ class Agenda:
     def __init__(self, *, stays: bool = False) -> None:
         self.stays = stays
         self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
-        self._jobs: deque[Job] = deque()
-        self._asked: deque[Job] = deque()
+        #: What this node is to run, and what it is to hand over.
+        self._runs, self._tasks = Lane(), Lane()
+        #: The jobs whose tasks are to be asked about.
+        self.followed: list[Job] = []
         self._reading: Reading | None = None
         self._until: datetime | None = None
         self._has_more = False
@@ -84,12 +86,18 @@ class Agenda:
         if jobs:
             self._reading = Reading(jobs[0].now)
             self._until = self._until or jobs[0].now + self._ahead
-            if self.stays and not jobs[0].is_asked and _slot(jobs[0]) > jobs[0].now:
+            next_run = jobs[0].next_run
+            if self.stays and not jobs[0].is_asked and next_run is not None and next_run > jobs[0].now:
                 # There is time, and to be on the slot it takes a better reading than one that is as old as a page.
                 self._reading = Reading(clock.now(primary.alias()))
+        self.followed = [job for job in jobs if job.follow_at is not None and job.follow_at <= job.now]
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
-        self._asked = deque(job for job in jobs if job.is_asked)
-        self._jobs = deque(job for job in jobs if not job.is_asked)
+        jobs = [job for job in jobs if self._is_to_be_taken(job)]
+        if self.followed:
+            # They may come before their slots.
+            jobs.sort(key=lambda job: job.next_run or job.now)
+        self._runs.fill(job for job in jobs if not job.is_handed_over)
+        self._tasks.fill(job for job in jobs if job.is_handed_over)
         if self._lost or self._places > 1:
             # Whoever was in the way is probably still at it.
             self._shuffle()
@@ -128,7 +136,7 @@ class Agenda:
 
     def look_for(self, slot: datetime) -> None:
         """Plan to look who is due at ``slot``, if this agenda goes so far."""
-        if slot <= self.now() and self.waiting():
+        if slot <= self.now() and self._is_busy():
             # It has come already, as others have that wait here. It is their turn first: a look for each run of a
             # burst would cost more than the runs.
             self._has_more = True
@@ -144,7 +152,7 @@ class Agenda:
         first time on, a node takes what it has seen in any order; and when too much of it is gone, it looks again.
         """
         self._lost += 1
-        if not self.waiting():
+        if not self._is_busy():
             return
         if self._lost == 1:
             self._shuffle()
@@ -157,27 +165,61 @@ class Agenda:
         return self._reading.now()
 
     def waiting(self) -> int:
-        """Return how many jobs wait whose slot has come, or for which somebody asked."""
-        return len(self._asked) + self._come()
+        """Return how many jobs wait to be run whose slot has come, or for which somebody asked."""
+        return self._waiting(self._runs)
 
     def take(self) -> Job:
-        """Return a job that was asked for or else, as these are few, the one whose slot came first; strike it off."""
-        job = (self._asked or self._jobs).popleft()
+        """Return a job to be run that was asked for or else the one whose slot came first; strike it off."""
+        return self._take(self._runs)
+
+    def take_tasks(self, most: int) -> list[Job]:
+        """Return up to so many jobs to be handed over whose slot has come, in the same order; strike them off."""
+        return [self._take(self._tasks) for _ in range(min(most, self._waiting(self._tasks)))]
+
+    def move(self, job: Job) -> None:
+        """Have a job that was taken wait anew, as it turned out to be none to run here, or none to hand over."""
+        (self._tasks if job.is_handed_over else self._runs).put_first(job)
+
+    def next_at(self) -> float | None:
+        """Return when (monotonic seconds) the next slot of a job to be run comes, or ``None`` if none is known."""
+        return self._next_at(self._runs)
+
+    def next_task_at(self) -> float | None:
+        """Return when (monotonic seconds) the next slot of a job to be handed over comes, or ``None``."""
+        return self._next_at(self._tasks)
+
+    def first(self) -> Job | None:
+        """Return the job whose slot comes first, or ``None`` if none is known."""
+        known = [lane.jobs[0] for lane in (self._runs, self._tasks) if lane.jobs]
+        return min(known, key=slot_of, default=None)
+
+    def _is_busy(self) -> bool:
+        """Tell whether any job waits whose slot has come."""
+        return bool(self._waiting(self._runs) or self._waiting(self._tasks))
+
+    def _waiting(self, lane: Lane) -> int:
+        return len(lane.asked) + (lane.come(self.now()) if lane.jobs else 0)
+
+    def _take(self, lane: Lane) -> Job:
+        job = lane.take()
         self._taken += 1
-        if not self._jobs and self._has_more:
+        if not lane.jobs and self._has_more:
             self._has_more = False
             self.look_within(0)
         return job
 
-    def next_at(self) -> float | None:
-        """Return when (monotonic seconds) the next slot comes, or ``None`` if none is known."""
-        if not self._jobs:
+    def _next_at(self, lane: Lane) -> float | None:
+        if lane.asked:
+            return time.monotonic()
+        if not lane.jobs:
             return None
-        return time.monotonic() + (_slot(self._jobs[0]) - self.now()).total_seconds()
+        return time.monotonic() + (slot_of(lane.jobs[0]) - self.now()).total_seconds()
 
-    def first(self) -> Job | None:
-        """Return the job whose slot comes first, or ``None`` if none is known."""
-        return self._jobs[0] if self._jobs else None
+    def _is_to_be_taken(self, job: Job) -> bool:
+        """Tell whether the job is here for a run: it is free, and asked for, or its slot has come, or is about to."""
+        if job.is_locked and not job.is_stale:
+            return False
+        return job.is_asked or (job.enabled and job.next_run is not None and job.next_run <= job.now + self._ahead)
 
     def leave_alone(self, job: Job, *, longer: bool = False) -> None:
         """Skip the job for the rest of the tick, or in a loop for a while.
@@ -191,10 +233,8 @@ class Agenda:
             pause = min(REFUSAL * 2 ** self._refusals[module], LONGEST_REFUSAL)
             self._refusals[module] += 1
             self._avoided[module] = time.monotonic() + pause
-            for jobs in (self._asked, self._jobs):
-                kept = [each for each in jobs if not self._is_avoided(each)]
-                jobs.clear()
-                jobs.extend(kept)
+            for lane in (self._runs, self._tasks):
+                lane.keep(lambda each: not self._is_avoided(each))
         self._left_alone[job.pk] = time.monotonic() + pause
 
     def put_off(self, job: Job, *, is_held: bool) -> None:
@@ -222,25 +262,19 @@ class Agenda:
     def close(self) -> None:
         """Strike everything off, and never look again."""
         self._closed = True
-        self._jobs.clear()
-        self._asked.clear()
+        self._runs.fill(())
+        self._tasks.fill(())
         self.look_at = None
 
     def is_empty(self) -> bool:
         """Tell whether nothing is known to come, nor will be asked for."""
-        return not self._jobs and not self._asked and self.look_at is None
-
-    def _come(self) -> int:
-        """Return how many of the jobs have a slot that has come."""
-        return bisect_right(self._jobs, self.now(), key=_slot) if self._jobs else 0
+        return self._runs.is_empty() and self._tasks.is_empty() and self.look_at is None and not self.followed
 
     def _shuffle(self, *, in_order: bool = False) -> None:
         """Have the jobs whose slot has come in any order, or those of a slot if ``in_order``; those to come follow."""
-        come = [self._jobs.popleft() for _ in range(self._come())]
-        random.shuffle(come)
-        if in_order:
-            come.sort(key=_slot)
-        self._jobs.extendleft(reversed(come))
+        for lane in (self._runs, self._tasks):
+            if lane.jobs:
+                lane.shuffle(self.now(), in_order=in_order)
 
     def _forget(self) -> None:
         now = time.monotonic()
@@ -270,11 +304,6 @@ class Agenda:
 
 def _module(job: Job) -> str:
     return job.function.rpartition(".")[0]
-
-
-def _slot(job: Job) -> datetime:
-    assert job.next_run is not None
-    return job.next_run
 
 
 # The one query, put together once.

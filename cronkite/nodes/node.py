@@ -19,11 +19,13 @@ from uuid import UUID
 from cronkite import conf
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
+from cronkite.engines.couriers import Couriers
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Log
 from cronkite.nodes import heartbeat
 from cronkite.nodes.agenda import Agenda
 from cronkite.nodes.beacons import Beacons
+from cronkite.nodes.dispatch import BATCH, Dispatch
 from cronkite.nodes.outages import Outages
 from cronkite.nodes.taker import Taker
 from cronkite.nodes.unsettled import Unsettled
@@ -31,7 +33,7 @@ from cronkite.nodes.waiting import Waiting
 from cronkite.nodes.wake import Wake, stopped_by_signals
 from cronkite.processes import kin
 from cronkite.runs import onlookers
-from cronkite.runs.events import Ended, Event, Ready, Refused, Runs, Wrote
+from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Runs, Wrote
 from cronkite.runs.messages import KILL_AFTER
 
 logger = logging.getLogger("cronkite")
@@ -48,10 +50,12 @@ class Node:
 
     ``name`` is what the logs call it. It has what is on its ``agenda`` run by ``runs``. If the agenda stays, it is a
     loop, which ends when it is told to stop; otherwise it ends when what was due has been run. Probes see it by its
-    ``beacons``.
+    ``beacons``. With ``at_once``, all that it does is done in this thread, one thing after another.
     """
 
-    def __init__(self, name: str, runs: Runs, agenda: Agenda, beacons: Beacons | None = None) -> None:
+    def __init__(
+        self, name: str, runs: Runs, agenda: Agenda, beacons: Beacons | None = None, *, at_once: bool = False
+    ) -> None:
         settings = conf.get()
         self.name = name
         self._runs = runs
@@ -63,6 +67,10 @@ class Node:
         self._outages = Outages(agenda, self._give_up)
         self._unsettled = Unsettled(runs, agenda, self._outages.lived_through)
         self._taker = Taker(name, runs, agenda, self._outages, self._unsettled, self._may_claim)
+        self._wake: Wake | None = None
+        self._dispatch = Dispatch(name, agenda, self._outages, Couriers(self._wake_up, at_once=at_once))
+        self._in_doubt = Unsettled(self._dispatch, agenda, self._outages.lived_through)
+        self._dispatch.taker = Taker(name, self._dispatch, agenda, self._outages, self._in_doubt, self._may_claim)
         self._waiting = Waiting(runs, agenda)
         #: Which locks could not be renewed the last time, and whether anybody was told.
         self._held: dict[UUID, bool] = {}
@@ -84,12 +92,15 @@ class Node:
         :class:`django.db.ProgrammingError` or the like if the tables are not there.
         """
         with stopped_by_signals(self.stop) as wake:
+            self._wake = wake
             try:
                 while self._go_on():
                     self._wait(wake)
                 if self._stays and self._has_beaten and not self._outages.is_away:
                     heartbeat.leave(self.name)
             finally:
+                self._wake = None
+                self._dispatch.close()
                 self._runs.close(self._gone_by())
         if self._gave_up:
             raise DatabaseAway("The database is out of reach. What is due is left to other nodes and the next tick.")
@@ -125,6 +136,9 @@ class Node:
     def _is_done(self) -> bool:
         if self._runs.claims() or not self._unsettled.is_empty():
             return False
+        if not self._in_doubt.is_empty() or not self._dispatch.is_idle():
+            # An engine that does not answer keeps no node from leaving.
+            return self._gave_up or (self._leave_by is not None and time.monotonic() >= self._leave_by)
         if self._stopping:
             return True
         # Without room and without claims, the runs have an end to tell of, after which there may be more to look for.
@@ -137,13 +151,15 @@ class Node:
         now = time.monotonic()
         if self._outages.is_over():
             self._unsettled.go_on(stopping=self._stopping)
+            self._in_doubt.go_on(stopping=self._stopping)
+            self._dispatch.go_on()
             if now >= self._renew_at:
                 self._renew()
             if now >= self._peek_at:
                 self._peek()
             if self._agenda.look_at is not None and now >= self._agenda.look_at:
                 with self._outages.lived_through(reads=True):
-                    self._agenda.look(self._runs.offered() | self._unsettled.jobs())
+                    self._agenda.look(self._under_way())
                     self._beacons.ready.light()
         self._offer()
         beat_at = self._beat_due_at()
@@ -151,6 +167,7 @@ class Node:
             self._beat()
         if self._leave_by is not None and now >= self._leave_by and not self._outages.is_away:
             self._unsettled.give_up("as it was told to stop")
+            self._in_doubt.give_up("as it was told to stop")
         return not self._is_done()
 
     def _beat_due_at(self) -> float | None:
@@ -189,11 +206,12 @@ class Node:
         plans = [
             (self._runs.next_deadline(), "a deadline of a run or an import"),
             (self._stop_by, "the end of the grace"),
+            (self._leave_by, "the time to leave"),
             (self._outages.retry_at, "the database"),
             (self._beacons.alive.next_at(), "the next beacon"),
         ]
         if self._outages.retry_at is None:
-            is_running = bool(self._runs.claims())
+            is_running = bool(self._runs.claims() or self._dispatch.claims())
             plans += [
                 (self._agenda.look_at, "the next look at what is due"),
                 (self._beat_due_at(), "the next sign of life"),
@@ -201,6 +219,9 @@ class Node:
                 (self._renew_at if is_running else None, "the next renewal of locks"),
                 (self._peek_at if is_running else None, "the next question who looks at runs"),
                 (self._unsettled.next_at(), "what the database could not tell or take"),
+                (self._in_doubt.next_at(), "what the database could not tell or take"),
+                (self._agenda.next_task_at(), "the next slot to hand over"),
+                (self._dispatch.next_at(), "what engines have to tell"),
             ]
         return self._waiting.first(plans)
 
@@ -211,6 +232,11 @@ class Node:
         while waiting and self._runs.has_room():
             self._runs.offer(self._agenda.take())
             waiting -= 1
+        if self._may_claim():
+            self._dispatch.follow(self._agenda.followed)
+            self._agenda.followed = []
+            while jobs := self._agenda.take_tasks(BATCH):
+                self._dispatch.offer(jobs)
 
     # What happened.
 
@@ -221,6 +247,9 @@ class Node:
             # Somebody's request waits for a node that can.
             if not event.job.is_asked:
                 self._taker.decide(event.job, event.problem)
+        elif isinstance(event, ForEngine):
+            self._dispatch.note(event.job, event.engine)
+            self._dispatch.offer([event.job])
         elif isinstance(event, Ended):
             if event.unrecorded is not None:
                 level = logging.DEBUG if event.is_doubtful else logging.ERROR
@@ -232,6 +261,16 @@ class Node:
             with self._outages.lived_through():
                 onlookers.show(event.claim, event.output)
 
+    def _under_way(self) -> set[int]:
+        """Return the keys of the jobs that this node is at, and is not to look for."""
+        doubts = self._unsettled.jobs() | self._in_doubt.jobs()
+        return self._runs.offered() | self._dispatch.offered() | doubts
+
+    def _wake_up(self) -> None:
+        """Have the loop look around; called by other threads."""
+        if (wake := self._wake) is not None:
+            wake.up()
+
     def _may_claim(self) -> bool:
         return not self._stopping and self._outages.retry_at is None
 
@@ -240,7 +279,7 @@ class Node:
     def _renew(self) -> None:
         """Renew the locks of all runs, and end those that have lost theirs."""
         now = time.monotonic()
-        claims = self._runs.claims()
+        claims = self._runs.claims() + self._dispatch.claims()
         if not claims:
             self._renew_at = now + self._renewal
             return
@@ -251,7 +290,11 @@ class Node:
             found = holding.renewal(claims)
             if not found.held:
                 self._renew_at = now + self._renewal
+        handed = {claim.token for claim in self._dispatch.claims()}
         for claim in found.gone:
+            if claim.token in handed:
+                # It can't be called back. That its lock was lost is told when it is written.
+                continue
             logger.warning("%s: its lock is lost, so it is ended.", claim)
             self._runs.end(claim, Log.Status.LOST, "its lock was lost")
         self._tell_held(found.held)
@@ -275,4 +318,5 @@ class Node:
     def _give_up(self) -> None:
         self._gave_up = True
         self._unsettled.give_up("as the database is out of reach")
+        self._in_doubt.give_up("as the database is out of reach")
         self._abandon()

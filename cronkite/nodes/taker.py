@@ -18,8 +18,8 @@ from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
 from cronkite.nodes.agenda import Agenda
 from cronkite.nodes.outages import CONFLICT_PAUSE, Outages
+from cronkite.nodes.starts import Starts
 from cronkite.nodes.unsettled import Unsettled
-from cronkite.runs.events import Runs
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
 
@@ -32,7 +32,7 @@ class Taker:
     def __init__(  # noqa: PLR0913, PLR0917 - all that a node has to do with a claim
         self,
         name: str,
-        runs: Runs,
+        runs: Starts,
         agenda: Agenda,
         outages: Outages,
         unsettled: Unsettled,
@@ -43,14 +43,14 @@ class Taker:
         self._agenda = agenda
         self._outages = outages
         self._unsettled = unsettled
-        self._may_claim = may_claim
+        self.may_claim = may_claim
 
     def take(self, jobs: list[Job]) -> None:
         """Claim the slots of jobs that are ready, and start their runs; release those that are not to be started."""
-        wanted = [(job, decision) for job in jobs if self._may_claim() and (decision := self.decide(job)) is not None]
+        wanted = [(job, decision) for job in jobs if self.may_claim() and (decision := self.decide(job)) is not None]
         claims: list[Claim | None] = []
-        if wanted and self._may_claim():
-            with self._claiming([job for job, _ in wanted]):
+        if wanted and self.may_claim():
+            with self.claiming([job for job, _ in wanted]):
                 claims = claiming.claim_all(wanted, self._name)
         lost = []
         for (job, decision), claim in zip(wanted, claims, strict=False):
@@ -64,6 +64,10 @@ class Taker:
         for job in jobs:
             if job.pk not in taken and not self._unsettled.is_doubted(job):
                 self._runs.release(job)
+        self.leave(lost)
+
+    def leave(self, lost: list[tuple[Job, Decision]]) -> None:
+        """Leave jobs that could not be had to who was first, or to later if another transaction has their row."""
         skipped = self._skipped([job for job, _ in lost])
         for job, decision in lost:
             self._agenda.lost_race()
@@ -73,14 +77,14 @@ class Taker:
     def take_asked(self, job: Job) -> None:
         """Claim a job that somebody asked for, and start its run; release it if another node does."""
         claim = None
-        if self._may_claim():
-            with self._claiming([job]):
+        if self.may_claim():
+            with self.claiming([job]):
                 claim = claiming.claim_asked(job, self._name)
         if self._unsettled.is_doubted(job):
             return
         if claim is None:
             self._runs.release(job)
-            if not self._may_claim() or not self._skipped([job]):
+            if not self.may_claim() or not self._skipped([job]):
                 # Another node was first, or the job was edited meanwhile, and waits still.
                 self._agenda.look_within(CONFLICT_PAUSE)
         else:
@@ -132,7 +136,7 @@ class Taker:
         return set(skipped)
 
     @contextmanager
-    def _claiming(self, jobs: list[Job]) -> Iterator[None]:
+    def claiming(self, jobs: list[Job]) -> Iterator[None]:
         """Live through what may go wrong while ``jobs`` are claimed; what is in doubt then is found out later."""
         try:
             with self._outages.lived_through():

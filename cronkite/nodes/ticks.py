@@ -132,4 +132,4 @@ def _work(nursery: Nursery | None, workers: int, agenda: Agenda, beacons: Beacon
 
     # Without workers, functions have the same connection, and how long they wait is not for us to say.
     with nullcontext() if nursery is None else waits.impatient(primary.alias()):
-        Node(conf.get().node, runs, agenda, beacons).work()
+        Node(conf.get().node, runs, agenda, beacons, at_once=nursery is None).work()

@@ -18,7 +18,7 @@ from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome
 from cronkite.models import Job, Log
 from cronkite.nodes.agenda import Agenda
-from cronkite.runs.events import Runs
+from cronkite.nodes.starts import Starts
 
 logger = logging.getLogger("cronkite")
 
@@ -58,7 +58,7 @@ class Unsettled:
     ``database()`` is a context in which the database may fail; what was to be done then stays to be done.
     """
 
-    def __init__(self, runs: Runs, agenda: Agenda, database: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, runs: Starts, agenda: Agenda, database: Callable[[], AbstractContextManager[None]]) -> None:
         self._runs = runs
         self._agenda = agenda
         self._database = database

@@ -14,7 +14,7 @@ from cronkite.processes import forks, kin
 
 
 class Wake:
-    """A descriptor that becomes readable when a signal has arrived."""
+    """A descriptor that becomes readable when a signal has arrived, or a thread has something to tell."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -29,6 +29,11 @@ class Wake:
         """Forget the signals that have arrived: they were seen."""
         with suppress(BlockingIOError):
             os.read(self.reader, 4096)
+
+    def up(self) -> None:
+        """Make it readable; may be called by any thread, also when nobody waits any more."""
+        with suppress(BlockingIOError, OSError):
+            os.write(self.writer, b"\0")
 
     def close(self) -> None:
         """Close both ends."""

@@ -28,6 +28,14 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class ForEngine:
+    """The function of ``job`` turned out to be a task of this engine, and is not to be run here."""
+
+    job: Job
+    engine: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """A run is over. ``unrecorded`` is how it ended if its process could not write that any more.
 
@@ -47,7 +55,7 @@ class Wrote:
     output: str
 
 
-Event = Ready | Refused | Ended | Wrote
+Event = Ready | Refused | ForEngine | Ended | Wrote
 
 
 class Runs(Protocol):

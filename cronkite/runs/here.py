@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 
 from cronkite.claims.verdicts import Claim
-from cronkite.code import functions
+from cronkite.code import functions, tasks
 from cronkite.exceptions import FunctionError, RunEnded
 from cronkite.models import Job, Log
 from cronkite.runs import runner
-from cronkite.runs.events import Ended, Event, Ready, Refused
+from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused
 from cronkite.runs.guards import Guard
 
 logger = logging.getLogger("cronkite")
@@ -39,11 +39,12 @@ class Here:
     def offer(self, job: Job) -> None:
         """Resolve the job's function."""
         try:
-            functions.resolve(job.function)
+            function = functions.resolve(job.function)
         except FunctionError as error:
             self._events.append(Refused(job, str(error)))
-        else:
-            self._events.append(Ready(job))
+            return
+        engine = tasks.engine(function, job.run_mode, job.backend)
+        self._events.append(ForEngine(job, engine) if engine else Ready(job))
 
     def start(self, job: Job, claim: Claim) -> None:
         """Run the claim; return when it has ended."""
@@ -65,7 +66,7 @@ class Here:
 
     def offered(self) -> set[int]:
         """Return the ids of the jobs whose events are still to be seen."""
-        return {event.job.pk for event in self._events if isinstance(event, Ready | Refused)}
+        return {event.job.pk for event in self._events if isinstance(event, Ready | Refused | ForEngine)}
 
     def end(self, claim: Claim, status: str, reason: str) -> None:
         """Do nothing: nothing is running."""

@@ -11,16 +11,19 @@ KILL_AFTER = 5.0
 
 @dataclass(frozen=True)
 class Resolve:
-    """The node asks: can this function be run here?"""
+    """The node asks: can this function be run here, or is it a task that is to be handed over?"""
 
     function: str
+    run_mode: str = "here"
+    backend: str = ""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """The worker answers: yes, or no, with the reason."""
+    """The worker answers: yes, or no, with the reason, or that ``engine`` is to have it."""
 
     problem: str | None
+    engine: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from cronkite.code.outcomes import Outcome
 from cronkite.models import Job, Log
 from cronkite.runs import channels
 from cronkite.runs.channels import Channel, HungUp
-from cronkite.runs.events import Ended, Event, Ready, Refused, Wrote
+from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
 from cronkite.runs.messages import KILL_AFTER, End, Recorded, Resolve, Resolved
 from cronkite.runs.nursery import Died, Nursery, Written
 
@@ -37,6 +37,11 @@ LEAVE_PATIENCE = 35.0
 LEAST_PATIENCE = 0.5
 
 
+def asked_of(job: Job) -> Resolve:
+    """Return what a worker is asked before it is given the job."""
+    return Resolve(job.function, job.run_mode, job.backend)
+
+
 @dataclass(eq=False)
 class Worker:
     """A worker process as its node sees it: resolving ``job``, reserved for it, running ``claim``, or idle."""
@@ -48,8 +53,8 @@ class Worker:
     claim: Claim | None = None
     end: End | None = None
     since: float = 0.0
-    #: The functions that it has resolved.
-    known: set[str] = field(default_factory=set)
+    #: What it has been asked, and said yes to.
+    known: set[Resolve] = field(default_factory=set)
     #: When (monotonic) something has to be done: a timeout, the end of a patience.
     deadline: float | None = None
     #: Why it was killed while it resolved its job's function.
@@ -66,7 +71,7 @@ class Worker:
 
     @property
     def is_resolving(self) -> bool:
-        return self.job is not None and self.job.function not in self.known
+        return self.job is not None and asked_of(self.job) not in self.known
 
     def busy(self, *, job: Job | None = None, claim: Claim | None = None, seconds: float | None = None) -> None:
         self.job, self.claim, self.end = job, claim, None
@@ -108,13 +113,14 @@ class Pool:
             # In the place of one that has died, after slow imports had made room for others.
             self._fork()
         idle = [worker for worker in self.workers if worker.is_idle]
-        worker = next((worker for worker in idle if job.function in worker.known), idle[0])
-        if job.function in worker.known:
+        question = asked_of(job)
+        worker = next((worker for worker in idle if question in worker.known), idle[0])
+        if question in worker.known:
             worker.busy(job=job)
             self._reserved.append(worker)
         else:
             worker.busy(job=job, seconds=min(SLOW_IMPORT, IMPORT_PATIENCE))
-            self._send(worker, Resolve(job.function))
+            self._send(worker, question)
 
     def start(self, job: Job, claim: Claim) -> None:
         """Run ``claim`` on the worker that is ready for the job."""
@@ -250,13 +256,13 @@ class Pool:
     def _heard(self, worker: Worker, message: object) -> Iterator[Event]:
         if isinstance(message, Resolved) and worker.job is not None:
             job = worker.job
-            if message.problem is None:
+            if message.problem is None and not message.engine:
                 worker.deadline = None
-                worker.known.add(job.function)
+                worker.known.add(asked_of(job))
                 yield Ready(job)
-            else:
-                worker.busy()
-                yield Refused(job, message.problem)
+                return
+            worker.busy()
+            yield ForEngine(job, message.engine) if message.problem is None else Refused(job, message.problem)
         elif isinstance(message, Recorded) and worker.claim is not None:
             claim = worker.claim
             worker.busy()
@@ -316,7 +322,7 @@ class Pool:
             return
         if died.problem:
             yield Refused(job, died.problem)
-        elif job.function in worker.known:
+        elif asked_of(job) in worker.known:
             self.offer(job)
         else:
             problem = worker.verdict or f"its process {how}"

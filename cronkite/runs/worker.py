@@ -28,7 +28,7 @@ from django.db import DatabaseError, connections
 from cronkite import conf
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
-from cronkite.code import functions
+from cronkite.code import functions, tasks
 from cronkite.exceptions import FunctionError, RunEnded
 from cronkite.models import Log, primary
 from cronkite.processes import forks, kin
@@ -85,7 +85,7 @@ def _work(clerk: _Clerk, output: int) -> None:
     runs = 0
     while (task := clerk.tasks.get()) is not None:
         if isinstance(task, Resolve):
-            clerk.take(Resolved(_problem(task.function)))
+            clerk.take(_resolved(task))
             continue
         runs += 1
         is_whole, present = True, set(threading.enumerate())
@@ -114,12 +114,12 @@ def _work(clerk: _Clerk, output: int) -> None:
         clerk.said.set()
 
 
-def _problem(function: str) -> str | None:
+def _resolved(task: Resolve) -> Resolved:
     try:
-        functions.resolve(function)
+        function = functions.resolve(task.function)
     except FunctionError as error:
-        return str(error)
-    return None
+        return Resolved(str(error))
+    return Resolved(None, tasks.engine(function, task.run_mode, task.backend))
 
 
 def _do_nothing(signum: int, frame: FrameType | None) -> None:

@@ -547,10 +547,10 @@ def test_what_was_claimed_of_several_jobs_before_an_error_is_in_doubt_and_not_gi
     """Or its lock would be held by nobody until its timeout."""
     claim = claiming.claim
 
-    def conflicting(job, decision, node):
+    def conflicting(job, decision, node, take):
         if job.name == "third":
             raise verdicts.Contention
-        return claim(job, decision, node)
+        return claim(job, decision, node, take)
 
     monkeypatch.setattr(claiming, "claim", conflicting)
     with pytest.raises(verdicts.OutcomeUnknown) as doubt:

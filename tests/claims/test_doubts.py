@@ -208,7 +208,7 @@ def test_what_is_due_is_what_is_committed(job):
     with rival(edit):
         agenda = Agenda()
         agenda.look(set())
-        assert [each.function for each in agenda._jobs] == ["app.jobs.ok"]
+        assert [each.function for each in agenda._runs.jobs] == ["app.jobs.ok"]
 
 
 def test_an_edit_is_planned_from_what_is_committed(job):

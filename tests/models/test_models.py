@@ -297,7 +297,7 @@ def test_a_save_of_nothing_writes_nothing(django_assert_num_queries):
 
 def test_a_save_of_what_no_job_has_says_what_there_is():
     job = new_job()
-    with pytest.raises(ValueError, match=r"A job has no cron\. What can be saved is args, catch_up, "):
+    with pytest.raises(ValueError, match=r"A job has no cron\. What can be saved is args, backend, "):
         job.save(update_fields=["cron"])
 
 
@@ -414,7 +414,8 @@ def test_forms_of_a_project_save_what_they_show():
     assert changed.save().next_run.hour == 4
     every = modelform_factory(Job, fields="__all__")
     assert "next_run" not in every.base_fields
-    assert every({**BY_HAND, "args": "[]", "kwargs": "{}", "catch_up": "latest", "enabled": "on"}, instance=job).save()
+    chosen = {"catch_up": "latest", "run_mode": "automatic", "overlap": "hand over", "enabled": "on"}
+    assert every({**BY_HAND, "args": "[]", "kwargs": "{}", **chosen}, instance=job).save()
 
 
 def load(tmp_path, *fixtures):

@@ -46,7 +46,7 @@ def test_a_loop_reads_the_clock_once_more_if_the_next_slot_is_still_to_come(make
 
 
 def names(agenda):
-    return [job.name for job in agenda._jobs]
+    return [job.name for job in agenda._runs.jobs]
 
 
 def test_a_slot_that_has_come_waits_its_turn_behind_the_others(agenda):
@@ -54,7 +54,7 @@ def test_a_slot_that_has_come_waits_its_turn_behind_the_others(agenda):
     agenda.look_at = None
     agenda.look_for(agenda.now() - timedelta(seconds=1))
     taken = []
-    while agenda.look_at is None and agenda._jobs:
+    while agenda.look_at is None and agenda._runs.jobs:
         taken.append(agenda.take().name)
     assert taken == ["ok", "ok 2", "ok 3", "say"]
     assert agenda.look_at is not None
@@ -115,7 +115,7 @@ def test_nodes_that_are_in_each_others_way_begin_at_different_pages(make_job, mo
     agenda, seen, begun = Agenda(), set(), set()
     for _ in range(50):
         agenda.look(set())
-        found = {job.pk for job in agenda._jobs}
+        found = {job.pk for job in agenda._runs.jobs}
         begun.add(every.index(min(found)))
         seen |= found
         agenda.lost_race()
@@ -133,7 +133,7 @@ def test_a_page_that_others_have_worked_off_is_no_end(make_job, monkeypatch):
         agenda.lost_race()
     Job.objects.filter(pk__in=[job.pk for job in jobs[1:]]).delete()
     agenda.look(set())
-    assert [job.pk for job in agenda._jobs] == [jobs[0].pk]
+    assert [job.pk for job in agenda._runs.jobs] == [jobs[0].pk]
 
 
 def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):

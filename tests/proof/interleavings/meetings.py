@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -124,6 +125,44 @@ def claim_against_discovery_that_deletes(world: World) -> Actions:
     return {"a": lambda: world.claim("a"), "start": lambda: discover(None)}
 
 
+@twins("a", "b")
+def hand_over_against_hand_over(world: World) -> Actions:
+    """Two nodes tick at the same time, and the job is handed over."""
+    world.hands_over = True
+    world.reset()
+    return {name: partial(world.hand_over, name) for name in "ab"}
+
+
+def hand_over_against_edit(world: World) -> Actions:
+    """Somebody changes the schedule while a node hands the job over."""
+    world.hands_over = True
+    world.reset()
+    return {"a": lambda: world.hand_over("a"), "edit": lambda: world.edit(schedule="0 0 2 1 *")}
+
+
+def hand_over_against_deletion(world: World) -> Actions:
+    """Somebody deletes the job while a node hands it over."""
+    world.hands_over = True
+    world.reset()
+    return {"a": lambda: world.hand_over("a"), "delete": world.delete}
+
+
+def hand_over_against_question(world: World) -> Actions:
+    """A node asks what became of a job's task while another hands over the next one."""
+    world.reset_handed()
+    asks = world.read_to_follow()
+    read = world.read()
+    return {"a": lambda: world.hand_over("a", read), "b": lambda: world.follow(asks)}
+
+
+@twins("a", "b")
+def question_against_question(world: World) -> Actions:
+    """Two nodes ask what became of a job's task."""
+    world.reset_handed(next_run=world.slot + timedelta(days=366))
+    asks = world.read_to_follow()
+    return {name: lambda: world.follow(asks) for name in "ab"}
+
+
 @twins("a", "b", "c")
 def three_claims(world: World) -> Actions:
     """Three nodes have read the same row."""
@@ -190,6 +229,11 @@ OF_TWO = (
     claim_against_discovery_that_keeps,
     claim_against_discovery_that_changes,
     claim_against_discovery_that_deletes,
+    hand_over_against_hand_over,
+    hand_over_against_edit,
+    hand_over_against_deletion,
+    hand_over_against_question,
+    question_against_question,
 )
 #: These begin with rows that were read before, or there would be too many orders.
 OF_THREE = (three_claims, three_takeovers, end_against_two_takeovers, renewal_against_two_takeovers)

@@ -6,14 +6,17 @@ Each is enough by itself, and a claim that needs the constraint, or a table that
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 
 import pytest
+from django.db import connections
 from django.db.models.signals import pre_delete
 
-from cronkite.claims import conditions, holding, taking
+from cronkite.claims import conditions, handing, holding, taking
 from cronkite.database import waits
+from cronkite.database.statements import Update, place
 from cronkite.models import Job, Log, edits
 from proof.interleavings import meetings
 from proof.interleavings.explorer import explore
@@ -103,6 +106,43 @@ def test_without_a_transaction_a_death_leaves_a_slot_that_is_in_no_log(violation
     monkeypatch.setattr(waits, "limited", lambda using: nullcontext())
     found = violations(meetings.claim_against_claim, kills=1)
     assert said(found, "a lock without its run", "a:KILLED")
+
+
+def test_with_a_hand_off_without_a_transaction_a_death_leaves_a_log_without_its_task_or_the_other_way_round(
+    violations, monkeypatch
+):
+    monkeypatch.setattr(waits, "limited", lambda using: nullcontext())
+    found = violations(meetings.hand_over_against_hand_over, kills=1)
+    assert said(found, "a task without its log", "a:KILLED")
+
+
+def test_with_a_task_enqueued_outside_of_the_transaction_a_death_leaves_it_without_its_log(violations, monkeypatch):
+    monkeypatch.setattr(handing, "_enqueue", lambda enqueue, claim, using: _elsewhere(enqueue, claim))
+    found = violations(meetings.hand_over_against_hand_over, kills=1)
+    assert said(found, "a task without its log", "a:KILLED")
+
+
+def _elsewhere(enqueue, claim):
+    """Enqueue over another connection, which commits by itself."""
+
+    def act():
+        try:
+            return enqueue(claim)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(act).result(timeout=60)
+
+
+def test_with_a_plan_that_ignores_what_was_handed_over_meanwhile_nobody_asks_about_a_task(violations, monkeypatch):
+    def plan(using, variant):
+        return Job.objects.using(using).filter(pk=place(Job, "id", "job.pk")), {
+            "follow_at": place(Job, "follow_at", "at")
+        }
+
+    monkeypatch.setattr(handing, "_PLAN", Update(plan))
+    assert said(violations(meetings.hand_over_against_question), "a task that nobody asks about")
 
 
 def test_with_the_lost_run_left_as_it_is_a_takeover_makes_two_live_runs(violations, monkeypatch):

@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django_tasks_db.models import DBTaskResult
 
-from cronkite.claims import claiming, verdicts
+from app import handed
+from cronkite.claims import claiming, handing, verdicts
 from cronkite.database import clock, quirks
-from cronkite.models import Job, Log
+from cronkite.engines import following
+from cronkite.models import Job, Log, Task
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp, Decision
 from proof.interleavings.explorer import Order
@@ -68,12 +71,17 @@ class World:
         self._newest: tuple = ()
         self._errors: list[str] = []
         self._lived_on: set[tuple] = set()
+        #: Whether the job is handed over, to an engine whose queue is in this database.
+        self.hands_over = False
 
     # The first state.
 
     def reset(self, **columns) -> None:
         """Put the tables into their first state, in which the job has these ``columns``."""
         Log.objects.all()._raw_delete("default")
+        if self.hands_over:
+            Task.objects.all()._raw_delete("default")
+            DBTaskResult.objects.all()._raw_delete("default")
         kept = {column: value for column, value in self._first.items() if column != "due_at"}  # the database keeps it
         values = {**kept, **columns}
         if not Job.objects.filter(pk=self.job.pk).write(**{k: v for k, v in values.items() if k != "id"}):
@@ -120,6 +128,34 @@ class World:
         if claim is not None:
             self.start(claim)
 
+    def reset_handed(self, **columns) -> None:
+        """Have the task of the slot before this one be over, and be asked about; this slot is to be handed over."""
+        self.hands_over = True
+        self.reset(fence=5, last_slot=self.before, follow_at=clock.Now() - timedelta(hours=1), **columns)
+        result = handed.bill.enqueue()
+        DBTaskResult.objects.update(status="SUCCESSFUL", return_value=1)
+        Log.objects.create(
+            job=self.job, job_name=self.job.name, function=self.job.function, slot=self.before, fence=5, node="before",
+            created=clock.Now(), status=Status.HANDED_OVER, engine="django.tasks", task_id=result.id,
+        )  # fmt: skip
+        Task.objects.create(
+            job=self.job, fence=5, engine="django.tasks", backend="db", task_id=result.id, created=clock.Now()
+        )
+
+    def hand_over(self, node: str, read: Job | None = None) -> None:
+        """What a tick does with a job whose function is a task."""
+        job = read or self.read()
+        if job is not None:
+            claiming.claim_all([(job, self.decide(job))], node, handing.joined(enqueue, ()))
+
+    def read_to_follow(self) -> Job:
+        """What a tick reads of a job whose tasks are to be asked about."""
+        return Job.objects.agenda().get(pk=self.job.pk)
+
+    def follow(self, read: Job) -> None:
+        """What a tick does about the tasks of a job that it has read."""
+        following.follow([read])
+
     def decide(self, read: Job) -> Decision:
         """What a tick makes of the job that it has read."""
         return catch_up.decide(read.get_schedule(), CatchUp.LATEST, None, read.pending, read.now)
@@ -153,6 +189,8 @@ class World:
         if self._errors:
             raise Violation("the constraint had to step in", order)
         job = next(iter(_rows(JobRow, "cronkite_job", None if self._alone else f"id = {self.job.pk}")), None)
+        if self.hands_over:
+            self._check_tasks(logs, order)
         self._check_lock(job, logs, order)
         self._check_slots(job, logs, order)
         if order.is_over:
@@ -163,6 +201,18 @@ class World:
                 raise Violation("a run goes on for ever, as its job is gone", order)
             if job is not None:
                 self._check_future(job, logs, order)
+
+    def _check_tasks(self, logs: list[LogRow], order: Order) -> None:
+        """Promise P7: a task and its log, or neither. And whoever is to be asked about is asked about."""
+        claimed = sum(log.fence is not None for log in logs)
+        tasks = DBTaskResult.objects.count()
+        if tasks > claimed:
+            raise Violation("a task without its log", order, duplicates=tasks - claimed)
+        if tasks < claimed:
+            raise Violation("a log without its task", order, unaccounted=claimed - tasks)
+        followed = set(Task.objects.values_list("job_id", flat=True))
+        if order.is_over and Job.objects.filter(pk__in=followed, follow_at=None).exists():
+            raise Violation("a task that nobody asks about", order)
 
     def _check_lock(self, job: JobRow | None, logs: list[LogRow], order: Order) -> None:
         running = [log.fence for log in logs if log.status == Status.RUNNING and log.job_id]
@@ -208,6 +258,8 @@ class World:
         if job.lock is not None:
             Job.objects.filter(pk=self.job.pk).write(locked_at=clock.Now() - timedelta(hours=2))
         try:
+            if self.hands_over:
+                return
             if is_due:
                 self.claim("afterwards")
                 lives = self.starts and self.starts[-1].fence == job.fence + 1
@@ -228,6 +280,12 @@ class World:
             yield
         finally:
             logger.removeHandler(handler)
+
+
+def enqueue(claim: verdicts.Claim) -> verdicts.Receipt:
+    """Have the engine take a task for the claim."""
+    result = handed.bill.enqueue()
+    return verdicts.Receipt("django.tasks", str(result.id), "db", "default")
 
 
 def _rows(kind: type[Row], table: str, condition: str | None) -> list[Row]:

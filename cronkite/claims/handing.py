@@ -1,0 +1,316 @@
+"""How is a slot handed over to an engine, and how does its log learn what became of it?
+
+Promise P7: where the engine keeps its queue in this very database, the claim, the task and the log are one transaction.
+A crash leaves all of them, or the slot still due. Elsewhere the slot is claimed first, as for a run, and handed over
+then: at most once.
+
+The lock ends with the hand-off, unless the job waits for its task: then it stays until the engine says that the task
+has ended, or until it is stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import DatabaseError, connections
+from django.db.models.functions import Coalesce, Least
+
+from cronkite.claims import taking
+from cronkite.claims.taking import Attempt
+from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise_unclaimed
+from cronkite.code.outcomes import Outcome
+from cronkite.conf import get as get_conf
+from cronkite.database import quirks, waits
+from cronkite.database.clock import Now
+from cronkite.database.statements import Update, place, stand_in
+from cronkite.models import Job, Log, Task, primary
+from cronkite.models.logs import also
+from cronkite.models.queries import JobQuerySet
+
+#: How long after the hand-off, and after a crash of who asked, it is asked what became of a task.
+FIRST = timedelta(seconds=1)
+RESERVED = timedelta(seconds=30)
+
+#: Hands over what is claimed, and returns the receipt; raises whatever it likes.
+Enqueue = Callable[[Claim], Receipt]
+
+
+class Handed(NamedTuple):
+    """A claim whose task an engine has been given."""
+
+    claim: Claim
+    receipt: Receipt
+    keeps_lock: bool
+
+    @property
+    def reason(self) -> str:
+        """What people have to know of it."""
+        return "; ".join(filter(None, [self.claim.reason, self.receipt.note]))
+
+
+class Ended(NamedTuple):
+    """What became of a task: how it ended, when (UTC, by the engine's clock) and who worked on it."""
+
+    task: Task
+    outcome: Outcome
+    started_at: datetime | None
+    finished_at: datetime | None
+    worker: str
+
+
+def joined(enqueue: Enqueue, keeping: Collection[int]) -> Callable[[list[Attempt], str], list[Claim]]:
+    """Return what takes slots and hands them over, for :func:`cronkite.claims.claiming.claim_all`; all or nothing.
+
+    ``enqueue`` writes the task into this database, over this connection. ``keeping`` are the keys of the jobs whose
+    lock is kept. Raises :class:`NotHandedOver` for what ``enqueue`` raises.
+    """
+
+    def take(attempts: list[Attempt], using: str) -> list[Claim]:
+        timeout = get_conf().lock_timeout
+        keeps = [attempt.job.pk in keeping for attempt in attempts]
+        takes = [_HAND_OVER.ready(using, each, (timeout, kept)) for each, kept in zip(attempts, keeps, strict=True)]
+        taken: list[Handed] = []
+        try:
+            with waits.limited(using):
+                available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
+                logs = []
+                for attempt, take, kept in zip(attempts, takes, keeps, strict=True):
+                    if attempt.job.pk in available and take():
+                        if attempt.job.is_locked:
+                            taking.mark_lost(attempt.job.pk, attempt.node, using)
+                        receipt = _enqueue(enqueue, attempt.claim, using)
+                        taken.append(Handed(attempt.claim, receipt, kept))
+                        logs.append(_log(attempt, receipt))
+                Log.objects.using(using).bulk_create(logs)
+                _expect(taken, using)
+        except UNFIT:
+            raise
+        except DatabaseError as error:
+            # Whether it was committed need not be found out: the row tells whoever looks next.
+            raise_unclaimed(error, [], using)
+        return [replace(claim, receipt=receipt) for claim, receipt, _ in taken]
+
+    return take
+
+
+def record(handed: list[Handed]) -> list[Claim]:
+    """Write that what was claimed, as for a run, has been handed over; return those that had lost their lock before.
+
+    Raises :class:`django.db.DatabaseError`. Safe to be called again.
+    """
+    using = primary.alias()
+    return quirks.anew(using, lambda: _record(handed, using))
+
+
+def reserve(jobs: Iterable[Job]) -> list[Job]:
+    """Return those of the jobs whose tasks it is for us to ask about; others leave them alone for a while."""
+    using = primary.alias()
+    reserves = [(job, _RESERVE.ready(using, job)) for job in sorted(jobs, key=lambda job: job.pk)]
+    with waits.limited(using):
+        available = waits.lock_available(Job, [job.pk for job, _ in reserves], using)
+        return [job for job, reserve in reserves if job.pk in available and reserve()]
+
+
+class Answers(NamedTuple):
+    """What engines have told: which tasks have ended, of which nothing will be known, and why, and which go on."""
+
+    ended: list[Ended]
+    unknown: list[tuple[Task, str]]
+    going_on: list[Task]
+
+
+def conclude(answers: Answers, next_at: dict[Job, datetime | None]) -> None:
+    """Write what became of tasks, and when to ask again of each job.
+
+    Raises :class:`django.db.DatabaseError`. Safe to be called again.
+    """
+    using = primary.alias()
+    quirks.anew(using, lambda: _conclude(answers, next_at, using))
+
+
+def _enqueue(enqueue: Enqueue, claim: Claim, using: str) -> Receipt:
+    try:
+        return enqueue(claim)
+    except Exception as error:
+        # What the database has against all of us is not the task's fault.
+        if isinstance(error, DatabaseError) and (quirks.is_conflict(error) or not _answers(error, using)):
+            raise
+        raise NotHandedOver(claim, error) from error
+
+
+def _answers(error: DatabaseError, using: str) -> bool:
+    connection = connections[using]
+    return quirks.is_refusal(error) or connection.vendor == "sqlite" or quirks.lives(connection)
+
+
+def _log(attempt: Attempt, receipt: Receipt) -> Log:
+    claim = attempt.claim
+    return Log(
+        job_id=claim.job_id,
+        job_name=claim.job_name,
+        function=claim.function,
+        slot=claim.slot,
+        fence=claim.fence,
+        node=attempt.node,
+        status=Log.Status.HANDED_OVER,
+        created=Now(),
+        args=claim.kept_args,
+        kwargs=claim.kept_kwargs,
+        missed=attempt.missed,
+        reason=Handed(claim, receipt, False).reason,
+        engine=receipt.engine,
+        backend=receipt.backend,
+        queue=receipt.queue,
+        task_id=receipt.task_id,
+    )
+
+
+def _expect(handed: Iterable[Handed], using: str) -> None:
+    """Have it asked what becomes of the tasks."""
+    tasks = [
+        Task(
+            job_id=claim.job_id,
+            fence=claim.fence,
+            engine=receipt.engine,
+            backend=receipt.backend,
+            task_id=receipt.task_id,
+            lock=claim.token if keeps_lock else None,
+            created=Now(),
+        )
+        for claim, receipt, keeps_lock in handed
+        if receipt.is_followed
+    ]
+    if tasks:
+        Task.objects.using(using).bulk_create(tasks, ignore_conflicts=True)
+
+
+def _record(handed: list[Handed], using: str) -> list[Claim]:
+    lost = []
+    steps = [
+        (each, _RELEASE.ready(using, each, each.keeps_lock), _TELL.ready(using, each))
+        for each in sorted(handed, key=lambda each: each.claim.job_id)
+    ]
+    with waits.limited(using):
+        for each, release, tell in steps:
+            release()
+            # Its lock may be another's by now. Who was given the task is told all the same.
+            if not tell() and _tell_late(each, using):
+                lost.append(each.claim)
+        _expect([each for each in handed if each.claim not in lost], using)
+    return lost
+
+
+def _tell_late(each: Handed, using: str) -> int:
+    log = Log.objects.using(using).filter(pk=each.claim.log_id, status=Log.Status.LOST)
+    return log.update(
+        engine=each.receipt.engine,
+        backend=each.receipt.backend,
+        queue=each.receipt.queue,
+        task_id=each.receipt.task_id,
+        reason=also("its lock was lost before it was known that the engine has the task"),
+    )
+
+
+def _conclude(answers: Answers, next_at: dict[Job, datetime | None], using: str) -> None:
+    plans = [_PLAN.ready(using, _Plan(job, at)) for job, at in sorted(next_at.items(), key=lambda item: item[0].pk)]
+    logs = Log.objects.using(using)
+    with waits.limited(using):
+        for task, outcome, started_at, finished_at, worker in answers.ended:
+            _free(task, using)
+            logs.filter(job=task.job_id, fence=task.fence, status=Log.Status.HANDED_OVER).update(
+                status=outcome.status,
+                result=outcome.result,
+                exc_info=outcome.exc_info,
+                started_at=started_at,
+                finished_at=Now() if finished_at is None else finished_at,
+                worker=worker[:255],
+            )
+        for task, why in answers.unknown:
+            _free(task, using)
+            told = logs.filter(job=task.job_id, fence=task.fence, status=Log.Status.HANDED_OVER)
+            told.update(reason=also(why))
+        over = [task.pk for task, *_ in answers.ended] + [task.pk for task, _ in answers.unknown]
+        if get_conf().lock_timeout is None:
+            # Or its lock would be taken for that of a run which is gone. With a timeout, that is what it goes by.
+            for task in answers.going_on:
+                _held(task, using).write(locked_at=Now())
+        Task.objects.using(using).filter(pk__in=over).delete()
+        for plan in plans:
+            plan()
+
+
+def _free(task: Task, using: str) -> None:
+    if task.lock is not None:
+        _held(task, using).write(**FREE)
+
+
+def _held(task: Task, using: str) -> JobQuerySet:
+    return Job.objects.using(using).filter(pk=task.job_id, lock=task.lock, fence=task.fence, lock__isnull=False)
+
+
+# What is said again and again.
+
+
+def _soon() -> Coalesce:
+    """Return when to ask of the tasks of a job that has one more."""
+    return Coalesce(Least("follow_at", Now() + FIRST), Now() + FIRST)
+
+
+FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None}
+
+
+def _hand_over(using: str, variant: tuple[timedelta | None, bool]) -> tuple[JobQuerySet, dict[str, Any]]:
+    rows, slots = taking.slot_taken(using)
+    lock = taking.lock_taken() if variant[1] else FREE
+    return rows, {**lock, **slots, "follow_at": _soon()}
+
+
+_HAND_OVER = Update(_hand_over)
+
+
+def _release(using: str, keeps_lock: bool) -> tuple[JobQuerySet, dict[str, Any]]:
+    held = stand_in(Job, "claim", job_id="id", token="lock", fence="fence")  # noqa: S106 - columns
+    rows = Job.objects.using(using).filter(pk=held.job_id, lock=held.token, fence=held.fence)
+    return rows, {**({"locked_at": Now()} if keeps_lock else FREE), "follow_at": _soon()}
+
+
+_RELEASE = Update(_release)
+
+
+def _tell(using: str, variant: None) -> tuple[Any, dict[str, Any]]:
+    rows = Log.objects.using(using).filter(pk=place(Log, "id", "claim.log_id"), status=Log.Status.RUNNING)
+    receipt = {name: name for name in ("engine", "backend", "queue", "task_id")}
+    return rows, {
+        "status": Log.Status.HANDED_OVER,
+        "started_at": None,
+        "reason": place(Log, "reason", "reason"),
+        **vars(stand_in(Log, "receipt", **receipt)),
+    }
+
+
+_TELL = Update(_tell)
+
+
+def _reserve(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
+    row = Job.objects.using(using).filter(pk=place(Job, "id", "pk"), follow_at=place(Job, "follow_at", "follow_at"))
+    return row, {"follow_at": Now() + RESERVED}
+
+
+_RESERVE = Update(_reserve)
+
+
+class _Plan(NamedTuple):
+    job: Job
+    at: datetime | None
+
+
+def _plan(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
+    # Whoever has handed over meanwhile has said himself when to ask.
+    row = Job.objects.using(using).filter(pk=place(Job, "id", "job.pk"), fence=place(Job, "fence", "job.fence"))
+    return row, {"follow_at": place(Job, "follow_at", "at")}
+
+
+_PLAN = Update(_plan)

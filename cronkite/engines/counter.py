@@ -1,0 +1,139 @@
+"""How are jobs handed over? In batches, in one transaction with the claim where that can be."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from cronkite.claims import claiming, handing, holding
+from cronkite.claims.handing import Handed
+from cronkite.claims.verdicts import Claim, NotHandedOver, Receipt
+from cronkite.code import functions, tasks
+from cronkite.code.outcomes import Outcome, traceback_text
+from cronkite.code.tasks import Order
+from cronkite.engines import kinds
+from cronkite.engines.kinds import Unanswered
+from cronkite.exceptions import FunctionError
+from cronkite.models import Job, Log, primary
+from cronkite.schedules.catch_up import Decision
+
+logger = logging.getLogger("cronkite")
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """What is to become of a job: it is handed over by the ``order``, or run by a node, or neither, for a problem."""
+
+    job: Job
+    order: Order | None = None
+    problem: str = ""
+    #: Whether the engine's queue is in the jobs' own database.
+    is_joined: bool = False
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Return what the hand-off has to do with: an engine, and which of its backends."""
+        assert self.order is not None
+        # A task of Celery has its result backend there, which is no name.
+        backend = getattr(self.order.task, "backend", "")
+        return self.order.engine, backend if isinstance(backend, str) else ""
+
+    @property
+    def keeps_lock(self) -> bool:
+        """Return whether the lock is kept until the task has ended."""
+        assert self.order is not None
+        return self.job.waits_for_task and kinds.get(self.order.engine).can_tell(self.order)
+
+
+def sort(jobs: list[Job]) -> list[Sorted]:
+    """Find out what is to become of the jobs; imports their modules, each of which is tried apart before."""
+    return [_sort(job) for job in jobs]
+
+
+def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | None]:
+    """Take the slots of jobs and hand them over, in one transaction; ``None`` for those that others were first to take.
+
+    One whose engine refuses its task is taken all the same, and has failed. Raises what
+    :func:`cronkite.claims.claiming.claim_all` raises.
+    """
+    orders = {each.job.pk: each.order for each, _ in wanted}
+    keeping = {each.job.pk for each, _ in wanted if each.keeps_lock}
+
+    def enqueue(claim: Claim) -> Receipt:
+        order = orders[claim.job_id]
+        assert order is not None
+        with kinds.get(order.engine).line(order) as line:
+            return line.enqueue(order, claim)
+
+    pairs = [(each.job, decision) for each, decision in wanted]
+    try:
+        return claiming.claim_all(pairs, node, handing.joined(enqueue, keeping))
+    except NotHandedOver as refusal:
+        if len(wanted) > 1:
+            return [claim for each in wanted for claim in hand_over([each], node)]
+        (claim,) = claiming.claim_all(pairs, node)
+        if claim is not None:
+            holding.finish(claim, _refused(refusal.error))
+            logger.error("%s: could not be handed over. %s", claim, refusal.error, exc_info=refusal.error)
+        return [claim]
+
+
+def enqueue(claimed: list[tuple[Sorted, Claim]]) -> list[tuple[Sorted, Claim, Receipt | Exception]]:
+    """Hand over what was claimed before; return the receipt of each, or why it was not handed over."""
+    found: list[tuple[Sorted, Claim, Receipt | Exception]] = []
+    first, _ = claimed[0]
+    assert first.order is not None
+    try:
+        with kinds.get(first.order.engine).line(first.order) as line:
+            for each, claim in claimed:
+                assert each.order is not None
+                try:
+                    found.append((each, claim, line.enqueue(each.order, claim)))
+                except Unanswered as doubt:
+                    found.append((each, claim, doubt.receipt))
+                    raise
+                except Exception as error:  # noqa: BLE001 - an engine may raise anything
+                    found.append((each, claim, error))
+    except Exception as error:  # noqa: BLE001
+        # What is left has not been sent.
+        cause = error.__cause__ if isinstance(error, Unanswered) and error.__cause__ is not None else error
+        assert isinstance(cause, Exception)
+        found += [(each, claim, cause) for each, claim in claimed[len(found) :]]
+    return found
+
+
+def record(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
+    """Write what became of the hand-offs. Raises :class:`django.db.DatabaseError`; safe to be called again."""
+    handed = [Handed(claim, said, each.keeps_lock) for each, claim, said in found if isinstance(said, Receipt)]
+    if handed:
+        for claim in handing.record(handed):
+            logger.warning("%s: its lock was lost before it was known that it was handed over.", claim)
+    for _, claim, said in found:
+        if isinstance(said, Exception):
+            holding.finish(claim, _refused(said))
+
+
+def announce(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
+    """Log what became of the hand-offs."""
+    for _, claim, said in found:
+        if isinstance(said, Exception):
+            logger.error("%s: could not be handed over. %s: %s", claim, type(said).__name__, said, exc_info=said)
+        elif said.note:
+            logger.warning("%s: handed over to %s; %s.", claim, said, said.note)
+        else:
+            logger.info("%s: handed over to %s.", claim, said)
+
+
+def _refused(error: Exception) -> Outcome:
+    reason = f"could not be handed over: {type(error).__name__}: {error}"
+    return Outcome(Log.Status.FAILED, exc_info=traceback_text(error), reason=reason[:1000])
+
+
+def _sort(job: Job) -> Sorted:
+    try:
+        order = tasks.order(job, functions.look_up)
+    except FunctionError as error:
+        return Sorted(job, problem=str(error))
+    if order is None:
+        return Sorted(job)
+    return Sorted(job, order, is_joined=kinds.get(order.engine).joins(order, primary.alias()))

@@ -1,0 +1,76 @@
+"""Which engines are there, and what does a node ask of each?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from types import ModuleType
+from typing import Protocol, cast
+
+from cronkite.claims.verdicts import Claim, Receipt
+from cronkite.code import calls
+from cronkite.code.outcomes import Outcome
+from cronkite.code.tasks import Order
+from cronkite.models import Job
+
+#: By the name that jobs and logs have for it, the module.
+_MODULES = {calls.DJANGO_TASKS: "cronkite.engines.django_tasks", calls.CELERY: "cronkite.engines.celery"}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an engine tells of a task. ``outcome`` is ``None`` while it waits or runs."""
+
+    is_running: bool = False
+    outcome: Outcome | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker: str = ""
+
+
+class Unanswered(Exception):
+    """The engine was told, and did not answer: whether it has the task is not known."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(receipt.note)
+        self.receipt = receipt
+
+
+class Line(Protocol):
+    """A way to an engine that is open."""
+
+    def enqueue(self, order: Order, claim: Claim) -> Receipt:
+        """Hand the task over for ``claim``. Raises :class:`Unanswered`, or whatever the engine raises if it has not."""
+
+
+class Engine(Protocol):
+    """What a node asks of an engine; the modules that :func:`get` returns are such."""
+
+    #: Whether it takes the code of a task to ask about it.
+    NEEDS_CODE: bool
+
+    def joins(self, order: Order, using: str) -> bool:
+        """Tell whether the task is written into the database ``using``, by whoever hands it over, at once."""
+
+    def can_tell(self, order: Order) -> bool:
+        """Tell whether the engine knows what became of a task."""
+
+    def line(self, order: Order) -> AbstractContextManager[Line]:
+        """Open a way to the engine, for tasks like this one. Raises whatever it likes if there is none now."""
+
+    def tell(self, job: Job, backend: str, task_ids: list[str]) -> Iterator[tuple[str, Told | None]]:
+        """Tell what became of tasks of ``job``, or of others of the same ``backend`` if ``NEEDS_CODE`` is not set.
+
+        ``None`` of those that the engine does not know. Raises whatever it likes.
+        """
+
+
+def get(name: str) -> Engine:
+    """Return the engine of this name; raise :class:`LookupError` if this code knows none."""
+    if name not in _MODULES:
+        raise LookupError(f"No engine is known here by the name {name!r}.")
+    module: ModuleType = import_module(_MODULES[name])
+    return cast("Engine", module)

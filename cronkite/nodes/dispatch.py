@@ -1,0 +1,255 @@
+"""How does a node hand jobs over to engines, and wait for none of them?
+
+Where an engine's queue is in the jobs' own database, a courier takes the slots and hands them over, in one transaction.
+Elsewhere the node claims them, as for runs, and a courier hands them over then. What came of it is written here, in the
+node's own thread, by which the database's outages are lived through.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import DatabaseError
+
+from cronkite.claims.verdicts import Claim, Receipt
+from cronkite.engines import counter, couriers, following
+from cronkite.engines.counter import Sorted
+from cronkite.engines.couriers import Couriers
+from cronkite.models import Job, primary
+from cronkite.nodes.agenda import Agenda
+from cronkite.nodes.outages import Outages
+from cronkite.nodes.taker import Taker
+
+logger = logging.getLogger("cronkite")
+
+#: How many jobs are handed over at a time.
+BATCH = 100
+#: What couriers have to do with, engines aside.
+IMPORTS, TASKS = "imports of tasks", "the ends of tasks"
+#: What is said of a hand-off that is not known to have come about.
+OVERDUE = "the engine did not answer, so whether it has the task is not known"
+#: Pause (seconds) before what could not be written is written again.
+PAUSE = 0.5
+
+Found = list[tuple[Sorted, Claim, Receipt | Exception]]
+
+
+class Dispatch:
+    """Hands over what the ``agenda`` has for engines, by couriers, as the node ``name``."""
+
+    def __init__(self, name: str, agenda: Agenda, outages: Outages, errands: Couriers) -> None:
+        self._name = name
+        self._agenda = agenda
+        self._outages = outages
+        self._couriers = errands
+        #: Decides and claims; set by who makes it, which needs this one.
+        self.taker: Taker
+        #: The jobs that are under way, by their keys.
+        self._jobs: dict[int, Job] = {}
+        self._sorted: dict[int, Sorted] = {}
+        #: What was claimed and is to be handed over, or is being handed over.
+        self._claimed: list[tuple[Sorted, Claim]] = []
+        self._claims: dict[int, Claim] = {}
+        #: What came of hand-offs, and is to be written, and when (monotonic seconds).
+        self._found: Found = []
+        self._write_at = 0.0
+        self._follows = False
+
+    # What the node asks.
+
+    def offered(self) -> set[int]:
+        """Return the keys of the jobs that are under way."""
+        return set(self._jobs)
+
+    def claims(self) -> list[Claim]:
+        """Return the claims whose locks are to be renewed."""
+        return list(self._claims.values())
+
+    def is_idle(self) -> bool:
+        """Tell whether there is nothing left to do."""
+        return not self._jobs and not self._claims and not self._found and self._couriers.is_idle()
+
+    def next_at(self) -> float | None:
+        """Return when (monotonic seconds) to :meth:`go_on` at the latest, or ``None``."""
+        known = [self._couriers.overdue_at(), self._write_at if self._found else None]
+        if self._couriers.has_news():
+            known.append(time.monotonic())
+        return min((at for at in known if at is not None), default=None)
+
+    def close(self) -> None:
+        """End, with the couriers."""
+        self._couriers.close()
+
+    # What the node has done.
+
+    def offer(self, jobs: list[Job]) -> None:
+        """Hand over these jobs, whose slots have come, or that were asked for."""
+        if jobs:
+            self._jobs |= {job.pk: job for job in jobs}
+            self._couriers.send(IMPORTS, partial(counter.sort, jobs), partial(self._take, jobs))
+
+    def follow(self, jobs: list[Job]) -> None:
+        """Ask what became of the tasks of these jobs, unless somebody is just doing so."""
+        if jobs and not self._follows:
+            self._follows = True
+            self._couriers.send(TASKS, partial(following.follow, jobs), self._followed)
+
+    def go_on(self) -> None:
+        """Do what it is time for."""
+        self._couriers.tell()
+        if self._claimed:
+            self._send()
+        if self._found and time.monotonic() >= self._write_at:
+            self._write()
+
+    # As what a Taker has its claims started by.
+
+    def start(self, job: Job, claim: Claim) -> None:
+        """Hand over what was claimed."""
+        self._claims[job.pk] = claim
+        self._claimed.append((self._sorted[job.pk], claim))
+
+    def release(self, job: Job) -> None:
+        """Forget a job that was not claimed."""
+        self._jobs.pop(job.pk, None)
+        self._sorted.pop(job.pk, None)
+
+    # What came of errands.
+
+    def _take(self, jobs: list[Job], result: Callable[[], list[Sorted]]) -> None:
+        """Take the jobs, as it is known now who is to have them."""
+        try:
+            found = result()
+        except couriers.Overdue as error:
+            for job in jobs:
+                self._refuse(job, f"the import of {job.function} does not end: {error}", longer=True)
+            return
+        places: dict[Any, list[Sorted]] = {}
+        for each in found:
+            if each.problem:
+                self._refuse(each.job, each.problem)
+            elif each.order is None:
+                self._give_back(each.job)
+            else:
+                self._sorted[each.job.pk] = each
+                places.setdefault((each.place, each.is_joined and not each.job.is_asked), []).append(each)
+        for (place, is_joined), group in places.items():
+            if is_joined:
+                self._hand_over(place, group)
+                continue
+            self.taker.take([each.job for each in group if not each.job.is_asked])
+            for each in group:
+                if each.job.is_asked:
+                    self.taker.take_asked(each.job)
+
+    def _refuse(self, job: Job, problem: str, *, longer: bool = False) -> None:
+        self.release(job)
+        self._agenda.leave_alone(job, longer=longer)
+        logger.error("Job %r cannot be handed over by node %s: %s", job.name, self._name, problem)
+        if not job.is_asked:
+            self.taker.decide(job, problem)
+
+    def _give_back(self, job: Job) -> None:
+        """Have a node run what turned out to be no task."""
+        self.release(job)
+        self.note(job, "")
+        self._agenda.move(job)
+
+    def note(self, job: Job, engine: str) -> None:
+        """Note, for all nodes, of which engine the function of ``job`` turned out to be a task."""
+        job.engine = engine
+        with self._outages.lived_through():
+            rows = Job.objects.using(primary.alias()).filter(pk=job.pk, revision=job.revision, function=job.function)
+            rows.write(engine=engine)
+
+    def _hand_over(self, place: tuple[str, str], group: list[Sorted]) -> None:
+        """Take and hand over, in one transaction."""
+        wanted = []
+        for each in group:
+            decision = self.taker.decide(each.job) if self.taker.may_claim() else None
+            if decision is None:
+                self.release(each.job)
+            else:
+                wanted.append((each, decision))
+        if wanted:
+            action = partial(counter.hand_over, wanted, self._name)
+            self._couriers.send(place, action, partial(self._handed_over, wanted))
+
+    def _handed_over(self, wanted: list[Any], result: Callable[[], list[Claim | None]]) -> None:
+        jobs = [each.job for each, _ in wanted]
+        claims: list[Claim | None] = []
+        with self.taker.claiming(jobs):
+            try:
+                claims = result()
+            except couriers.Overdue as error:
+                # It is committed, or it is not: the row tells whoever looks next.
+                logger.error("%d jobs are not known to be handed over: %s.", len(jobs), error)
+                self._agenda.look_within(couriers.PATIENCE)
+        lost = []
+        for (each, decision), claim in zip(wanted, claims, strict=False):
+            self.release(each.job)
+            if claim is None:
+                lost.append((each.job, decision))
+            else:
+                self._agenda.forget(each.job)
+                self._agenda.look_for(decision.next_run)
+                if claim.receipt is not None:
+                    logger.info("%s: handed over by node %s to %s.", claim, self._name, claim.receipt)
+        for job in jobs:
+            self.release(job)
+        self.taker.leave(lost)
+        self._expect(claim for claim in claims if claim)
+
+    def _send(self) -> None:
+        """Have couriers hand over what was claimed."""
+        places: dict[tuple[str, str], list[tuple[Sorted, Claim]]] = {}
+        for each, claim in self._claimed:
+            places.setdefault(each.place, []).append((each, claim))
+        self._claimed = []
+        for place, group in places.items():
+            self._couriers.send(place, partial(counter.enqueue, group), partial(self._enqueued, group))
+
+    def _enqueued(self, group: list[tuple[Sorted, Claim]], result: Callable[[], Found]) -> None:
+        try:
+            found = result()
+        except couriers.Overdue as error:
+            found = [(each, claim, TimeoutError(f"{OVERDUE}; {error}")) for each, claim in group]
+        counter.announce(found)
+        self._found += found
+        self._write_at = 0.0
+
+    def _write(self) -> None:
+        """Write what came of hand-offs; again, if that is not possible now."""
+        self._write_at = time.monotonic() + PAUSE
+        with self._outages.lived_through():
+            counter.record(self._found)
+            found, self._found = self._found, []
+            for each, claim, _ in found:
+                self._claims.pop(each.job.pk, None)
+                self.release(each.job)
+                if claim.next_run is not None:
+                    self._agenda.look_for(claim.next_run)
+            self._expect(claim for _, claim, said in found if isinstance(said, Receipt))
+
+    def _expect(self, claims: Iterable[Claim]) -> None:
+        """Look soon what became of tasks, if this node stays so long."""
+        if self._agenda.stays and any(claims):
+            self._agenda.look_within(following.SOONEST.total_seconds())
+
+    def _followed(self, result: Callable[[], datetime | None]) -> None:
+        self._follows = False
+        again = None
+        with self._outages.lived_through():
+            try:
+                again = result()
+            except couriers.Overdue as error:
+                logger.error("It could not be found out what became of tasks: %s.", error)
+            except DatabaseError:
+                raise
+        if again is not None and self._agenda.stays:
+            self._agenda.look_within((again - self._agenda.now()).total_seconds())

@@ -206,7 +206,7 @@ def tzpath(monkeypatch):
 
 def _forget_zones():
     zoneinfo.ZoneInfo.clear_cache()
-    schedules.get.cache_clear()
+    schedules.schedule._read.cache_clear()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 A text becomes an expression, with a zone a schedule, and that names slots. No Django, no database.
 
 - ``grammar``: what each field of an expression may say.
+- ``chosen``: which number is chosen for a job, where it says ``H``.
 - ``names``, ``intervals``, ``phrases``, ``signs``, ``wrappings``: what somebody meant who wrote it otherwise, by its
   parts.
 - ``foreign``: what is meant by the whole, and what to write instead.
@@ -25,6 +26,7 @@ __all__ = [
     "Schedule",
     "catch_up",
     "cautions",
+    "chosen",
     "coming",
     "durations",
     "expressions",

@@ -9,9 +9,9 @@ from itertools import pairwise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cronkite.schedules import foreign, grammar
+from cronkite.schedules import chosen, foreign, grammar
 from cronkite.schedules.expressions import Expression, parse
-from cronkite.schedules.grammar import DAY, FIELDS, HOUR, MINUTE, MONTH, SECOND, WEEKDAY, Field
+from cronkite.schedules.grammar import COMMON_DAYS, DAY, FIELDS, HOUR, MINUTE, MONTH, SECOND, WEEKDAY, Field
 from cronkite.schedules.words import listed
 
 #: How many days are looked at to see whether two that follow each other are named: a year holds every kind of them.
@@ -20,21 +20,23 @@ YEAR = 366
 SOME_DAY = date(2000, 1, 1)
 
 
-def of(expression: str) -> list[str]:
+def of(expression: str, seed: str = "") -> list[str]:
     """Return sentences about the expression, in the language that is active.
 
-    Raises :class:`cronkite.exceptions.ScheduleError` for an expression that is none.
+    By the ``seed``, numbers are chosen where it says ``H``, and these are judged. Raises
+    :class:`cronkite.exceptions.ScheduleError` for an expression that is none.
 
     >>> of("0 */5 * * *")
     ['*/5 begins anew on each day, so its last step takes 4 hours. Even steps are 2, 3, 4, 6, 8, 12.']
     >>> of("*/15 * * * *")
     []
     """
-    says = parse(expression)
+    says = parse(expression, seed)
     if seconds := about_seconds(expression):
         return [seconds]  # the other fields are not what they seem either
-    words = zip(FIELDS, grammar.split(expression), strict=False)
-    return [sentence for field, word in words if (sentence := _about_step(field, word, says))]
+    written = grammar.split(expression)
+    words = zip(FIELDS, chosen.choose(written, seed), map(_last, FIELDS, written), strict=False)
+    return [sentence for field, word, last in words if (sentence := _about_step(field, word, last, says))]
 
 
 def about_seconds(expression: str) -> str:
@@ -48,9 +50,14 @@ def about_seconds(expression: str) -> str:
     ) % {"meant": meant}
 
 
-def _about_step(field: Field, word: str, says: Expression) -> str:
+def _last(field: Field, written: str) -> int:
+    """Return the number with which a step through the whole field ends."""
+    return COMMON_DAYS if field is DAY and chosen.is_in(written) else field.high
+
+
+def _about_step(field: Field, word: str, last: int, says: Expression) -> str:
     """Say what a step comes to that does not go into its field evenly, or nothing."""
-    item = _stepped(field, word)
+    item = _stepped(field, word, last)
     if not item or not _goes_on(field, says):
         return ""
     numbers, size = grammar.read_item(item, field), _size(field)
@@ -65,14 +72,14 @@ def _about_step(field: Field, word: str, says: Expression) -> str:
     return _uneven(field, gap) % {"item": item, "gap": gap, "even": listed(even)}
 
 
-def _stepped(field: Field, word: str) -> str:
+def _stepped(field: Field, word: str, last: int) -> str:
     """Return the item with a step that is all there is to the field, and goes through the whole of it, or nothing."""
     for item in word.split(","):
         span, slash, step = item.partition("/")
         if slash and grammar.read_field(item, field) == grammar.read_field(word, field):
             every = grammar.read_item(span, field)
             begins_in_time = every[0] - field.low < int(step)
-            if len(every) >= _size(field) or (field is not WEEKDAY and begins_in_time and every[-1] == field.high):
+            if len(every) >= _size(field) or (field is not WEEKDAY and begins_in_time and every[-1] == last):
                 return item
     return ""
 

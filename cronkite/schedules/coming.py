@@ -49,7 +49,7 @@ def coming(schedule: Schedule, after: datetime, until: datetime) -> Iterator[Com
     """Yield the slots with ``after < slot <= until``, and what gaps swallow between them, ascending."""
     clock, zone = WallClock(schedule.timezone), zones.get(schedule.timezone)
     # On a clock that is never changed, the same expression names wall times.
-    named = Schedule(schedule.expression, "UTC")
+    named = Schedule(schedule.expression, "UTC", schedule.seed)
     before = after
     for slot in schedule.slots_between(after, until):
         yield from _swallowed(schedule, named, before, slot)

@@ -1,7 +1,7 @@
 """What a crontab expression says: which seconds, minutes, hours, days, months and weekdays it names.
 
-How it is written is :mod:`cronkite.schedules.grammar`'s; what somebody meant who wrote it otherwise,
-:mod:`cronkite.schedules.foreign`'s.
+How it is written is :mod:`cronkite.schedules.grammar`'s; what ``H`` stands for, :mod:`cronkite.schedules.chosen`'s;
+what somebody meant who wrote it otherwise, :mod:`cronkite.schedules.foreign`'s.
 
 Nothing here knows of time zones or of the present. A *wall time* is what a clock on the wall shows: a naive
 :class:`~datetime.datetime` in whole seconds.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from cronkite.exceptions import ScheduleError
-from cronkite.schedules import foreign, grammar
+from cronkite.schedules import chosen, foreign, grammar
 from cronkite.schedules.grammar import MAX_LENGTH, NICKNAMES
 
 __all__ = ["MAX_LENGTH", "NICKNAMES", "Expression", "parse"]
@@ -99,8 +99,10 @@ class Expression:
         return count
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, seed: str = "") -> Expression:
     """Read an expression; raise :class:`ScheduleError` if cron would refuse it, or would never fire it.
+
+    By the ``seed``, numbers are chosen where it says ``H``. Each text has another choice, and none is refused for it.
 
     The error's message says what to write instead. Its ``field`` is the name of the culprit, or ``None`` when the
     expression as a whole is at fault; and its ``suggestion`` an expression that says what was meant, if that is known.
@@ -112,7 +114,7 @@ def parse(text: str) -> Expression:
     """
     try:
         words = grammar.split(text)
-        numbers = grammar.read(words)
+        numbers = chosen.read(words, seed)
     except ScheduleError as refusal:
         raise foreign.explain(text, refusal) from None
     return Expression(

@@ -14,7 +14,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from cronkite.exceptions import ScheduleError
-from cronkite.schedules import grammar, intervals, names, phrases, signs, wrappings
+from cronkite.schedules import chosen, grammar, intervals, names, phrases, signs, wrappings
 from cronkite.schedules.grammar import MAX_LENGTH, MONTH, NICKNAMES, SECOND, WEEKDAY
 from cronkite.schedules.wrappings import Meant
 
@@ -80,7 +80,7 @@ def explain(text: str, refusal: ScheduleError) -> ScheduleError:
             f"'@{found[1]}' names no times, as nodes start at any time; call the function where your project "
             f"starts, or write one of {', '.join(NICKNAMES)}, or five fields"
         )
-    if re.fullmatch(r"(?:\w+\.)*\w*[ \t]*\(.*\)", plain.text):
+    if re.fullmatch(r"(?!H\()(?:\w+\.)*\w*[ \t]*\(.*\)", plain.text):
         return ScheduleError(
             f"{plain.text!r} is a call, and a schedule a text; write five fields with blanks between them: "
             "minute, hour, day of month, month, day of week"
@@ -96,7 +96,7 @@ def suspect(text: str) -> str | None:
     """
     try:
         words = grammar.split(text)
-        numbers = grammar.read(words)
+        numbers = chosen.read(words)
     except ScheduleError:
         return None
     if len(words) != SIX:
@@ -105,7 +105,9 @@ def suspect(text: str) -> str | None:
     is_each_second = second.startswith("*") and len(numbers[SECOND]) == len(range(SECOND.high + 1))
     is_partial = len(numbers[grammar.MINUTE]) <= grammar.MINUTE.high
     named = numbers[SECOND]
+    # Where the last is chosen, what it comes to here says nothing; and who writes H has no weekdays there.
     is_weekday = not second.startswith("*") and named[-1] <= WEEKDAY.high and minute.isdigit()
+    is_weekday = is_weekday and not chosen.is_in(second)
     # Nobody has a job run in so many seconds one after the other, and then not until the next hour.
     several = len(named) > FEW or (len(named) > 1 and named[-1] - named[0] < len(named))
     on_days = several or (int(minute) == 0 and not day.startswith("*")) if is_weekday else False
@@ -121,7 +123,7 @@ def suspect(text: str) -> str | None:
 
 def _refusal_of(text: str) -> ScheduleError | None:
     try:
-        grammar.read(grammar.split(text))
+        chosen.read(grammar.split(text))
     except ScheduleError as refusal:
         return refusal
     return None

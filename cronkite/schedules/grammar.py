@@ -27,6 +27,8 @@ NICKNAMES = {
 
 #: How many days the months have at most.
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+#: The last day that every month has.
+COMMON_DAYS = 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,15 +117,15 @@ def read_item(item: str, field: Field) -> range:
         raise ScheduleError(f"{field.name}: a comma has nothing on one side; write lists like 1,2,3", field.name)
     span, slash, step = item.partition("/")
     first, dash, last = span.partition("-")
-    if slash and (not _is_number(step) or int(step) == 0):
+    if slash and (not is_number(step) or int(step) == 0):
         raise ScheduleError(
             f"{field.name}: the step in {item!r} must be a number from 1 up; write one like */2", field.name
         )
     if span == "*":
         low, high = field.low, field.high
     else:
-        low = _read_number(first, item, field)
-        high = _read_number(last, item, field) if dash else low
+        low = read_number(first, item, field)
+        high = read_number(last, item, field) if dash else low
     if low > high:
         raise ScheduleError(
             f"{field.name}: the range {span!r} runs backwards; write {low}-{field.high},{field.low}-{high}", field.name
@@ -135,10 +137,11 @@ def read_item(item: str, field: Field) -> range:
     return range(low, high + 1, int(step or 1))
 
 
-def _read_number(text: str, item: str, field: Field) -> int:
+def read_number(text: str, item: str, field: Field) -> int:
+    """One number of an item, or the name of one; raises :class:`ScheduleError`."""
     if text.lower() in field.names:
         return field.low + field.names.index(text.lower())
-    if not _is_number(text):
+    if not is_number(text):
         raise ScheduleError(
             f"{field.name}: {item!r} is not understood; write {field.hint}, with * , - / as in man 5 crontab",
             field.name,
@@ -148,7 +151,8 @@ def _read_number(text: str, item: str, field: Field) -> int:
     return int(text)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether the text is a number in digits."""
     # str.isdigit() alone takes the digits of every script; cron takes ASCII alone.
     return text.isascii() and text.isdigit()
 

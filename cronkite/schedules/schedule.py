@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 from croniter import croniter
 
 from cronkite.exceptions import ScheduleError
+from cronkite.schedules import chosen
 from cronkite.schedules.expressions import Expression, parse
 from cronkite.schedules.zones import SECOND, UTC, Change, WallClock
 
@@ -47,15 +48,22 @@ HORIZON = timedelta(days=50 * 366)
 _YEARS = range(2, 9999)
 
 
-@lru_cache(maxsize=1024)
-def get(expression: str, timezone: str) -> Schedule:
+def get(expression: str, timezone: str, seed: str = "") -> Schedule:
     """The schedule, read once for each process; raises :class:`ScheduleError` as :class:`Schedule` does."""
-    return Schedule(expression, timezone)
+    return _read(expression, timezone, seed if chosen.is_in(expression) else "")
+
+
+@lru_cache(maxsize=1024)
+def _read(expression: str, timezone: str, seed: str) -> Schedule:
+    return Schedule(expression, timezone, seed)
 
 
 @dataclass(frozen=True)
 class Schedule:
     """The slots of ``expression`` in ``timezone``, an IANA name.
+
+    Where the expression says ``H``, the ``seed`` decides which numbers that are (see :mod:`cronkite.schedules.chosen`):
+    a text that stands for the job, and stays the same. Without an ``H``, it is empty, whatever was given.
 
     Slots are aware, in UTC, in whole seconds. Instants given may be in any zone, but a naive one raises
     :class:`ValueError`, and one outside the years 2 to 9998 :class:`ScheduleError`. So does, at once and here, an
@@ -74,18 +82,22 @@ class Schedule:
 
     expression: str
     timezone: str
+    seed: str = ""
     _says: Expression = field(init=False, repr=False, compare=False)
     _walls: _WallTimes = field(init=False, repr=False, compare=False)
     _clock: WallClock = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        says = parse(self.expression)
+        if not chosen.is_in(self.expression):
+            # For those who compare: this is the same schedule, whose ever it is.
+            object.__setattr__(self, "seed", "")
+        says = parse(self.expression, self.seed)
         object.__setattr__(self, "_says", says)
         object.__setattr__(self, "_walls", _WallTimes(says))
         object.__setattr__(self, "_clock", WallClock(self.timezone))
 
     def __str__(self) -> str:
-        return f"{self.expression!r} in {self.timezone}"
+        return f"{chosen.spell(self.expression, self.seed)!r} in {self.timezone}"
 
     @property
     def is_wildcard(self) -> bool:

@@ -1,8 +1,8 @@
 """What stands in a crontab for the signs and names that other schedulers have in their fields?
 
-``L``, ``W`` and ``#`` are those of Quartz, ``?`` is of Quartz and Amazon's EventBridge, ``H`` of Jenkins, ``R`` of
-croniter, ``~`` of OpenBSD's cron, and ``..`` of systemd. What crontab cannot say, it says as closely as it can, and the
-function has to see to the rest.
+``L``, ``W`` and ``#`` are those of Quartz, ``?`` is of Quartz and Amazon's EventBridge, ``R`` of croniter, ``~`` of
+OpenBSD's cron, and ``..`` of systemd. What crontab cannot say, it says as closely as it can, and the function has to
+see to the rest.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from zlib import crc32
 
 from cronkite.exceptions import ScheduleError
-from cronkite.schedules import names
-from cronkite.schedules.grammar import DAY, FIELDS, LONGEST_MONTHS, MONTH, WEEKDAY, Field, read_field, read_item
+from cronkite.schedules import chosen, names
+from cronkite.schedules.grammar import COMMON_DAYS, DAY, FIELDS, LONGEST_MONTHS, MONTH, WEEKDAY, Field, read_field
 
 #: A first item of the day of month that names the 1st alone, and with its star has both day fields be asked.
 BOTH_DAYS = "*/100"
 #: The days on which the first, second, … fifth of each weekday may lie.
 WEEKS = ("1-7", "8-14", "15-21", "22-28", "29-31")
-#: The last day that every month has, and so the last that Jenkins chooses.
-COMMON_DAYS, DAYS_OF_WEEK = 28, 7
+DAYS_OF_WEEK = 7
 
 
 @dataclass
@@ -75,7 +73,7 @@ def _item(item: str, field: Field, said: Said) -> str:
 
 def _is_read(text: str, field: Field) -> bool:
     try:
-        read_item(text, field)
+        chosen.check_item(text, field)
     except ScheduleError:
         return False
     return True
@@ -139,19 +137,15 @@ def _span(labels: Sequence[str], step: int) -> str:
 
 
 def _chosen(item: str, field: Field) -> tuple[str, str]:
-    """``H``, ``H/15``, ``H(0-29)``, ``R``, ``~``: a number that the scheduler chooses, always the same one here."""
+    """``R``, ``~``, ``0~29``, ``h``: a number that the scheduler chooses, as ``H`` is here."""
     found = re.fullmatch(r"[HRhr](?:\(([0-9]{1,2})-([0-9]{1,2})\))?(?:/([0-9]{1,3}))?", item)
     found = found or re.fullmatch(r"([0-9]{0,2})~([0-9]{0,2})(?:/([0-9]{1,3}))?", item)
     if not found:
         return "", ""
-    end = {DAY: COMMON_DAYS, WEEKDAY: DAYS_OF_WEEK - 1}.get(field, field.high)
-    low, high, step = int(found[1] or field.low), int(found[2] or end), int(found[3] or 0)
-    seed, note = crc32(f"{item} {field.name}".encode()), f"{item!r} has the scheduler choose, and here you do"
-    if low > high:
-        return "", ""
-    if not step or step > high - low:
-        return note, str(low + seed % (high - low + 1))
-    return note, f"{low + seed % step}-{high}/{step}" if step > 1 else f"{low}-{high}"
+    low, high, step = found.groups()
+    span = f"({low or field.low}-{high or field.high})" if low or high else ""
+    new = f"H{span}" + (f"/{step}" if step else "")
+    return f"{item!r} is {new!r} here", new
 
 
 def _renumber(said: Said, place: int) -> None:

@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, npgettext, pgettext
 
+from cronkite.schedules import chosen
 from cronkite.schedules.expressions import Expression, parse
 from cronkite.schedules.schedule import Schedule
 
@@ -35,18 +36,20 @@ LONG = 6
 LEAP_DAY, LEAP_YEAR = (2, 29), 2000
 
 
-def describe(schedule: Schedule | str) -> str:
+def describe(schedule: Schedule | str, seed: str = "") -> str:
     """Return what the schedule, or a crontab expression, says: wall times, in the language that is active.
 
-    A schedule's time zone is not named. Raises :class:`cronkite.exceptions.ScheduleError` for an expression that is
-    none.
+    A schedule's time zone is not named. By the ``seed``, numbers are chosen where an expression says ``H``. Raises
+    :class:`cronkite.exceptions.ScheduleError` for an expression that is none.
 
     >>> describe("*/15 8-17 * * mon-fri")
     'Every 15 minutes from 08:00 to 17:45, from Monday to Friday'
     >>> describe("@yearly")
     'At 00:00, every year on January 1'
+    >>> describe("H 3 * * *", "shop.crontab.bill")
+    'At 03:25, every day'
     """
-    says = parse(schedule.expression if isinstance(schedule, Schedule) else schedule)
+    says = parse(schedule.expression, schedule.seed) if isinstance(schedule, Schedule) else parse(schedule, seed)
     times, days, months = _times(says), _days(says), _months(says)
     if not days and len(says.hours) < HOURS:
         days = _("every day")
@@ -57,6 +60,21 @@ def describe(schedule: Schedule | str) -> str:
     else:
         words = pgettext("a schedule", "%(times)s, %(months)s") if months else "%(times)s"
     return capfirst(words % {"times": times, "days": days, "months": months})
+
+
+def choice(expression: str, seed: str) -> str:
+    """Return a sentence that tells what was chosen for the job where the expression says ``H``, or nothing.
+
+    Raises :class:`cronkite.exceptions.ScheduleError` for an expression that is none.
+
+    >>> choice("H 3 * * *", "shop.crontab.bill")
+    'Each job has numbers of its own for H, which stay the same: here this is 25 3 * * *.'
+    """
+    if not chosen.is_in(expression):
+        return ""
+    return _("Each job has numbers of its own for H, which stay the same: here this is %(expression)s.") % {
+        "expression": chosen.resolve(expression, seed)
+    }
 
 
 def listed(items: Sequence[str]) -> str:

@@ -291,13 +291,22 @@ def test_what_is_not_understood_gets_no_suggestion(text):
     assert advice(text)[1] is None
 
 
-def test_a_chosen_number_is_one_of_those_that_it_is_chosen_from():
-    assert parse(advice("H(0-5) * * * *")[1]).minutes[0] <= 5
-    assert len(parse(advice("H/15 * * * *")[1]).minutes) == 4
-    assert len(parse(advice("0~30 * * * *")[1]).minutes) == 1
-    says = parse(advice("H H * * *")[1])
-    assert (len(says.minutes), len(says.hours)) == (1, 1)
-    assert parse(advice("0 3 H * *")[1]).days[0] <= 28
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("R R * * *", "H H * * *"),
+        ("R(0-5) * * * *", "H(0-5) * * * *"),
+        ("R/15 * * * *", "H/15 * * * *"),
+        ("h 3 * * *", "H 3 * * *"),
+        ("0~30 * * * *", "H(0-30) * * * *"),
+        ("~ 3 * * *", "H 3 * * *"),
+        ("30~ 3 ~20 * *", "H(30-59) 3 H(1-20) * *"),
+        ("~/10 * * * *", "H/10 * * * *"),
+        ("5,~ 3 * * MON", "5,H 3 * * MON"),
+    ],
+)
+def test_a_number_that_another_scheduler_chooses_is_chosen_here(text, meant):
+    assert advice(text)[1] == meant
 
 
 def days_of(expression, years=range(2020, 2048)):

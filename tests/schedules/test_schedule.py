@@ -368,7 +368,7 @@ def test_a_schedule_is_read_once():
 
 def test_a_schedule_prints_as_a_person_would_say_it():
     assert str(Schedule("7 3 * * *", "UTC")) == "'7 3 * * *' in UTC"
-    assert repr(Schedule("7 3 * * *", "UTC")) == "Schedule(expression='7 3 * * *', timezone='UTC')"
+    assert repr(Schedule("7 3 * * *", "UTC")) == "Schedule(expression='7 3 * * *', timezone='UTC', seed='')"
 
 
 def test_searches_do_not_disturb_each_other():

@@ -17,9 +17,10 @@ from cronkite import conf
 from cronkite.code import calls, functions
 from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models import restores, validation
+from cronkite.models import restores, rhythm, validation
 from cronkite.models.logs import Log
-from cronkite.models.queries import RHYTHM, JobQuerySet
+from cronkite.models.queries import JobQuerySet
+from cronkite.models.rhythm import RHYTHM, SEEDED_BY
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
 
@@ -89,8 +90,8 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
             job.engine = _engine(job)
         else:
             job.engine = before.engine
-        after = type(job)(**{c: getattr(job if c in columns else before, c) for c in RHYTHM})
-        unchanged = all(getattr(after, column) == getattr(before, column) for column in RHYTHM)
+        after = type(job)(**{c: getattr(job if c in columns else before, c) for c in (*RHYTHM, *SEEDED_BY)})
+        unchanged = rhythm.of(after) == rhythm.of(before)
         with transaction.atomic(using=using):
             if unchanged:
                 written = rows.filter(revision=before.revision).write(revision=F("revision") + 1, engine=job.engine)

@@ -9,16 +9,15 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.core.checks import CheckMessage
 from django.db import DataError, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, GeneratedField
 from django.db.models.functions import Coalesce, Least
 
-from cronkite import schedules
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.database import clock
+from cronkite.models import rhythm
 
 SECOND = timedelta(seconds=1)
 
@@ -178,8 +177,7 @@ class Expression(ShortText):
         if job.next_run is None and (job.enabled or job.planned_at is None):
             job.planned_at = clock.now(router.db_for_write(type(job), instance=job))
             if job.enabled:
-                schedule = schedules.get(job.schedule, job.timezone or settings.TIME_ZONE)
-                job.next_run = schedule.next_after(job.planned_at)
+                job.next_run = rhythm.schedule(job).next_after(job.planned_at)
         return super().pre_save(job, add)
 
     def deconstruct(self) -> Any:

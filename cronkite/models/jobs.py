@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, router
@@ -18,7 +17,7 @@ from cronkite import conf, schedules
 from cronkite.code import calls, functions
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import ScheduleError
-from cronkite.models import edits, validation, verbs
+from cronkite.models import edits, rhythm, validation, verbs
 from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText, earliest
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 from cronkite.models.ways import Overlap, RunMode
@@ -354,9 +353,14 @@ class Job(models.Model):
             return None
         return Pending(self.next_run, self.last_slot)
 
+    @property
+    def seed(self) -> str:
+        """The text by which numbers are chosen where the schedule says ``H``: the declared function, or the name."""
+        return rhythm.seed(self)
+
     def get_schedule(self) -> schedules.Schedule:
         """Return the schedule, in the job's time zone or else the project's; raise :class:`ScheduleError` if none."""
-        return schedules.get(self.schedule, self.timezone or settings.TIME_ZONE)
+        return rhythm.schedule(self)
 
     def get_policy(self) -> CatchUp:
         """Return the catch-up; raise :class:`ScheduleError` if that is none which this code knows."""

@@ -14,6 +14,8 @@ from cronkite import conf
 from cronkite.database import clock
 from cronkite.models import validation
 from cronkite.models.primary import PrimaryQuerySet
+from cronkite.models.rhythm import RHYTHM, SEEDED_BY
+from cronkite.schedules import chosen
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -23,9 +25,6 @@ STUCK_AFTER = 10 * conf.RENEWAL_INTERVAL_WITHOUT_TIMEOUT
 
 #: How many jobs a statement names at most: databases bound the number of its parameters.
 CHUNK = 500
-
-#: The columns that say when a job runs. To change one is to plan the job anew.
-RHYTHM = ("schedule", "timezone", "enabled")
 
 
 def is_free(lock_timeout: timedelta | None) -> Q:
@@ -74,17 +73,17 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
     def update(self, **values: Any) -> int:
         """Update the columns of all jobs in the query.
 
-        Where ``schedule``, ``timezone`` or ``enabled`` is among them, each job is saved by itself, so that its next
-        run follows and what fell due until now is accounted for.
+        Where ``schedule``, ``timezone`` or ``enabled`` is among them, or what ``H`` goes by, each job is saved by
+        itself, so that its next run follows and what fell due until now is accounted for.
         """
         validation.demand_values(self.model, values)
-        if not values.keys() & {*RHYTHM}:
+        if self.query.is_sliced:
+            raise TypeError("Cannot update a query once a slice has been taken.")
+        if not _decide(values.keys(), self):
             if values.keys() & self.model.DEFINITION:
                 # Or a node would run what it has read before, in spite of the edit.
                 values.setdefault("revision", F("revision") + 1)
             return super().update(**values)
-        if self.query.is_sliced:
-            raise TypeError("Cannot update a query once a slice has been taken.")
         with transaction.atomic(using=self.db):
             # Of what values() has made of it, there would be no jobs.
             jobs = list(self.model.objects.using(self.db).filter(pk__in=self.order_by().values("pk")))
@@ -97,7 +96,7 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
     def bulk_update(self, objs: Iterable[Job], fields: Iterable[str], batch_size: int | None = None) -> int:
         """Update the columns of the jobs; each is saved by itself where that changes when it runs, as in update()."""
         columns, jobs = list(fields), list(objs)
-        if not {*columns} & {*RHYTHM}:
+        if not _decide(columns, self.filter(pk__in=[job.pk for job in jobs])):
             return super().bulk_update(jobs, columns, batch_size)
         with transaction.atomic(using=self.db):
             there = set(self.filter(pk__in=[job.pk for job in jobs]).values_list("pk", flat=True))
@@ -147,11 +146,12 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         Raises what a ``save()`` raises, before anything is written; but whether their functions can be run is left to
         nodes, which tell of one that can't.
         """
-        if rhythm := {*RHYTHM} & {*(update_fields or ())}:
+        jobs = list(objs)
+        decisive = {*RHYTHM, *SEEDED_BY} if any(chosen.is_in(str(job.schedule)) for job in jobs) else {*RHYTHM}
+        if rhythm := decisive & {*(update_fields or ())}:
             raise TypeError(
                 f"bulk_create() can't update a job's {' and '.join(sorted(rhythm))}: update_or_create() it."
             )
-        jobs = list(objs)
         for job in jobs:
             validation.demand(job, job.DEFINITION)
             # Who has run is another one, whose lock and slots are its own.
@@ -166,3 +166,11 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
                 job.planned_at = now
                 job.next_run = job.get_schedule().next_after(now) if job.enabled else None
         return super().bulk_create(jobs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
+
+
+def _decide(columns: Collection[str], jobs: JobQuerySet) -> bool:
+    """Whether it depends on these columns when one of the jobs runs."""
+    if {*columns} & {*RHYTHM}:
+        return True
+    # What the database finds may only look like it, as "thu" does: such a job is saved by itself, and keeps its plan.
+    return bool({*columns} & {*SEEDED_BY}) and jobs.filter(schedule__contains="H").exists()

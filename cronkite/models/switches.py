@@ -17,9 +17,14 @@ from django.db.models.functions import Cast
 from cronkite.database import clock
 from cronkite.exceptions import CronkiteError
 from cronkite.models.queries import JobQuerySet
+from cronkite.models.rhythm import SEEDED_BY
+from cronkite.schedules import chosen
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
+
+#: Columns that say when a job runs, each with what it holds.
+Columns = tuple[tuple[str, str | None], ...]
 
 #: How many jobs are switched by one statement, which names each schedule twice: SQLite takes no deeper expression.
 PART = 200
@@ -66,9 +71,9 @@ def _enable(part: list[Job], rows: JobQuerySet) -> None:
     """Enable those whose slots are all over, each with the next slot of its schedule: a disabled job owes nothing."""
     now = clock.now(rows.db)
     fits, slots = Q(pk__in=()), []
-    for (expression, zone), keys, next_run in _plans(part, now):
+    for columns, keys, next_run in _plans(part, now):
         # The schedule by which that slot was found is still the job's.
-        same = Q(pk__in=keys, schedule=expression, timezone=zone)
+        same = Q(*columns, pk__in=keys)
         fits |= same
         slots.append(When(same, then=Value(next_run, output_field=DateTimeField())))
     if not slots:
@@ -82,11 +87,12 @@ def _enable(part: list[Job], rows: JobQuerySet) -> None:
     )
 
 
-def _plans(part: list[Job], now: datetime) -> Iterator[tuple[tuple[str, str], list[int], datetime]]:
+def _plans(part: list[Job], now: datetime) -> Iterator[tuple[Columns, list[int], datetime]]:
     """Return each schedule with the keys of the jobs that have it, and its next slot; none for one that is broken."""
-    keys: defaultdict[tuple[str, str], list[Job]] = defaultdict(list)
+    keys: defaultdict[Columns, list[Job]] = defaultdict(list)
     for job in part:
-        keys[job.schedule, job.timezone].append(job)
+        names = ("schedule", "timezone", *(SEEDED_BY if chosen.is_in(job.schedule) else ()))
+        keys[tuple((name, getattr(job, name)) for name in names)].append(job)
     for schedule, jobs in keys.items():
         try:
             next_run = jobs[0].get_schedule().next_after(now)

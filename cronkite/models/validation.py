@@ -14,8 +14,11 @@ from cronkite import schedules
 from cronkite.code import calls, functions, tasks
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
+from cronkite.models import rhythm
 from cronkite.models.fields import Unreadable, is_storable
+from cronkite.models.rhythm import SEEDED_BY
 from cronkite.models.ways import Overlap, RunMode
+from cronkite.schedules import chosen
 from cronkite.schedules.catch_up import CatchUp
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ def demand(job: Job, columns: Collection[str]) -> None:
     And :class:`TypeError` for an expression where the plan, or who may be called, follows from it.
     """
     refuse_expressions({column: getattr(job, column) for column in DECIDING & {*columns}})
+    if chosen.is_in(str(job.schedule)):
+        refuse_expressions({column: getattr(job, column) for column in SEEDED_BY if column in columns})
     for column, example in TEXTS.items():
         if column in columns and not isinstance(value := getattr(job, column), str):
             raise ValueError(f"A job's {column} is a text, as in {example!r}, and not {value!r}.")
@@ -95,10 +100,9 @@ def unsettled(job: Job, errors: Mapping[str, T]) -> dict[str, T]:
     if stored is None:
         return dict(errors)
     settled = {field for field in errors if getattr(job, field, None) == getattr(stored, field, job)}
-    plan = {"schedule", "timezone"}
-    if job.enabled and not (stored.enabled and all(getattr(job, field) == getattr(stored, field) for field in plan)):
+    if job.enabled and rhythm.of(job) != rhythm.of(stored):
         # The job is to be planned anew, by both.
-        settled -= plan
+        settled -= {"schedule", "timezone"}
     return {field: error for field, error in errors.items() if field not in settled}
 
 

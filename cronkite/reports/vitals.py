@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
+from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, F, Q
 from django.db.models.functions import Greatest
@@ -17,11 +17,11 @@ from cronkite import conf
 from cronkite.claims import skips
 from cronkite.code import functions
 from cronkite.database import clock
-from cronkite.exceptions import FunctionError
+from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job, Log, Node
 from cronkite.models.queries import is_stuck
 from cronkite.reports import hindrances
-from cronkite.schedules import stretches
+from cronkite.schedules import Schedule, stretches
 
 #: How many of a job's newest runs are looked at; whoever failed that often is counted no further.
 RUNS = 20
@@ -29,6 +29,8 @@ RUNS = 20
 RECENT = timedelta(hours=24)
 #: How many times the length of a brief stretch the brief stretches of a job may take in that time.
 BRIEFLY = 10
+#: The columns of a job that its schedule is made of.
+SCHEDULE = ("schedule", "timezone", "name", "declared_as")
 #: Of how many of the requests that wait longest it is found out if they could be run here.
 TRIED = 5
 
@@ -219,12 +221,13 @@ def failing(using: str) -> list[FailingJob]:
 def missed(using: str, now: datetime, brief: float) -> list[MissedSlots]:
     """Return how many slots of which jobs were missed lately, those first that missed most."""
     rows = Log.objects.using(using).filter(Q(missed__gt=0) | Q(status=Log.Status.MISSED), created__gt=now - RECENT)
-    columns = ("job_id", "job_name", "missed", "status", "slot", "created", "job__schedule", "job__timezone")
+    columns = ("job_id", "job_name", "missed", "status", "slot", "created", *(f"job__{each}" for each in SCHEDULE))
     counts: Counter[tuple[int | None, str]] = Counter()
     briefs: Counter[tuple[int | None, str]] = Counter()
     lasted: defaultdict[tuple[int | None, str], float] = defaultdict(float)
+    schedules: dict[int, Schedule | None] = {}
     # Summed up here: to have them grouped, SQLite reads the whole log in the order of the jobs.
-    for job_id, name, before, status, slot, created, schedule, zone in rows.order_by().values_list(*columns):
+    for job_id, name, before, status, slot, created, *says in rows.order_by().values_list(*columns):
         job = job_id, name
         is_missed = status == Log.Status.MISSED
         # A row that is about missed slots only counts its own slot, too.
@@ -232,9 +235,13 @@ def missed(using: str, now: datetime, brief: float) -> list[MissedSlots]:
         counts[job] += count
         # Who comes back again and again is not put up with, and then there is nothing more to find out.
         end = created.replace(microsecond=0) if is_missed else slot
-        if schedule is None or end is None or lasted[job] > BRIEFLY * brief:
+        if job_id is None or end is None or lasted[job] > BRIEFLY * brief:
             continue
-        length = stretches.brief(schedule, zone or settings.TIME_ZONE, end, count, brief)
+        if job_id not in schedules:
+            schedules[job_id] = _schedule(says)
+        schedule = schedules[job_id]
+        # Of one that can't be read, nothing is known to be brief.
+        length = None if schedule is None else stretches.brief(schedule, end, count, brief)
         if length is not None:
             briefs[job] += count
             lasted[job] += length
@@ -242,3 +249,11 @@ def missed(using: str, now: datetime, brief: float) -> list[MissedSlots]:
         MissedSlots(*job, count, 0 if lasted[job] > BRIEFLY * brief else briefs[job]) for job, count in counts.items()
     ]
     return sorted(found, key=lambda job: (job.brief - job.count, -job.count, job.name))
+
+
+def _schedule(says: list[Any]) -> Schedule | None:
+    """Return the schedule of a job with these values of :data:`SCHEDULE`; ``None`` if it can't be read."""
+    try:
+        return Job(**dict(zip(SCHEDULE, says, strict=True))).get_schedule()
+    except ScheduleError:
+        return None

@@ -9,28 +9,27 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from cronkite.exceptions import ScheduleError
-from cronkite.schedules import schedule
+from cronkite.schedules.schedule import Schedule
 from cronkite.schedules.zones import SECOND
 
 
 # A stretch that is over does not change, and is asked about again and again.
 @lru_cache(maxsize=16384)
-def brief(expression: str, timezone: str, end: datetime, missed: int, most: float) -> float | None:
+def brief(schedule: Schedule, end: datetime, missed: int, most: float) -> float | None:
     """Return how long (seconds) the last ``missed`` slots before ``end`` take, about; ``None`` if longer than ``most``.
-
-    Of a schedule that can't be read, nothing is known to be brief.
 
     >>> from datetime import timezone
     >>> noon = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
-    >>> brief("* * * * *", "UTC", noon, 1, 60), brief("* * * * * *", "UTC", noon, 20, 60)
+    >>> minutely, secondly, hourly = (Schedule(each, "UTC") for each in ("* * * * *", "* * * * * *", "@hourly"))
+    >>> brief(minutely, noon, 1, 60), brief(secondly, noon, 20, 60)
     (60.0, 20.0)
-    >>> brief("* * * * *", "UTC", noon, 2, 60), brief("@hourly", "UTC", noon, 1, 60)
+    >>> brief(minutely, noon, 2, 60), brief(hourly, noon, 1, 60)
     (None, None)
     """
     if missed > most:  # No two slots are closer than a second.
         return None
     try:
-        within = schedule.get(expression, timezone).count_between(end - timedelta(seconds=most) - SECOND, end - SECOND)
+        within = schedule.count_between(end - timedelta(seconds=most) - SECOND, end - SECOND)
     except (ScheduleError, OverflowError):
         return None
     return missed * most / within if missed <= within else None

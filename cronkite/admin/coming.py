@@ -18,7 +18,7 @@ from cronkite.exceptions import ScheduleError
 from cronkite.schedules import cautions, expressions, zones
 from cronkite.schedules.coming import DEBIANS_LONGEST_GAP
 from cronkite.schedules.expressions import Expression
-from cronkite.schedules.words import describe
+from cronkite.schedules.words import choice, describe
 from cronkite.schedules.zones import SECOND, UTC, Change, WallClock
 
 #: How many runs are told.
@@ -44,24 +44,28 @@ class Run:
 
 @dataclass(frozen=True)
 class Coming:
-    """What there is to tell of a schedule; ``problem`` says why it is none, and then there is nothing else."""
+    """What there is to tell of a schedule; ``problem`` says why it is none, and then there is nothing else.
+
+    ``choice`` tells what was chosen for the job, if there was something to choose.
+    """
 
     zone: str
     words: str = ""
+    choice: str = ""
     runs: list[Run] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problem: str = ""
 
 
-def look_ahead(expression: str, timezone: str, now: datetime) -> Coming:
-    """Return what the schedule will do after ``now``; an empty zone is the project's."""
+def look_ahead(expression: str, timezone: str, now: datetime, seed: str = "") -> Coming:
+    """Return what the schedule will do after ``now``; an empty zone is the project's, and the ``seed`` the job's."""
     zone = timezone or settings.TIME_ZONE
     try:
-        schedule = schedules.get(expression, zone)
+        schedule = schedules.get(expression, zone, seed)
         first = schedule.next_after(now)
     except ScheduleError as error:
         return Coming(zone, problem=error.sentence)
-    says = expressions.parse(expression)
+    says = expressions.parse(expression, seed)
     slots = [first]
     try:
         while len(slots) < RUNS:
@@ -70,9 +74,10 @@ def look_ahead(expression: str, timezone: str, now: datetime) -> Coming:
         pass  # the calendar ends
     return Coming(
         zone,
-        describe(expression),
+        describe(expression, seed),
+        choice(expression, seed),
         [_run(slot, zone, now) for slot in slots],
-        [*cautions.of(expression), *_warnings(says, zone, first, now)],
+        [*cautions.of(expression, seed), *_warnings(says, zone, first, now)],
     )
 
 

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import path
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +43,7 @@ from cronkite.database import clock
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
 from cronkite.reports import hindrances
+from cronkite.schedules import chosen
 from cronkite.schedules.words import describe
 
 if TYPE_CHECKING:
@@ -115,7 +117,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     def when(self, job: Job) -> SafeString:
         """Return the function, the schedule, and what that says in words."""
         try:
-            words = describe(job.schedule)
+            words = describe(job.schedule, job.seed)
         except ScheduleError as error:
             words = str(error)
         zone = format_html(' <span class="quiet">{}</span>', job.timezone) if job.timezone else ""
@@ -123,7 +125,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         return format_html(
             '<div class="cronkite-function">{}</div><code>{}</code>{}<div class="cronkite-words">{}</div>',
             function,
-            job.schedule,
+            chosen.spell(job.schedule, job.seed),
             zone,
             words,
         )
@@ -247,7 +249,10 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     def ahead(self, job: Job) -> SafeString:
         """Return what the schedule will do; the form's script keeps it in step with what is typed."""
         url = urls.url(self.admin_site.name, "job_preview")
-        return live("cronkite-ahead", _ahead(job.schedule, job.timezone), url)
+        if job.declared_as:
+            # What H goes by is not what is typed then.
+            url = f"{url}?{urlencode({'declared_as': job.declared_as})}"
+        return live("cronkite-ahead", _ahead(job.schedule, job.timezone, job.seed), url)
 
     @admin.display(description=_("overridden"))
     def overridden(self, job: Job) -> SafeString | str:
@@ -272,8 +277,11 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         """Return, as JSON, what the form shows of a function and of a schedule: pieces of its page, and what to say."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
-        asked = {name: request.GET.get(name, "") for name in ("function", "args", "kwargs", "schedule", "timezone")}
-        look = _look(asked["schedule"], asked["timezone"])
+        names = ("name", "function", "args", "kwargs", "schedule", "timezone", "declared_as")
+        asked = {name: request.GET.get(name, "") for name in names}
+        # As the form has it, which cuts off blanks.
+        seed = Job(name=asked["name"].strip(), declared_as=asked["declared_as"] or None).seed
+        look = _look(asked["schedule"], asked["timezone"], seed)
         return JsonResponse(
             {
                 "takes": _takes(asked["function"], asked["args"], asked["kwargs"]),
@@ -308,12 +316,12 @@ def live(name: str, content: str, url: str = "") -> SafeString:
     return format_html(piece, name, url, silent if url else "", mark_safe(content))  # noqa: S308 - of templates
 
 
-def _look(schedule: str, zone: str) -> coming.Coming | None:
-    return coming.look_ahead(schedule, zone, clock.now("default")) if schedule.strip() else None
+def _look(schedule: str, zone: str, seed: str) -> coming.Coming | None:
+    return coming.look_ahead(schedule, zone, clock.now("default"), seed) if schedule.strip() else None
 
 
-def _ahead(schedule: str, zone: str) -> str:
-    look = _look(schedule, zone)
+def _ahead(schedule: str, zone: str, seed: str) -> str:
+    look = _look(schedule, zone, seed)
     return render_to_string("cronkite/coming.html", {"coming": look}) if look else ""
 
 

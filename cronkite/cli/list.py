@@ -66,7 +66,7 @@ _ADVICE = (
 
 def _row(job: Job, last: Log | None) -> list[str | Cell]:
     zone = job.timezone or settings.TIME_ZONE
-    schedule = in_words(job.schedule) + (f" ({job.timezone})" if job.timezone else "")
+    schedule = in_words(job.schedule, job.seed) + (f" ({job.timezone})" if job.timezone else "")
     upcoming = NOTHING
     if job.next_run:
         upcoming = f"{instants.brief(job.next_run, job.now, zone)} ({instants.relative(job.next_run, job.now)})"
@@ -96,7 +96,7 @@ def _for_programs(job: Job, last: Log | None) -> dict[str, Any]:
     columns = [field.name for field in job._meta.concrete_fields]  # noqa: SLF001 - documented, in spite of its name
     return {
         **{name: getattr(job, name) for name in columns},
-        "words": in_words(job.schedule),
+        "words": in_words(job.schedule, job.seed),
         "state": _state(job).text,
         "problem": hindrances.of(job) or None,
         "last": last

@@ -8,6 +8,7 @@ examples:
   manage.py cron next "0 3 * * mon-fri"
   manage.py cron next "30 2 * * *" --timezone Europe/Berlin --after 2026-03-28
   manage.py cron next @daily --json
+  manage.py cron next "H 3 * * *" --job shop.crontab.bill
 
 exit codes:
   0   the slots are shown
@@ -28,14 +29,25 @@ from cronkite.cli import instants
 from cronkite.cli.terminal import Cell, Terminal
 from cronkite.cli.wording import in_words, stretch, warnings
 from cronkite.exceptions import ScheduleError
+from cronkite.schedules import chosen
 from cronkite.schedules.coming import DEBIANS_LONGEST_GAP, Coming, Oddity, coming
 
 MOST = 1000
+_NO_JOB = (
+    "Each job has numbers of its own for H; these are nobody's. Say whose you mean by --job: the dotted name of a "
+    "declared job's function, or the name of another job."
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Take an expression."""
     parser.add_argument("expression", nargs="+", metavar="EXPRESSION", help="a crontab expression, in quotes")
+    parser.add_argument(
+        "--job",
+        default="",
+        metavar="JOB",
+        help="whose numbers H stands for: the function of a declared job, or the name of another",
+    )
     parser.add_argument("--timezone", metavar="ZONE", help="whose clock it is about (default: TIME_ZONE)")
     parser.add_argument("-n", type=_number, default=10, metavar="N", help="how many slots to show (default: 10)")
     parser.add_argument("--after", metavar="TIME", help="show those after this time of that clock (default: now)")
@@ -44,27 +56,31 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Show the slots."""
-    now = datetime.now(timezone.utc)
+    now, expression = datetime.now(timezone.utc), " ".join(options["expression"])
     try:
-        schedule = schedules.get(" ".join(options["expression"]), options["timezone"] or settings.TIME_ZONE)
+        schedule = schedules.get(expression, options["timezone"] or settings.TIME_ZONE, options["job"])
         after = _after(options["after"], schedule.timezone, now)
         found = _first(schedule, after, options["n"])
     except ScheduleError as error:
         raise CommandError(error.sentence, returncode=2) from None
+    remarks = warnings(expression, schedule.seed)
+    if chosen.is_in(expression) and not schedule.seed:
+        remarks.insert(0, _NO_JOB)
     if options["json"]:
         terminal.json(
             {
                 "expression": schedule.expression,
                 "timezone": schedule.timezone,
-                "words": in_words(schedule.expression),
-                "warnings": warnings(schedule.expression),
+                "resolved": chosen.resolve(expression, schedule.seed),
+                "words": in_words(expression, schedule.seed),
+                "warnings": remarks,
                 "slots": [_for_programs(each) for each in found],
             }
         )
         return 0
-    terminal.say(f"{in_words(schedule.expression)}, in {schedule.timezone}", "MIGRATE_HEADING")
-    for warning in warnings(schedule.expression):
-        terminal.say(warning, "WARNING")
+    terminal.say(f"{in_words(expression, schedule.seed)}, in {schedule.timezone}", "MIGRATE_HEADING")
+    for remark_ in remarks:
+        terminal.say(remark_, "WARNING")
     terminal.table(
         ["LOCAL TIME", "UTC", "FROM NOW", "REMARK"],
         [_row(each, schedule.timezone, now) for each in found],

@@ -66,7 +66,7 @@ def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], termin
     check = options["check"]
     for declaration in found.new:
         done = "to be added" if check else "added"
-        terminal.say(f"+ {declaration.name} ({declaration.function}): {done}, {declaration.schedule}", "SUCCESS")
+        terminal.say(f"+ {declaration.name} ({declaration.function}): {done}, {declaration.spelled}", "SUCCESS")
     for changed in found.changed:
         kept = "edited here, and kept" if not options["overwrite"] else "to be overwritten" if check else "overwritten"
         terminal.say(f"~ {printable(changed.job.name)} ({changed.declaration.function}): {kept}", "WARNING")

@@ -5,24 +5,28 @@ from __future__ import annotations
 from django.utils import translation
 
 from cronkite.exceptions import ScheduleError
-from cronkite.schedules import cautions, words
+from cronkite.schedules import cautions, chosen, words
 from cronkite.schedules.zones import Change
 
 
-def in_words(expression: str) -> str:
-    """Return the schedule for people to read; one that is broken, as it is."""
+def in_words(expression: str, seed: str) -> str:
+    """Return the schedule for people to read; one that is broken, as it is.
+
+    Of one that says ``H``, for which numbers were chosen by the ``seed``, also which expression that makes.
+    """
     with translation.override("en"):
         try:
-            return words.describe(expression)
+            told = words.describe(expression, seed)
+            return f"{told} ({chosen.spell(expression, seed)})" if chosen.is_in(expression) else told
         except ScheduleError:
             return expression
 
 
-def warnings(expression: str) -> list[str]:
+def warnings(expression: str, seed: str) -> list[str]:
     """Return what a person should know of the expression; nothing of one that is broken."""
     with translation.override("en"):
         try:
-            return cautions.of(expression)
+            return cautions.of(expression, seed)
         except ScheduleError:
             return []
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from cronkite import schedules
 from cronkite.code import calls
 from cronkite.exceptions import ZoneDataMissing
-from cronkite.schedules import zones
+from cronkite.schedules import chosen, zones
 from cronkite.schedules.catch_up import CatchUp
 
 T = TypeVar("T")
@@ -52,6 +52,11 @@ class Declaration:
         values = {**vars(self), "args": list(self.args), "kwargs": dict(self.kwargs), "declared_as": self.function}
         del values["enabled"]
         return values
+
+    @property
+    def spelled(self) -> str:
+        """The schedule as people read it: where it says ``H``, with the numbers that the job of this function has."""
+        return chosen.spell(self.schedule, self.function)
 
     @property
     def module(self) -> str:

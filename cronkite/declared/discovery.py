@@ -217,7 +217,7 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool, d
             why = write_one(declaration, partial(_create, declaration, using))
             if not why:
                 beginning = "" if declaration.enabled else ", disabled"
-                deeds.added.append(f"{_shown(declaration)}: added, {declaration.schedule}{beginning}")
+                deeds.added.append(f"{_shown(declaration)}: added, {declaration.spelled}{beginning}")
         else:
             why = _keep(kept, declaration, delete_first and not _is_held_back(kept, declaration, until), deeds)
             if delete_first:
@@ -319,7 +319,7 @@ def _create(declaration: Declaration, using: str) -> None:
     with transaction.atomic(using=using):
         Job(**declaration.columns(), enabled=declaration.enabled).save(using=using)
     logger.info(
-        "Job %r (%s) is declared, with the schedule %s.", declaration.name, declaration.function, declaration.schedule
+        "Job %r (%s) is declared, with the schedule %s.", declaration.name, declaration.function, declaration.spelled
     )
 
 

@@ -350,6 +350,35 @@ def test_the_preview_tells_what_is_wrong_and_is_silent_about_nothing(admin_clien
     assert "is not a time zone" in preview(admin_client, schedule="@daily", timezone="Europe/Berln")["words"]
 
 
+def test_the_preview_shows_what_is_chosen_for_a_job_that_is_not_saved_yet(admin_client):
+    typed = {"schedule": "H 3 * * *", "timezone": "UTC"}
+    answer = preview(admin_client, name=" Bill the orders ", **typed)
+    # As it is when it is saved.
+    job = Job(name="Bill the orders", function="app.jobs.ok", **typed)
+    job.save()
+    assert answer["ahead"].count(f"{job.next_run:%H:%M:%S}") == 10
+    assert f"{job.next_run:%H:%M}" in answer["words"]
+    assert f"here this is {job.next_run.minute} 3 * * *." in answer["ahead"]
+    others = {preview(admin_client, name=f"customer {number}", **typed)["words"] for number in range(5)}
+    assert len(others) > 3
+    assert "cronkite-choice" not in preview(admin_client, name="bill", schedule="0 3 * * thu")["ahead"]
+
+
+def test_the_preview_of_a_declared_job_goes_by_its_function(admin_client, make_job):
+    job = make_job(name="bill", schedule="H 3 * * *", declared_as="shop.crontab.bill")
+    page = admin_client.get(change(job)).content.decode()
+    assert "At 03:25, every day" in page
+    assert "here this is 25 3 * * *." in page
+    assert f'data-url="{PREVIEW}?declared_as=shop.crontab.bill"' in page
+    answer = preview(admin_client, name="x", schedule="H 3 * * *", declared_as="shop.crontab.bill")
+    assert answer["words"] == "At 03:25, every day"
+
+
+def test_the_list_shows_what_was_chosen_for_a_job(admin_client, make_job):
+    make_job(name="bill", schedule="H 3 * * *", declared_as="shop.crontab.bill")
+    assert "H 3 * * * = 25 3 * * * At 03:25, every day" in cell(admin_client, "when")
+
+
 def test_half_typed_arguments_are_not_complained_about_and_get_a_hint(admin_client):
     takes = preview(admin_client, function="app.jobs.ok", args='["a', kwargs="{")["takes"]
     assert "cronkite-problem" not in takes

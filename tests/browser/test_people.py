@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from browser.pictures import picture
 from cronkite.database import clock
 from cronkite.models import Job, Log
+from cronkite.schedules import chosen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,6 +37,14 @@ def test_a_job_is_entered_runs_and_is_seen_in_the_timeline(visit, boss):
     page.get_by_label("Schedule:").fill("30 2 * * *")
     expect(page.locator(".cronkite-warning")).to_contain_text("the clock skips the time from 02:00 to 03:00")
     picture(page, "form", full_page=True)
+    # What is chosen goes by the name, and is shown before there is a job.
+    page.get_by_label("Schedule:").fill("H 2 * * *")
+    minute, _ = chosen.resolve("H 2 * * *", "Nightly report").split(maxsplit=1)
+    expect(page.locator(".cronkite-choice")).to_contain_text(f"here this is {minute} 2 * * *.")
+    page.get_by_label("Name:").fill("Nightly reports")
+    expect(page.locator(".cronkite-choice")).not_to_contain_text(f"here this is {minute} 2 * * *.")
+    page.get_by_label("Name:").fill("Nightly report")
+    expect(page.get_by_role("status")).to_have_text(f"At 02:{minute:>02}, every day")
     page.get_by_label("Schedule:").fill("30 2 * * mon-fri")
     expect(page.locator(".cronkite-warning")).to_have_count(0)
     page.get_by_role("button", name="Save", exact=True).click()

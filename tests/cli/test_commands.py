@@ -316,6 +316,32 @@ def test_next_for_programs():
     assert (skipped["local"], skipped["oddity"]) == ("2026-03-29T03:00:00+02:00", "moved")
 
 
+def test_next_shows_what_was_chosen_for_a_job():
+    arguments = ("next", "H 3 * * *", "--job", "shop.crontab.bill", "-n", "1", "--after", "2026-01-01")
+    said = cron(*arguments)
+    assert said.lines[0] == "At 03:25, every day (H 3 * * * = 25 3 * * *), in UTC"
+    assert "03:25:00" in said.lines[-1]
+    told = cron(*arguments, "--json").json
+    assert (told["resolved"], told["words"]) == ("25 3 * * *", "At 03:25, every day (H 3 * * * = 25 3 * * *)")
+    assert told["warnings"] == []
+
+
+def test_next_says_that_nobody_s_numbers_are_shown():
+    said = cron("next", "H 3 * * *", "-n", "1")
+    assert "Say whose you mean by --job" in said.lines[1]
+    assert "--job" not in cron("next", "0 3 * * thu", "-n", "1").out
+
+
+@pytest.mark.django_db
+def test_list_and_why_show_what_was_chosen_for_a_job(make_job):
+    job = make_job(name="bill", schedule="H 3 * * *", declared_as="shop.crontab.bill")
+    words = "At 03:25, every day (H 3 * * * = 25 3 * * *)"
+    assert words in cron("list").out
+    assert words in cron("why", str(job.pk)).lines[0]
+    (told,) = cron("list", "--json").json
+    assert (told["schedule"], told["words"]) == ("H 3 * * *", words)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

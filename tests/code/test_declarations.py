@@ -14,7 +14,9 @@ import cronkite
 from app import jobs
 from cronkite.code import declarations
 from cronkite.declared import differences, discovery
+from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
+from cronkite.schedules import chosen
 from cronkite.schedules.catch_up import CatchUp
 
 
@@ -189,3 +191,18 @@ def test_a_zone_is_given_by_its_name_or_as_itself(zone, name, monkeypatch):
 def test_what_is_no_zone_is_refused(zone):
     with pytest.raises((TypeError, ValueError), match=r"timezone must be a name|is not a time zone"):
         cronkite.cron("@daily", timezone=zone)
+
+
+@pytest.mark.django_db
+def test_a_declared_job_has_numbers_by_its_function_and_says_so(write, caplog):
+    caplog.set_level("INFO", "cronkite")
+    module = write(nightly="@cronkite.cron('H 3 * * *', name='Bill')\ndef send(): ...\n")
+    (declaration,) = discovery.declarations_in(module)
+    assert declaration.spelled == f"H 3 * * * = {chosen.resolve('H 3 * * *', 'app.nightly.send')}"
+    Job.auto_discover("app.nightly")
+    assert declaration.spelled in caplog.text
+    job = Job.objects.get()
+    assert (job.schedule, job.get_schedule().seed) == ("H 3 * * *", "app.nightly.send")
+    assert declaration.differences(job) == {}
+    with pytest.raises(ScheduleError, match=r"^minute: the range in 'H\(30-10\)' runs backwards"):
+        cronkite.cron("H(30-10) * * * *")

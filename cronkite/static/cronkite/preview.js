@@ -8,7 +8,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!ahead || !ahead.dataset.url) {
         return;
     }
-    const fields = ["function", "args", "kwargs", "schedule", "timezone"]
+    const fields = ["name", "function", "args", "kwargs", "schedule", "timezone"]
         .map((name) => document.getElementById(`id_${name}`))
         .filter((field) => field);
     if (!fields.length) {
@@ -33,7 +33,10 @@ document.addEventListener("DOMContentLoaded", () => {
     };
 
     const ask = async () => {
-        const query = new URLSearchParams(fields.map((field) => [field.name, field.value]));
+        const url = new URL(ahead.dataset.url, window.location.href);
+        for (const field of fields) {
+            url.searchParams.set(field.name, field.value);
+        }
         request?.abort();
         const mine = new AbortController();
         request = mine;
@@ -43,7 +46,7 @@ document.addEventListener("DOMContentLoaded", () => {
             mine.abort();
         }, PATIENCE);
         try {
-            const response = await fetch(`${ahead.dataset.url}?${query}`, {
+            const response = await fetch(url, {
                 signal: mine.signal,
                 headers: {Accept: "application/json"},
             });

@@ -30,9 +30,9 @@ def loops(storm, number=2, **options):
     return fleet(storm.folder, number, "cron", "loop", "--workers", "16", options=options)
 
 
-def wild_jobs(storm, number, ways=None):
+def wild_jobs(storm, number, ways=None, timeout=2):
     """Add jobs that do one of ``ways``, each second, or whenever they are let."""
-    return storm.jobs_each_second(number, function="app.wild.run", args=[str(storm.evidence), ways], timeout=2)
+    return storm.jobs_each_second(number, function="app.wild.run", args=[str(storm.evidence), ways], timeout=timeout)
 
 
 def stop(nodes, witness):
@@ -91,7 +91,8 @@ def test_jobs_that_all_do_the_same(storm, say, way):
 def test_a_node_that_waits_for_a_process_is_late(storm, tally):
     """However late a busy machine lets the others be: the process does not end before the node does."""
     with loops(storm, 1, CRONKITE_TEST_SABOTAGE="held-node") as nodes, Witness.present(nodes) as witness:
-        wild_jobs(storm, 1, ["close_everything_and_hang"])
+        # With a short timeout, its worker would end by itself once it hears no more of the node, and let that go.
+        wild_jobs(storm, 1, ["close_everything_and_hang"], timeout=600)
         until_loops_work(storm, nodes)
         punctual = storm.jobs_each_second(2)
         storm.drive(nodes, lambda: lateness(punctual) > witness.bound)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from cronkite.code import calls, functions
@@ -23,22 +24,16 @@ except ImportError:
     shared_task = None
 
 
-def _run(function: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Call the function of this dotted name, if it may be run, and return its result."""
+def run(function: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Call the job's function of this dotted name with its arguments, if it may be run, and return its result."""
     return calls.call(functions.resolve(function), args, kwargs)
 
 
-if task is not None:
-
-    @task
-    def run(function: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Call the job's function of this dotted name with its arguments, and return its result."""
-        return _run(function, args, kwargs)
-
-
 if shared_task is not None:
+    run_by_celery = shared_task(name="cronkite.tasks.run_by_celery")(run)
 
-    @shared_task(name="cronkite.tasks.run_by_celery")  # type: ignore[untyped-decorator]
-    def run_by_celery(function: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Call the job's function of this dotted name with its arguments, and return its result."""
-        return _run(function, args, kwargs)
+if task is not None:
+    # A project whose default backend has no queue "default" can't have this task. It is to be told so where it asks for
+    # it, and not where Celery looks for tasks of its own.
+    with suppress(Exception):
+        run = task(run)  # type: ignore[assignment]  # it can be called no more, but enqueued

@@ -82,6 +82,7 @@ def redis_server(folder):
         yield server
     finally:
         server.kill()
+        server.client.close()
 
 
 class Swallower:

@@ -14,8 +14,9 @@ from cronkite.models import Job, Task, primary
 
 logger = logging.getLogger("cronkite")
 
-#: How many tasks are asked about at most at a time.
-MOST = 500
+#: How many jobs are seen to, and how many of their tasks are asked about, at most at a time: meanwhile their rows are
+#: locked.
+JOBS, MOST = 100, 500
 #: A task is asked about again after a tenth of its age, but not sooner or later than this.
 SOONEST, LATEST = timedelta(seconds=1), timedelta(minutes=1)
 #: For how long a task is followed that its engine has nothing to tell of.
@@ -31,6 +32,11 @@ def follow(jobs: list[Job]) -> datetime | None:
     Returns when to ask again, by the database's clock, or ``None`` if nothing is left. Raises
     :class:`django.db.DatabaseError`; what an engine raises is logged, and it is asked again.
     """
+    again = [_follow(jobs[start : start + JOBS]) for start in range(0, len(jobs), JOBS)]
+    return min(filter(None, again), default=None)
+
+
+def _follow(jobs: list[Job]) -> datetime | None:
     jobs = handing.reserve(jobs)
     if not jobs:
         return None

@@ -14,6 +14,7 @@ app = Celery(
     backend=os.environ.get("CRONKITE_TEST_RESULTS") or None,
     set_as_current=False,
 )
+app.autodiscover_tasks(["cronkite"])
 app.conf.broker_connection_timeout = 5
 app.conf.broker_connection_retry_on_startup = True
 

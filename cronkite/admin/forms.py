@@ -27,7 +27,9 @@ ACTION = "action"
 
 
 #: The fields with a few values to choose from.
-CHOSEN = frozenset(["catch_up", "run_mode", "overlap"])
+CHOSEN = frozenset(["catch_up", "run_mode", "overlap", "retry_until", "on_lost"])
+#: Those that a form need not have.
+OPTIONAL = CHOSEN - {"catch_up"} | {"retries", "retry_delay"}
 
 #: What is said of arguments that are no JSON, by field.
 NO_JSON = {
@@ -99,9 +101,9 @@ class JobForm(JobFormBase):
                 field.show_hidden_initial = not self.is_bound or self.add_initial_prefix(name) in self.data
             for name in CHOSEN:
                 self._offer(name, getattr(self.instance, name))
-        for name in CHOSEN & self.fields.keys():
+        for name in OPTIONAL & self.fields.keys():
             # Whoever sends no such field, such as a script from before there were any, means the default.
-            self.fields[name].required = name == "catch_up"
+            self.fields[name].required = False
 
     def _offer(self, name: str, value: str) -> None:
         """Let a value be chosen that only newer code knows, if that is the job's: or the first would be shown."""

@@ -76,6 +76,10 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         (None, {"fields": ["name", "description", "enabled"]}),
         (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
         (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace"]}),
+        (
+            _("If it fails"),
+            {"fields": ["retries", "retry_delay", "retry_until", "on_lost"], "classes": ["collapse"]},
+        ),
         # Most jobs are functions, and never handed over.
         (
             _("Who runs it"),

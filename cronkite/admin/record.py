@@ -59,6 +59,7 @@ GROUPS: list[tuple[_StrOrPromise | None, dict[str, Callable[[Log], Any]]]] = [
             "arguments": lambda log: log.args,
             "keyword_arguments": lambda log: log.kwargs,
             "slot_at": lambda log: True,
+            "attempt": lambda log: log.attempt > 1,
             "missed_slots": lambda log: log.missed,
             "late": lambda log: log.slot and log.started_at,
         },

@@ -7,6 +7,7 @@ The claim that promise P1 rests on, in its order; the only writers of the lock.
 - ``taking``: the two ways to take, in steps and at once.
 - ``verdicts``: what a claim is, and what it means that one did not come about.
 - ``handing``: what is taken to be handed over to an engine.
+- ``retries``: when a slot is tried again.
 - ``holding``: renewals, ends and unlocking of what was claimed.
 - ``skips``, ``rows``: jobs whose rows another transaction has locked.
 """

@@ -34,7 +34,7 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 
-from cronkite.claims import conditions, taking
+from cronkite.claims import conditions, retries, taking
 from cronkite.claims.taking import Attempt
 from cronkite.claims.verdicts import UNFIT, Claim, Contention, OutcomeUnknown, Refused, RowIsHeld, raise_unclaimed
 from cronkite.database import commits, quirks, waits
@@ -187,6 +187,48 @@ def claim_asked(job: Job, node: str) -> Claim | None:
 
 
 @_tried_anew
+def claim_retry(job: Job, node: str) -> Claim | None:
+    """Take the lock of ``job`` to try a slot again, and the retry with it; ``None`` if another was first.
+
+    Or if another transaction has locked the row. ``job`` comes from :meth:`JobQuerySet.agenda`. Raises what
+    :func:`claim_asked` raises.
+    """
+    assert job.retry_slot is not None
+    assert job.retry_attempt is not None
+    using, attempt = primary.alias(), job.retry_attempt
+    commits.demand_of(using)
+    claim = replace(
+        _intend(job, None, uuid4(), job.fence + 1, _counted(job, attempt)),
+        slot=job.retry_slot,
+        attempt=attempt,
+        retry=retries.after(job, attempt),
+    )
+    lock = {"lock": claim.token, "locked_by": node, "locked_at": Now(), "fence": F("fence") + 1}
+    taken: list[Claim] = []
+    try:
+        with waits.limited(using):
+            rows = conditions.repeatable(job, using)
+            if not waits.lock_available(Job, [job.pk], using) or not rows.write(
+                **lock, **retries.if_lost(job.retry_slot, attempt)
+            ):
+                return None
+            if job.lock is not None:
+                taking.mark_lost(job.pk, node, using)
+            taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
+    except UNFIT as error:
+        if _is_mended(job, error, using):
+            return None
+        raise Refused.by_database(job, error) from error
+    except DatabaseError as error:
+        raise_unclaimed(error, taken, using)
+    return taken[0]
+
+
+def _counted(job: Job, attempt: int) -> str:
+    return f"attempt {attempt} of {job.retries + 1}"
+
+
+@_tried_anew
 def settle(claim: Claim) -> Claim | None:
     """Return ``claim``, whose COMMIT was not answered, with its log, if it was committed and is ours still.
 
@@ -294,4 +336,5 @@ def _intend(job: Job, decision: Decision | None, token: UUID, fence: int, reason
         next_run=decision.next_run if decision else job.next_run,
         log_id=0,
         reason=decision.reason if decision else reason,
+        retry=retries.after(job, 1) if decision else None,
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 from django.db.models.lookups import GreaterThanOrEqual
 
+from cronkite.claims import retries
 from cronkite.conf import get as get_conf
 from cronkite.database.clock import Now
 from cronkite.models import Job
@@ -27,6 +28,7 @@ def claimable(job: Job, decision: Decision, using: str) -> JobQuerySet:
     return as_read(job, using).filter(
         is_free(get_conf().lock_timeout),
         Q(last_slot__isnull=True) | Q(last_slot__lt=decision.slot),
+        retries.is_none_first(),
         is_due(decision.slot),
     )
 
@@ -38,6 +40,19 @@ def answerable(job: Job, using: str) -> JobQuerySet:
     """
     unchanged = Job.objects.using(using).filter(pk=job.pk, revision=job.revision, fence=job.fence)
     return unchanged.filter(is_free(get_conf().lock_timeout), asked_at__isnull=False)
+
+
+def repeatable(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if its retry and its lock can be had: the condition of that claim."""
+    return Job.objects.using(using).filter(
+        is_free(get_conf().lock_timeout),
+        pk=job.pk,
+        enabled=True,
+        revision=job.revision,
+        fence=job.fence,
+        retry_at=job.retry_at,
+        retry_at__lte=Now(),
+    )
 
 
 def is_due(slot: datetime) -> GreaterThanOrEqual:

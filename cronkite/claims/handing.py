@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connections
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.claims import taking
+from cronkite.claims import retries, taking
 from cronkite.claims.taking import Attempt
 from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise_unclaimed
 from cronkite.code.outcomes import Outcome
@@ -161,6 +161,7 @@ def _log(attempt: Attempt, receipt: Receipt) -> Log:
         kwargs=claim.kept_kwargs,
         missed=attempt.missed,
         reason=Handed(claim, receipt, False).reason,
+        attempt=claim.attempt,
         engine=receipt.engine,
         backend=receipt.backend,
         queue=receipt.queue,
@@ -190,7 +191,7 @@ def _expect(handed: Iterable[Handed], using: str) -> None:
 def _record(handed: list[Handed], using: str) -> list[Claim]:
     lost = []
     steps = [
-        (each, _RELEASE.ready(using, each, each.keeps_lock), _TELL.ready(using, each))
+        (each, _RELEASE.ready(using, each, (each.keeps_lock, each.claim.slot is not None)), _TELL.ready(using, each))
         for each in sorted(handed, key=lambda each: each.claim.job_id)
     ]
     with waits.limited(using):
@@ -265,16 +266,19 @@ FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None}
 def _hand_over(using: str, variant: tuple[timedelta | None, bool]) -> tuple[JobQuerySet, dict[str, Any]]:
     rows, slots = taking.slot_taken(using)
     lock = taking.lock_taken() if variant[1] else FREE
-    return rows, {**lock, **slots, "follow_at": _soon()}
+    return rows, {**lock, **slots, **retries.NONE, "follow_at": _soon()}
 
 
 _HAND_OVER = Update(_hand_over)
 
 
-def _release(using: str, keeps_lock: bool) -> tuple[JobQuerySet, dict[str, Any]]:
+def _release(using: str, variant: tuple[bool, bool]) -> tuple[JobQuerySet, dict[str, Any]]:
+    keeps_lock, has_slot = variant
     held = stand_in(Job, "claim", job_id="id", token="lock", fence="fence")  # noqa: S106 - columns
     rows = Job.objects.using(using).filter(pk=held.job_id, lock=held.token, fence=held.fence)
-    return rows, {**({"locked_at": Now()} if keeps_lock else FREE), "follow_at": _soon()}
+    lock = {"locked_at": Now()} if keeps_lock else FREE
+    # What becomes of the task is its engine's business.
+    return rows, {**lock, **(retries.NONE if has_slot else {}), "follow_at": _soon()}
 
 
 _RELEASE = Update(_release)

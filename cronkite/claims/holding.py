@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connections, models, transaction
 from django.db.models import Q
 
+from cronkite.claims import retries
 from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome, ascii_only
 from cronkite.database import quirks, waits
@@ -111,9 +112,12 @@ def _held(claim: Claim) -> JobQuerySet:
 
 def _finish(claim: Claim, outcome: Outcome) -> bool:
     using = database()
-    reason = "; ".join(filter(None, [claim.reason, outcome.reason]))
+    retry = claim.retry if _is_to_be_tried_again(claim, outcome) else None
+    again = f"it is tried again after {retry.delay} s, unless the next slot comes before" if retry else ""
+    reason = "; ".join(filter(None, [claim.reason, outcome.reason, again]))
     is_borrowed = quirks.is_borrowed(connections[using])
-    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason)), is_borrowed):
+    variant = _Variant(is_borrowed, claim.slot is not None, retry.delay if retry else None)
+    if _END.execute(using, _Ending(claim, replace(outcome, reason=reason)), variant):
         return True
     # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
     # arrive. A process that died is lost, too, and for a reason of its own.
@@ -128,6 +132,12 @@ def _finish(claim: Claim, outcome: Outcome) -> bool:
     )
 
 
+def _is_to_be_tried_again(claim: Claim, outcome: Outcome) -> bool:
+    if claim.retry is None or outcome.is_final:
+        return False
+    return outcome.status == Log.Status.FAILED or (outcome.status == Log.Status.LOST and claim.retry.on_lost)
+
+
 # What is said at the end of each run, put together once.
 
 
@@ -135,15 +145,33 @@ class _Ending(NamedTuple):
     claim: Claim
     outcome: Outcome
 
+    @property
+    def next_attempt(self) -> int:
+        return self.claim.attempt + 1
 
-def _free(using: str, is_borrowed: bool) -> tuple[JobQuerySet, dict[str, Any]]:
+
+class _Variant(NamedTuple):
+    is_borrowed: bool
+    has_slot: bool
+    retry_delay: int | None
+
+
+def _free(using: str, variant: _Variant) -> tuple[JobQuerySet, dict[str, Any]]:
     rows = _held(stand_in(Job, "claim", **HELD))
     # In a transaction of the caller's, the row is ours already, and how long he waits for others is not for us to say.
-    rows = rows.filter(waits.limit(is_borrowed))
-    return rows, {"lock": None, "locked_by": "", "locked_at": None}
+    rows = rows.filter(waits.limit(variant.is_borrowed))
+    # A run by hand leaves a retry as it is that is to come.
+    retry = retries.NONE if variant.has_slot else {}
+    if variant.retry_delay is not None:
+        retry = {
+            "retry_at": retries.planned(variant.retry_delay),
+            "retry_slot": place(Job, "retry_slot", "claim.slot"),
+            "retry_attempt": place(Job, "retry_attempt", "next_attempt"),
+        }
+    return rows, {"lock": None, "locked_by": "", "locked_at": None, **retry}
 
 
-def _close(using: str, is_borrowed: bool) -> tuple[models.QuerySet[Log], dict[str, Any]]:
+def _close(using: str, variant: _Variant) -> tuple[models.QuerySet[Log], dict[str, Any]]:
     # Lost because its job is gone: this run's end is its own all the same.
     running = Q(status=Log.Status.RUNNING) | Q(status=Log.Status.LOST, reason__endswith=JOB_DELETED)
     log = Log.objects.using(using).filter(running, pk=place(Log, "id", "claim.log_id"))

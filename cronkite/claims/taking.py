@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
-from cronkite.claims import conditions
+from cronkite.claims import conditions, retries
 from cronkite.claims.verdicts import UNFIT, Claim, raise_unclaimed
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
@@ -115,6 +115,7 @@ def slot_taken(using: str) -> tuple[JobQuerySet, dict[str, Any]]:
         "last_slot": decision.slot,
         "next_run": decision.next_run,
         "fence": F("fence") + 1,
+        **retries.if_lost(decision.slot, 1),
     }
 
 
@@ -139,7 +140,7 @@ _TAKE = Update(_take)
 
 
 def _new_log() -> Log:
-    claim = {name: name for name in ("job_id", "job_name", "function", "slot", "fence", "reason")}
+    claim = {name: name for name in ("job_id", "job_name", "function", "slot", "fence", "reason", "attempt")}
     row = vars(stand_in(Log, "claim", **claim))
     return Log(
         **row,

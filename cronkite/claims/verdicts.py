@@ -37,11 +37,24 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """What is to become of a slot whose run fails: it is tried again after ``delay`` seconds.
+
+    And if it is lost, ``on_lost`` tells. ``of`` is how many attempts there may be.
+    """
+
+    delay: int
+    of: int
+    on_lost: bool = False
+
+
+@dataclass(frozen=True)
 class Claim:
     """A job's slot and lock, taken: the right to run it once, and all that the run needs to know.
 
     ``slot`` is ``None`` for a run by hand. ``next_run`` is the slot that follows. ``timeout`` is in seconds. One that
-    was handed over as it was taken has a ``receipt``.
+    was handed over as it was taken has a ``receipt``. ``attempt`` counts from 1, and ``retry`` says what follows if
+    this one fails.
     """
 
     token: UUID
@@ -56,6 +69,8 @@ class Claim:
     next_run: datetime | None
     log_id: int
     reason: str = ""
+    attempt: int = 1
+    retry: Retry | None = None
     receipt: Receipt | None = None
 
     @property
@@ -70,6 +85,8 @@ class Claim:
 
     def __str__(self) -> str:
         when = f"slot {self.slot:%Y-%m-%d %H:%M:%S} UTC" if self.slot else "by hand"
+        if self.attempt > 1:
+            when = f"{when}, attempt {self.attempt}"
         return f"job {self.job_name!r} ({self.function}), {when}"
 
 

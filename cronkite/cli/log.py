@@ -87,6 +87,8 @@ def _facts(log: Log) -> Iterator[tuple[str, str]]:
     """Yield what is known of the run, or of the missed slots, on the clock of the project."""
     zone = settings.TIME_ZONE
     yield "slot", instants.absolute(log.slot, zone) if log.slot else "none: it was run by hand"
+    if log.attempt > 1:
+        yield "attempt", str(log.attempt)
     if log.missed:
         yield "missed", f"{log.missed} slot{'s' * (log.missed != 1)} just before"
     yield "node", log.node

@@ -24,7 +24,10 @@ def of(job: Job, account: Account, zone: str) -> Iterator[str]:
     """Yield what there is to say about a slot of ``job``, with instants on the clock of ``zone``."""
     log = account.log
     if log is not None and account.verdict is Verdict.RAN:
+        yield from _before(account, zone)
         yield from _ran(account.slot, log, zone)
+        if job.retry_slot == account.slot and job.retry_at is not None and log.status == Log.Status.FAILED:
+            yield f"Attempt {job.retry_attempt} is to come {relative(job.retry_at, job.now)}."
     elif log is not None:
         yield f"No run was made of it: {log.reason}."
         slots = f"one of {log.missed + (log.status == Log.Status.MISSED)} missed slots, " if log.missed else ""
@@ -45,6 +48,15 @@ def of(job: Job, account: Account, zone: str) -> Iterator[str]:
         yield from _edits(job)
     else:
         yield "Its log was deleted: the job was enabled, and each slot since then was run or recorded as missed."
+
+
+def _before(account: Account, zone: str) -> Iterator[str]:
+    """Tell of the attempts before the last one."""
+    for log in account.before:
+        at, status = absolute(log.created, zone), log.status.replace("_", " ")
+        yield f"Attempt {log.attempt}, on node {log.node} at {at}: {status} (log {log.pk})."
+    if account.before and account.log is not None:
+        yield f"Attempt {account.log.attempt}:"
 
 
 def _ran(slot: datetime, log: Log, zone: str) -> Iterator[str]:

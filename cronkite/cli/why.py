@@ -166,6 +166,7 @@ def _for_programs(account: Account, lines: list[str]) -> dict[str, Any]:
         and {
             "id": log.pk,
             "status": log.status,
+            "attempt": log.attempt,
             "node": log.node,
             "engine": log.engine,
             "task": log.task_id,

@@ -15,6 +15,7 @@ class CurrentRun:
 
     ``slot`` is UTC, or ``None`` for a run by hand. ``fence`` is the fencing token, which grows with each run of the
     job: a receiver that keeps the highest it has seen can refuse what a run sends after it has lost its lock.
+    ``attempt`` counts the runs of the slot, from 1; see :class:`cronkite.models.Job`'s ``retries``.
     """
 
     job_id: int
@@ -22,6 +23,7 @@ class CurrentRun:
     slot: datetime | None
     fence: int
     log_id: int
+    attempt: int = 1
 
 
 _run: ContextVar[CurrentRun | None] = ContextVar("cronkite_current_run", default=None)

@@ -45,6 +45,10 @@ class Declaration:
     queue: str = ""
     priority: int | None = None
     overlap: str = "hand over"
+    retries: int = 0
+    retry_delay: int = 60
+    retry_until: str = "next slot"
+    on_lost: str = "leave"
     enabled: bool = True
 
     def columns(self) -> dict[str, Any]:
@@ -78,6 +82,10 @@ MOST_SECONDS = 2**31 - 1
 #: Who may run a job, and what becomes of a slot while a task goes on.
 RUN_MODES = ("automatic", "here", "hand over")
 OVERLAPS = ("hand over", "wait for the task")
+RETRY_UNTIL = ("next slot", "last retry")
+ON_LOST = ("leave", "retry")
+#: More retries than anybody waits for: with the shortest delay, the last comes in decades.
+MOST_RETRIES = 30
 #: What the column of a task's priority holds.
 PRIORITIES = range(-(2**15), 2**15)
 
@@ -100,6 +108,10 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     queue: str = "",
     priority: int | None = None,
     overlap: Literal["hand over", "wait for the task"] = "hand over",
+    retries: int = 0,
+    retry_delay: int | timedelta = 60,
+    retry_until: Literal["next slot", "last retry"] = "next slot",
+    on_lost: Literal["leave", "retry"] = "leave",
     enabled: bool = True,
 ) -> Callable[[T], T]:
     """Declare a job next to its function, which is returned as it is.
@@ -108,7 +120,10 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     the job waits for a person to enable it. The function may be a plain one, an ``async def`` one, or a task. One of
     ``django.tasks`` or Celery is handed over to its engine, by its ``backend``, ``queue`` and ``priority`` if they are
     given, unless ``run`` says ``"here"``; those of other task queues are called by the node. With ``overlap="wait for
-    the task"``, the next is handed over when the last has ended. It may be one that another module defines.
+    the task"``, the next is handed over when the last has ended. It may be one that another module defines. A slot
+    whose function has raised is tried again, up to ``retries`` times, the first time after ``retry_delay``, then after
+    twice that each time, until the next slot comes, or ``retry_until="last retry"``. With ``on_lost="retry"``, by which
+    a job says that it may run twice, so is one whose run was lost.
     Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
     :class:`TypeError` for what is no function.
 
@@ -118,6 +133,8 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     """
     if not isinstance(schedule, str):
         raise TypeError(f'Write the schedule, as in @cronkite.cron("0 3 * * *"): a text, and not {schedule!r}.')
+    if on_lost == "retry" and not retries:
+        raise ValueError('on_lost="retry" takes a number of retries, as in retries=1.')
     if not isinstance(enabled, bool):
         raise TypeError(f"enabled must be True or False, not {enabled!r}.")
     schedules.get(schedule, "UTC")
@@ -138,6 +155,10 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "queue": _text("queue", queue),
         "priority": _priority(priority),
         "overlap": _one_of("overlap", overlap, OVERLAPS),
+        "retries": _retries(retries),
+        "retry_delay": _seconds("retry_delay", retry_delay, 0),
+        "retry_until": _one_of("retry_until", retry_until, RETRY_UNTIL),
+        "on_lost": _one_of("on_lost", on_lost, ON_LOST),
         "enabled": enabled,
     }
 
@@ -261,6 +282,12 @@ def _one_of(option: str, value: object, known: tuple[str, ...]) -> str:
 def _text(option: str, value: object) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_NAME:
         raise ValueError(f"{option} must be a text of at most {LONGEST_NAME} characters, not {value!r}.")
+    return value
+
+
+def _retries(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_RETRIES:
+        raise ValueError(f"retries must be a whole number from 0 to {MOST_RETRIES}, not {value!r}.")
     return value
 
 

@@ -47,6 +47,8 @@ class Outcome:
     """The traceback of what it raised."""
     reason: str = ""
     """Why the run did not end by itself, in words for people."""
+    is_final: bool = False
+    """Whether it must not be tried again: what was to be done may have been done after all."""
 
     def with_texts(self, change: Callable[[str], str]) -> Outcome:
         """Return the outcome with ``change`` applied to all its texts, those inside the result included."""

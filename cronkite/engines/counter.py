@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from socket import gaierror
 
 from cronkite.claims import claiming, handing, holding
 from cronkite.claims.handing import Handed
@@ -12,12 +13,15 @@ from cronkite.code import functions, tasks
 from cronkite.code.outcomes import Outcome, traceback_text
 from cronkite.code.tasks import Order
 from cronkite.engines import kinds
-from cronkite.engines.kinds import Unanswered
+from cronkite.engines.kinds import NotSent, Unanswered
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log, primary
 from cronkite.schedules.catch_up import Decision
 
 logger = logging.getLogger("cronkite")
+
+#: How far an error is looked into for the one that caused it.
+MOST_CAUSES = 10
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
             return [claim for each in wanted for claim in hand_over([each], node)]
         (claim,) = claiming.claim_all(pairs, node)
         if claim is not None:
-            holding.finish(claim, _refused(refusal.error))
+            # With the transaction, the task has gone.
+            holding.finish(claim, _refused(NotSent(refusal.error)))
             logger.error("%s: could not be handed over. %s", claim, refusal.error, exc_info=refusal.error)
         return [claim]
 
@@ -98,7 +103,7 @@ def enqueue(claimed: list[tuple[Sorted, Claim]]) -> list[tuple[Sorted, Claim, Re
         # What is left has not been sent.
         cause = error.__cause__ if isinstance(error, Unanswered) and error.__cause__ is not None else error
         assert isinstance(cause, Exception)
-        found += [(each, claim, cause) for each, claim in claimed[len(found) :]]
+        found += [(each, claim, NotSent(cause)) for each, claim in claimed[len(found) :]]
     return found
 
 
@@ -117,7 +122,8 @@ def announce(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
     """Log what became of the hand-offs."""
     for _, claim, said in found:
         if isinstance(said, Exception):
-            logger.error("%s: could not be handed over. %s: %s", claim, type(said).__name__, said, exc_info=said)
+            why = said.reason if isinstance(said, NotSent) else said
+            logger.error("%s: could not be handed over. %s: %s", claim, type(why).__name__, why, exc_info=why)
         elif said.note:
             logger.warning("%s: handed over to %s; %s.", claim, said, said.note)
         else:
@@ -125,8 +131,24 @@ def announce(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
 
 
 def _refused(error: Exception) -> Outcome:
+    is_final = True
+    if isinstance(error, NotSent):
+        is_final, error = False, error.reason
+    elif _was_refused(error):
+        is_final = False
     reason = f"could not be handed over: {type(error).__name__}: {error}"
-    return Outcome(Log.Status.FAILED, exc_info=traceback_text(error), reason=reason[:1000])
+    # What may have arrived after all must not be sent a second time: it is final.
+    return Outcome(Log.Status.FAILED, exc_info=traceback_text(error), reason=reason[:1000], is_final=is_final)
+
+
+def _was_refused(error: BaseException | None) -> bool:
+    """Tell whether nobody listens where the engine should be, so that nothing can have arrived there."""
+    seen = 0
+    while error is not None and seen < MOST_CAUSES:
+        if isinstance(error, ConnectionRefusedError | gaierror):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
 
 
 def _sort(job: Job) -> Sorted:

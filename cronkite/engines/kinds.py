@@ -39,6 +39,14 @@ class Unanswered(Exception):
         self.receipt = receipt
 
 
+class NotSent(Exception):
+    """The engine has certainly not been given the task, for the ``reason`` that was raised."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class Line(Protocol):
     """A way to an engine that is open."""
 

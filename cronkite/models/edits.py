@@ -156,6 +156,10 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
         planned_at=now,
         last_slot=last_slot,
         enabled=after.enabled,
+        # What was to be tried again is of another plan; its log tells of it.
+        retry_at=None,
+        retry_slot=None,
+        retry_attempt=None,
     )
     if written:
         Log.record_missed(before, decision, node=conf.get().node, using=using)

@@ -8,19 +8,19 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, schedules
 from cronkite.code import calls, functions
-from cronkite.code.declarations import MOST_SECONDS
+from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, rhythm, validation, verbs
 from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText, earliest
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
-from cronkite.models.ways import Overlap, RunMode
+from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
 from cronkite.schedules.catch_up import CatchUp, Pending
 
 
@@ -109,6 +109,35 @@ class Job(models.Model):
         db_default=Overlap.HAND_OVER.value,
         help_text=_("What becomes of a slot that comes while a task that was handed over has not ended."),
     )
+    retries = models.PositiveSmallIntegerField(
+        _("retries"),
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MOST_RETRIES)],
+        help_text=_("How often a slot is tried again whose function has raised."),
+    )
+    retry_delay = Seconds(
+        _("retry delay"),
+        default=60,
+        db_default=60,
+        help_text=_("Seconds until the first retry. Each of the next takes twice as long as the one before."),
+    )
+    retry_until = ShortText(
+        _("retry until"),
+        max_length=16,
+        choices=RetryUntil.choices,
+        default=RetryUntil.NEXT_SLOT.value,
+        db_default=RetryUntil.NEXT_SLOT.value,
+        help_text=_("For how long a slot is tried again."),
+    )
+    on_lost = ShortText(
+        _("on lost"),
+        max_length=16,
+        choices=OnLost.choices,
+        default=OnLost.LEAVE.value,
+        db_default=OnLost.LEAVE.value,
+        help_text=_("What becomes of a slot whose run was lost: it may go on somewhere, and a retry run beside it."),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
     declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
@@ -138,6 +167,15 @@ class Job(models.Model):
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
     )
 
+    retry_at = models.DateTimeField(
+        _("retry at"), null=True, blank=True, editable=False, help_text=_("When to try the last slot again.")
+    )
+    retry_slot = models.DateTimeField(
+        _("retry slot"), null=True, blank=True, editable=False, help_text=_("The slot that is to be tried again.")
+    )
+    retry_attempt = models.PositiveSmallIntegerField(
+        _("retry attempt"), null=True, blank=True, editable=False, help_text=_("The number that attempt will have.")
+    )
     # Known when it is saved, so that a node need not import the function to know who is to have it.
     engine = ShortText(
         _("engine"),
@@ -182,7 +220,7 @@ class Job(models.Model):
     # The database keeps it, so that one index, and one query, finds all that a node has to see.
     due_at = KeptByDatabase(
         verbose_name=_("due at"),
-        expression=earliest("asked_at", "next_run", "follow_at"),
+        expression=earliest("asked_at", "next_run", "follow_at", "retry_at"),
         output_field=models.DateTimeField(),
         db_persist=True,
         null=True,
@@ -212,6 +250,10 @@ class Job(models.Model):
             "queue",
             "priority",
             "overlap",
+            "retries",
+            "retry_delay",
+            "retry_until",
+            "on_lost",
             "declared_as",
         ]
     )
@@ -328,6 +370,23 @@ class Job(models.Model):
     def is_asked(self) -> bool:
         """Whether somebody asked for a run that no node had taken when this row was read."""
         return self.asked_at is not None
+
+    @property
+    def retries_first(self) -> bool:
+        """Whether slots wait for a retry that is to come; else they take its place."""
+        return self.retry_at is not None and self.retry_until == RetryUntil.LAST_RETRY
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether the next thing to be run is a retry, and not a slot."""
+        if self.retry_at is None or self.asked_at is not None or not self.enabled:
+            return False
+        return self.retries_first or self.next_run is None or self.retry_at < self.next_run
+
+    @property
+    def comes_at(self) -> datetime | None:
+        """When its next slot, or its next retry, is to be run."""
+        return self.retry_at if self.is_retry else self.next_run
 
     @property
     def call(self) -> tuple[list[Any], dict[str, Any]]:

@@ -99,6 +99,9 @@ class Log(models.Model):
         _("watched at"), null=True, blank=True, help_text=_("When somebody looked at its run while that went on.")
     )
 
+    attempt = models.PositiveSmallIntegerField(
+        _("attempt"), default=1, db_default=1, help_text=_("Which attempt at the slot it is.")
+    )
     # Of a task that was handed over to an engine; else empty.
     engine = ShortText(_("engine"), max_length=32, blank=True, default="", db_default="")
     backend = ShortText(_("backend"), max_length=255, blank=True, default="", db_default="")
@@ -115,7 +118,7 @@ class Log(models.Model):
         base_manager_name = "objects"
         constraints = [
             # Promise P1, kept by the database: a bug in our code becomes an error, not a second run.
-            models.UniqueConstraint(fields=["job", "slot"], name="cronkite_log_one_per_slot"),
+            models.UniqueConstraint(fields=["job", "slot", "attempt"], name="cronkite_log_one_per_attempt"),
             models.UniqueConstraint(fields=["job", "fence"], name="cronkite_log_one_per_claim"),
             models.CheckConstraint(
                 condition=Q(status=Status.MISSED, fence__isnull=True, slot__isnull=False)

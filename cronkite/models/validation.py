@@ -17,7 +17,7 @@ from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import rhythm
 from cronkite.models.fields import Unreadable, is_storable
 from cronkite.models.rhythm import SEEDED_BY
-from cronkite.models.ways import Overlap, RunMode
+from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
 from cronkite.schedules import chosen
 from cronkite.schedules.catch_up import CatchUp
 
@@ -37,7 +37,13 @@ TEXTS = {
     "queue": "default",
 }
 #: What is one of a few words.
-WORDS: dict[str, type[Enum]] = {"catch_up": CatchUp, "run_mode": RunMode, "overlap": Overlap}
+WORDS: dict[str, type[Enum]] = {
+    "catch_up": CatchUp,
+    "run_mode": RunMode,
+    "overlap": Overlap,
+    "retry_until": RetryUntil,
+    "on_lost": OnLost,
+}
 #: What says how a job is handed over.
 HANDING = ("run_mode", "backend", "queue", "priority")
 
@@ -84,7 +90,7 @@ def problems(job: Job, fields: Collection[str]) -> dict[str, str]:
 
     What a field cannot be judged without is left alone too if it is not among ``fields``: it may be wrong itself.
     """
-    found = _wrong_json(job) | _wrong_function(job) | _wrong_schedule(job) | _wrong_seconds(job)
+    found = _wrong_json(job) | _wrong_function(job) | _wrong_schedule(job) | _wrong_seconds(job) | _wrong_retries(job)
     if not found.keys() & {"args", "kwargs", "function"} and {"args", "kwargs", "function"} <= {*fields}:
         found |= _misfit(job) | _wrong_handing(job)
     return {field: problem for field, problem in found.items() if field in fields}
@@ -125,9 +131,15 @@ def _wrong_seconds(job: Job) -> dict[str, str]:
     message = _("This is too long: at most %(most)d seconds.") % {"most": MOST_SECONDS}
     return {
         field: message
-        for field, value in (("grace", job.grace), ("timeout", job.timeout))
+        for field, value in (("grace", job.grace), ("timeout", job.timeout), ("retry_delay", job.retry_delay))
         if (value or 0) > MOST_SECONDS
     }
+
+
+def _wrong_retries(job: Job) -> dict[str, str]:
+    if job.on_lost == OnLost.RETRY and not job.retries:
+        return {"on_lost": _("To try a slot again whose run was lost takes a number of retries: 1, at least.")}
+    return {}
 
 
 def _wrong_function(job: Job) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Who runs a job, and may it be handed over while the last task goes on?"""
+"""What can be chosen: who runs a job, whether slots overlap, and what becomes of a run that failed or was lost."""
 
 from __future__ import annotations
 
@@ -19,3 +19,17 @@ class Overlap(models.TextChoices):
 
     HAND_OVER = "hand over", _("hand over: at each slot")
     WAIT = "wait for the task", _("wait for the task: then catch up")
+
+
+class RetryUntil(models.TextChoices):
+    """For how long a slot that failed is tried again."""
+
+    NEXT_SLOT = "next slot", _("next slot: then that is run")
+    LAST_RETRY = "last retry", _("last retry: slots that come meanwhile wait")
+
+
+class OnLost(models.TextChoices):
+    """What becomes of a slot whose run was lost."""
+
+    LEAVE = "leave", _("leave: it is not run again")
+    RETRY = "retry", _("retry: it may run twice")

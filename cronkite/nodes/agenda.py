@@ -33,6 +33,8 @@ PLACES = 16
 POLL = 12.0
 #: How long before a slot (seconds) a loop looks for who is due.
 LEAD = 0.1
+#: How long (seconds) to wait for others on a full page to be seen to, before looking for what stands behind them.
+PASSING = 0.2
 #: How long (seconds) a loop leaves a job alone whose function could not be run here, or that is stuck.
 REFUSAL = 60.0
 #: The longest time (seconds) for which the jobs of a module are left alone whose import hangs, or ends its process.
@@ -86,16 +88,15 @@ class Agenda:
         if jobs:
             self._reading = Reading(jobs[0].now)
             self._until = self._until or jobs[0].now + self._ahead
-            next_run = jobs[0].next_run
-            if self.stays and not jobs[0].is_asked and next_run is not None and next_run > jobs[0].now:
+            first = jobs[0].comes_at
+            if self.stays and not jobs[0].is_asked and first is not None and first > jobs[0].now:
                 # There is time, and to be on the slot it takes a better reading than one that is as old as a page.
                 self._reading = Reading(clock.now(primary.alias()))
         self.followed = [job for job in jobs if job.follow_at is not None and job.follow_at <= job.now]
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
         jobs = [job for job in jobs if self._is_to_be_taken(job)]
-        if self.followed:
-            # They may come before their slots.
-            jobs.sort(key=lambda job: job.next_run or job.now)
+        # Those whose tasks are to be asked about, or whose slot waits for a retry, may come before their time.
+        jobs.sort(key=lambda job: job.comes_at or job.now)
         self._runs.fill(job for job in jobs if not job.is_handed_over)
         self._tasks.fill(job for job in jobs if job.is_handed_over)
         if self._lost or self._places > 1:
@@ -105,6 +106,9 @@ class Agenda:
             # A burst, which other nodes see as well. They need not meet first.
             self._shuffle(in_order=True)
         self._taken = self._lost = 0
+        if self._has_more and self._runs.is_empty() and self._tasks.is_empty():
+            # The page was full of others: what is due stands behind them.
+            self.look_within(PASSING)
         self._look_for_held()
         if self.stays and self._reading is not None:
             # In step with the database's clock, so that a job of the full minute is seen on the minute.
@@ -219,7 +223,8 @@ class Agenda:
         """Tell whether the job is here for a run: it is free, and asked for, or its slot has come, or is about to."""
         if job.is_locked and not job.is_stale:
             return False
-        return job.is_asked or (job.enabled and job.next_run is not None and job.next_run <= job.now + self._ahead)
+        comes_at = job.comes_at
+        return job.is_asked or (job.enabled and comes_at is not None and comes_at <= job.now + self._ahead)
 
     def leave_alone(self, job: Job, *, longer: bool = False) -> None:
         """Skip the job for the rest of the tick, or in a loop for a while.

@@ -137,21 +137,20 @@ class Dispatch:
                 self._give_back(each.job)
             else:
                 self._sorted[each.job.pk] = each
-                places.setdefault((each.place, each.is_joined and not each.job.is_asked), []).append(each)
+                # What is no slot is claimed first, as for runs.
+                is_slot = not (each.job.is_asked or each.job.is_retry)
+                places.setdefault((each.place, each.is_joined and is_slot), []).append(each)
         for (place, is_joined), group in places.items():
             if is_joined:
                 self._hand_over(place, group)
                 continue
-            self.taker.take([each.job for each in group if not each.job.is_asked])
-            for each in group:
-                if each.job.is_asked:
-                    self.taker.take_asked(each.job)
+            self.taker.take_all([each.job for each in group])
 
     def _refuse(self, job: Job, problem: str, *, longer: bool = False) -> None:
         self.release(job)
         self._agenda.leave_alone(job, longer=longer)
         logger.error("Job %r cannot be handed over by node %s: %s", job.name, self._name, problem)
-        if not job.is_asked:
+        if not job.is_asked and not job.is_retry:
             self.taker.decide(job, problem)
 
     def _give_back(self, job: Job) -> None:

@@ -12,9 +12,9 @@ from cronkite.models import Job
 
 
 def slot_of(job: Job) -> datetime:
-    """Return the slot that the job waits for."""
-    assert job.next_run is not None
-    return job.next_run
+    """Return when the job's slot comes, or its retry."""
+    assert job.comes_at is not None
+    return job.comes_at
 
 
 class Lane:

@@ -194,12 +194,7 @@ class Node:
         kin.reap_orphans()
         for event in events:
             self._handle(event)
-        ready = [event.job for event in events if isinstance(event, Ready)]
-        if due := [job for job in ready if not job.is_asked]:
-            self._taker.take(due)
-        for job in ready:
-            if job.is_asked:
-                self._taker.take_asked(job)
+        self._taker.take_all([event.job for event in events if isinstance(event, Ready)])
 
     def _next(self) -> tuple[float, str]:
         """Return the seconds until something is to be done if nothing happens before, and what."""
@@ -244,8 +239,8 @@ class Node:
         if isinstance(event, Refused):
             self._agenda.leave_alone(event.job, longer=event.is_costly)
             logger.error("Job %r cannot be run on node %s: %s", event.job.name, self.name, event.problem)
-            # Somebody's request waits for a node that can.
-            if not event.job.is_asked:
+            # Somebody's request waits for a node that can, and so does a retry.
+            if not event.job.is_asked and not event.job.is_retry:
                 self._taker.decide(event.job, event.problem)
         elif isinstance(event, ForEngine):
             self._dispatch.note(event.job, event.engine)

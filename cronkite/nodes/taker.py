@@ -45,6 +45,16 @@ class Taker:
         self._unsettled = unsettled
         self.may_claim = may_claim
 
+    def take_all(self, jobs: list[Job]) -> None:
+        """Claim what is to be run of these jobs: a slot, what somebody asked for, or a retry."""
+        if due := [job for job in jobs if not (job.is_asked or job.is_retry)]:
+            self.take(due)
+        for job in jobs:
+            if job.is_asked:
+                self.take_asked(job)
+            elif job.is_retry:
+                self.take_retry(job)
+
     def take(self, jobs: list[Job]) -> None:
         """Claim the slots of jobs that are ready, and start their runs; release those that are not to be started."""
         wanted = [(job, decision) for job in jobs if self.may_claim() and (decision := self.decide(job)) is not None]
@@ -89,6 +99,23 @@ class Taker:
                 self._agenda.look_within(CONFLICT_PAUSE)
         else:
             logger.info("%s: claimed by node %s, %s.", claim, self._name, claim.reason)
+            self._agenda.forget(job)
+            self._runs.start(job, claim)
+
+    def take_retry(self, job: Job) -> None:
+        """Claim the retry of a job's slot, and start its run; release it if another node does."""
+        claim = None
+        if self.may_claim():
+            with self.claiming([job]):
+                claim = claiming.claim_retry(job, self._name)
+        if self._unsettled.is_doubted(job):
+            return
+        if claim is None:
+            self._runs.release(job)
+            if not self.may_claim() or not self._skipped([job]):
+                self._agenda.look_within(CONFLICT_PAUSE)
+        else:
+            logger.info("%s: claimed by node %s.", claim, self._name)
             self._agenda.forget(job)
             self._runs.start(job, claim)
 

@@ -6,6 +6,7 @@ still waiting, disabled, or not planned then.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,11 +40,15 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Account:
-    """A slot (UTC) and what became of it; ``log`` is the one that accounts for it, if any does."""
+    """A slot (UTC) and what became of it; ``log`` is the one that accounts for it, if any does.
+
+    Of a slot that was tried again that is the last attempt's, and ``before`` are those of the attempts before.
+    """
 
     slot: datetime
     verdict: Verdict
     log: Log | None = None
+    before: tuple[Log, ...] = ()
 
 
 def of(job: Job, start: datetime, length: timedelta) -> list[Account]:
@@ -53,10 +58,13 @@ def of(job: Job, start: datetime, length: timedelta) -> list[Account]:
     ``now``.
     """
     after, until = moved(start, -SECOND), moved(start, length - SECOND)
-    logs = _logs(job).filter(slot__gt=after, slot__lte=until)
-    recorded = {log.slot: log for log in logs if log.slot is not None}
+    logs = _logs(job).filter(slot__gt=after, slot__lte=until).order_by("attempt")
+    recorded: defaultdict[datetime, list[Log]] = defaultdict(list)
+    for log in logs:
+        if log.slot is not None:
+            recorded[log.slot].append(log)
     named = set(slots_between(job, after, until))
-    return [_account(job, slot, recorded.get(slot)) for slot in sorted(named | recorded.keys())]
+    return [_account(job, slot, recorded.get(slot, [])) for slot in sorted(named | recorded.keys())]
 
 
 def slots_between(job: Job, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -86,13 +94,15 @@ def _logs(job: Job) -> QuerySet[Log]:
     return Log.objects.using(primary.alias()).filter(job=job.pk).defer(*Log.TEXTS)
 
 
-def _account(job: Job, slot: datetime, log: Log | None) -> Account:
-    if log is None:
+def _account(job: Job, slot: datetime, logs: list[Log]) -> Account:
+    if not logs:
         log = _passed_over(job, slot)
         if log is not None:
             return Account(slot, Verdict.MISSED, log)
         return Account(slot, _unrecorded(job, slot))
-    return Account(slot, Verdict.MISSED if log.status == Log.Status.MISSED else Verdict.RAN, log)
+    *before, last = logs
+    verdict = Verdict.MISSED if last.status == Log.Status.MISSED else Verdict.RAN
+    return Account(slot, verdict, last, tuple(before))
 
 
 def _passed_over(job: Job, slot: datetime) -> Log | None:

@@ -61,7 +61,7 @@ def execute(
     Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
-    run = CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id)
+    run = CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id, claim.attempt)
     try:
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)

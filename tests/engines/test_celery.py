@@ -111,6 +111,33 @@ def test_what_a_worker_makes_of_it_is_known_after_a_look(make_task, broker, tick
     assert not Task.objects.exists()
 
 
+def test_a_plain_function_is_called_by_the_projects_task(make_job, broker, tick, working):
+    make_job("app.handed.plain", due=0, run_mode="hand over", args=[4])
+    task = {"CRONKITE_TEST_TASK": "cronkite.tasks.run_by_celery", "CRONKITE_TEST_RESULTS": broker.url}
+    cron(CRONKITE_TEST_BROKER=broker.url, **task)
+    log = Log.objects.get()
+    assert (log.status, log.engine) == (Status.HANDED_OVER, "celery")
+    with working():
+        until(lambda: broker.client.keys("celery-task-meta-*"))
+    Job.objects.all().write(follow_at=clock.Now())
+    cron(CRONKITE_TEST_BROKER=broker.url, **task)
+    log = Log.objects.get()
+    assert (log.status, log.result, log.exc_info) == (Status.SUCCEEDED, 5, "")
+
+
+def test_with_the_broker_down_the_slot_is_tried_again_if_the_job_says_so(make_task, broker, tick):
+    make_task("double", retries=1, retry_delay=0)
+    broker.kill()
+    tick()
+    broker.start()
+    tick()
+    assert list(Log.objects.order_by("pk").values_list("attempt", "status")) == [
+        (1, Status.FAILED),
+        (2, Status.HANDED_OVER),
+    ]
+    assert len(sent(broker)) == 1
+
+
 def test_with_the_broker_down_the_slot_has_failed_and_says_why(make_task, broker, tick):
     make_task("double")
     broker.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from unittest.mock import patch
 
 from app import jobs
 from cronkite.claims import claiming, holding
+from cronkite.claims.verdicts import Retry
 from cronkite.code.outcomes import Outcome
 from cronkite.declared import discovery
 from cronkite.declared.discovery import auto_discover
@@ -126,6 +128,34 @@ def claim_against_discovery_that_deletes(world: World) -> Actions:
 
 
 @twins("a", "b")
+def retry_against_retry(world: World) -> Actions:
+    """Two nodes have read that a slot is to be tried again."""
+    read = world.reset_retry()
+    return {name: partial(world.claim_retry, name, read) for name in "ab"}
+
+
+def retry_against_claim(world: World) -> Actions:
+    """A node tries a slot again while another, which has read the row when there was none to try, takes the next."""
+    world.reset_retry(retry_at=None)
+    due = world.read()
+    read = world.reset_retry(retry_until="next slot")
+    return {"a": lambda: world.claim_retry("a", read), "b": lambda: world.claim("b", due)}
+
+
+def retry_against_edit(world: World) -> Actions:
+    """Somebody changes the schedule while a node tries a slot again."""
+    read = world.reset_retry()
+    return {"a": lambda: world.claim_retry("a", read), "edit": lambda: world.edit(schedule="0 0 2 1 *")}
+
+
+def end_that_fails_against_takeover(world: World) -> Actions:
+    """A run fails whose lock has become stale, and is to be tried again, while another node takes the lock."""
+    held = world.reset_held("a")
+    held = replace(held, retry=Retry(delay=0, of=3))
+    return {"a": lambda: holding.finish(held, Outcome(Status.FAILED)), "b": lambda: world.claim("b")}
+
+
+@twins("a", "b")
 def hand_over_against_hand_over(world: World) -> Actions:
     """Two nodes tick at the same time, and the job is handed over."""
     world.hands_over = True
@@ -229,6 +259,10 @@ OF_TWO = (
     claim_against_discovery_that_keeps,
     claim_against_discovery_that_changes,
     claim_against_discovery_that_deletes,
+    retry_against_retry,
+    retry_against_claim,
+    retry_against_edit,
+    end_that_fails_against_takeover,
     hand_over_against_hand_over,
     hand_over_against_edit,
     hand_over_against_deletion,

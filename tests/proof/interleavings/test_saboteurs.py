@@ -71,6 +71,13 @@ def test_without_the_condition_and_the_constraint_a_slot_is_started_twice(
     assert said(violations(meetings.claim_against_claim), "a slot was started twice")
 
 
+def test_without_its_condition_and_the_constraint_a_slot_is_tried_again_twice_as_the_same_attempt(
+    violations, without_constraints, monkeypatch
+):
+    monkeypatch.setattr(conditions, "repeatable", lambda job, using: Job.objects.using(using).filter(pk=job.pk))
+    assert said(violations(meetings.retry_against_retry), "a slot was started twice")
+
+
 def test_without_the_condition_the_constraint_has_to_step_in_and_holds(violations, without_condition):
     found = violations(meetings.claim_against_claim, kills=1)
     assert said(found, "the constraint had to step in")

@@ -45,6 +45,7 @@ class LogRow(NamedTuple):
     status: str
     missed: int
     slot: datetime | None
+    attempt: int
 
 
 class Violation(AssertionError):
@@ -103,6 +104,17 @@ class World:
             kwargs={}, timeout=None, slot=self.before, next_run=self.slot, log_id=log.pk,
         )  # fmt: skip
 
+    def reset_retry(self, **columns) -> Job:
+        """Have the slot before this one be tried again, as it failed; return what a tick reads then."""
+        an_hour_ago = clock.Now() - timedelta(hours=1)
+        retry = {"retry_slot": self.before, "retry_attempt": 2, "retry_at": an_hour_ago, "retries": 2}
+        self.reset(**{"fence": 5, "last_slot": self.before, "retry_until": "last retry", **retry, **columns})
+        Log.objects.create(
+            job=self.job, job_name=self.job.name, function=self.job.function, slot=self.before, fence=5, node="before",
+            created=clock.Now(), started_at=clock.Now(), status=Status.FAILED,
+        )  # fmt: skip
+        return Job.objects.agenda().get(pk=self.job.pk)
+
     def reset_asked(self) -> Job:
         """Have somebody ask for the job, which is due, too; return what a tick reads then."""
         self.reset(asked_at=clock.Now(), asked_by="anna")
@@ -121,6 +133,12 @@ class World:
             claim = claiming.claim(job, self.decide(job), node)
             if claim is not None:
                 self.start(claim)
+
+    def claim_retry(self, node: str, read: Job) -> None:
+        """What a tick does with a slot that is to be tried again, up to the call of the function."""
+        claim = claiming.claim_retry(read, node)
+        if claim is not None:
+            self.start(claim)
 
     def claim_asked(self, node: str, read: Job) -> None:
         """What a tick does with the request for the job that it has read, up to the call of the function."""
@@ -179,11 +197,11 @@ class World:
 
     def check(self, order: Order) -> None:
         """Hold the tables to the promises: after each commit, and at the end."""
-        started = Counter(claim.slot for claim in self.starts)
+        started = Counter((claim.slot, claim.attempt) for claim in self.starts)
         if twice := sum(started.values()) - len(started):
             raise Violation("a slot was started twice", order, duplicates=twice)
         logs = _rows(LogRow, "cronkite_log", None if self._alone else f"job_id = {self.job.pk}")
-        claimed = Counter(log.slot for log in logs if log.slot and log.fence is not None)
+        claimed = Counter((log.slot, log.attempt) for log in logs if log.slot and log.fence is not None)
         if twice := sum(claimed.values()) - len(claimed):
             raise Violation("a slot was claimed twice", order, duplicates=twice)
         if self._errors:
@@ -260,7 +278,11 @@ class World:
         try:
             if self.hands_over:
                 return
-            if is_due:
+            waits = Job.objects.agenda().filter(pk=self.job.pk, retry_at__isnull=False).first()
+            if waits is not None and waits.is_retry:
+                self.claim_retry("afterwards", waits)
+                lives = self.starts and self.starts[-1].fence == job.fence + 1
+            elif is_due:
                 self.claim("afterwards")
                 lives = self.starts and self.starts[-1].fence == job.fence + 1
             else:

@@ -29,7 +29,7 @@ ACTION = "action"
 #: The fields with a few values to choose from.
 CHOSEN = frozenset(["catch_up", "run_mode", "overlap", "retry_until", "on_lost"])
 #: Those that a form need not have.
-OPTIONAL = CHOSEN - {"catch_up"} | {"retries", "retry_delay"}
+OPTIONAL = CHOSEN - {"catch_up"} | {"jitter", "retries", "retry_delay"}
 
 #: What is said of arguments that are no JSON, by field.
 NO_JSON = {

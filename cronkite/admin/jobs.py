@@ -75,7 +75,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     definition = [
         (None, {"fields": ["name", "description", "enabled"]}),
         (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
-        (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace"]}),
+        (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace", "jitter"]}),
         (
             _("If it fails"),
             {"fields": ["retries", "retry_delay", "retry_until", "on_lost"], "classes": ["collapse"]},

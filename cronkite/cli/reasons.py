@@ -91,6 +91,10 @@ def shown_task(log: Log) -> str:
 
 def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
     """Say what keeps nodes from a slot that has come."""
+    begins_at = job.begins_at if slot == job.next_run else None
+    if begins_at is not None and begins_at > job.now:
+        yield f"It is begun {relative(begins_at, job.now)}, by the job's jitter."
+        return
     yield f"It fell due {relative(slot, job.now)}, and no node has taken it yet."
     if job.locked_at is not None:
         seen = in_short((job.now - job.locked_at).total_seconds())

@@ -45,6 +45,7 @@ class Declaration:
     queue: str = ""
     priority: int | None = None
     overlap: str = "hand over"
+    jitter: int = 0
     retries: int = 0
     retry_delay: int = 60
     retry_until: str = "next slot"
@@ -108,6 +109,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     queue: str = "",
     priority: int | None = None,
     overlap: Literal["hand over", "wait for the task"] = "hand over",
+    jitter: int | timedelta = 0,
     retries: int = 0,
     retry_delay: int | timedelta = 60,
     retry_until: Literal["next slot", "last retry"] = "next slot",
@@ -120,7 +122,8 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     the job waits for a person to enable it. The function may be a plain one, an ``async def`` one, or a task. One of
     ``django.tasks`` or Celery is handed over to its engine, by its ``backend``, ``queue`` and ``priority`` if they are
     given, unless ``run`` says ``"here"``; those of other task queues are called by the node. With ``overlap="wait for
-    the task"``, the next is handed over when the last has ended. It may be one that another module defines. A slot
+    the task"``, the next is handed over when the last has ended. Each slot is begun up to ``jitter`` seconds later, so
+    that jobs of one time come apart. It may be one that another module defines. A slot
     whose function has raised is tried again, up to ``retries`` times, the first time after ``retry_delay``, then after
     twice that each time, until the next slot comes, or ``retry_until="last retry"``. With ``on_lost="retry"``, by which
     a job says that it may run twice, so is one whose run was lost.
@@ -155,6 +158,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "queue": _text("queue", queue),
         "priority": _priority(priority),
         "overlap": _one_of("overlap", overlap, OVERLAPS),
+        "jitter": _seconds("jitter", jitter, 0),
         "retries": _retries(retries),
         "retry_delay": _seconds("retry_delay", retry_delay, 0),
         "retry_until": _one_of("retry_until", retry_until, RETRY_UNTIL),

@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage
 from django.db import DataError, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, GeneratedField
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
 from cronkite.code.declarations import MOST_SECONDS
@@ -22,8 +23,6 @@ from cronkite.models import rhythm
 SECOND = timedelta(seconds=1)
 
 if TYPE_CHECKING:
-    from django.db.models.expressions import Combinable
-
     # What they hold, which Django's classes do not take at runtime.
     CharField = models.CharField[str | Combinable, str]
     TextField = models.TextField[str | Combinable, str]
@@ -32,10 +31,10 @@ else:
     CharField, TextField, NumberField = models.CharField, models.TextField, models.PositiveIntegerField
 
 
-def earliest(*columns: str) -> Coalesce:
-    """Return the earliest of these instants, nulls aside; null if all of them are."""
-    first, *others = columns
-    rest = earliest(*others) if len(others) > 1 else F(others[0])
+def earliest(*instants: str | Combinable) -> Coalesce:
+    """Return the earliest of these instants, columns or expressions, nulls aside; null if all of them are."""
+    first, *others = (F(each) if isinstance(each, str) else each for each in instants)
+    rest = earliest(*others) if len(others) > 1 else others[0]
     # Where one of the two is null, it is null on SQLite, MySQL and MariaDB, and the other one on PostgreSQL.
     return Coalesce(Least(first, rest), first, rest)
 

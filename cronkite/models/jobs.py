@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, schedules
@@ -21,6 +21,7 @@ from cronkite.models import edits, rhythm, validation, verbs
 from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText, earliest
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
+from cronkite.schedules import chosen
 from cronkite.schedules.catch_up import CatchUp, Pending
 
 
@@ -109,6 +110,12 @@ class Job(models.Model):
         db_default=Overlap.HAND_OVER.value,
         help_text=_("What becomes of a slot that comes while a task that was handed over has not ended."),
     )
+    jitter = Seconds(
+        _("jitter"),
+        default=0,
+        db_default=0,
+        help_text=_("Seconds by which each slot is begun later, at most: so many that jobs of one time come apart."),
+    )
     retries = models.PositiveSmallIntegerField(
         _("retries"),
         default=0,
@@ -167,6 +174,13 @@ class Job(models.Model):
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
     )
 
+    # Written by the first node that sees the slot: no other code that plans a job need know of it.
+    jittered_slot = models.DateTimeField(
+        _("jittered slot"), null=True, blank=True, editable=False, help_text=_("The slot that is begun later.")
+    )
+    jittered_to = models.DateTimeField(
+        _("jittered to"), null=True, blank=True, editable=False, help_text=_("When that slot is begun.")
+    )
     retry_at = models.DateTimeField(
         _("retry at"), null=True, blank=True, editable=False, help_text=_("When to try the last slot again.")
     )
@@ -220,7 +234,12 @@ class Job(models.Model):
     # The database keeps it, so that one index, and one query, finds all that a node has to see.
     due_at = KeptByDatabase(
         verbose_name=_("due at"),
-        expression=earliest("asked_at", "next_run", "follow_at", "retry_at"),
+        expression=earliest(
+            "asked_at",
+            Case(When(jittered_slot=F("next_run"), then=F("jittered_to")), default=F("next_run")),
+            "follow_at",
+            "retry_at",
+        ),
         output_field=models.DateTimeField(),
         db_persist=True,
         null=True,
@@ -250,6 +269,7 @@ class Job(models.Model):
             "queue",
             "priority",
             "overlap",
+            "jitter",
             "retries",
             "retry_delay",
             "retry_until",
@@ -384,9 +404,16 @@ class Job(models.Model):
         return self.retries_first or self.next_run is None or self.retry_at < self.next_run
 
     @property
+    def begins_at(self) -> datetime | None:
+        """When its next slot is to be begun: then, or later by its jitter."""
+        if self.next_run is None or not self.jitter:
+            return self.next_run
+        return chosen.later(self.next_run, self.jitter, rhythm.seed(self))
+
+    @property
     def comes_at(self) -> datetime | None:
         """When its next slot, or its next retry, is to be run."""
-        return self.retry_at if self.is_retry else self.next_run
+        return self.retry_at if self.is_retry else self.begins_at
 
     @property
     def call(self) -> tuple[list[Any], dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from cronkite.models.fields import Unreadable, is_storable
 from cronkite.models.rhythm import SEEDED_BY
 from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
 from cronkite.schedules import chosen
-from cronkite.schedules.catch_up import CatchUp
+from cronkite.schedules.catch_up import NONE_GRACE, CatchUp
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -44,6 +45,8 @@ WORDS: dict[str, type[Enum]] = {
     "retry_until": RetryUntil,
     "on_lost": OnLost,
 }
+#: How many slots are looked at for the shortest time between two.
+SLOTS = 50
 #: What says how a job is handed over.
 HANDING = ("run_mode", "backend", "queue", "priority")
 
@@ -131,7 +134,12 @@ def _wrong_seconds(job: Job) -> dict[str, str]:
     message = _("This is too long: at most %(most)d seconds.") % {"most": MOST_SECONDS}
     return {
         field: message
-        for field, value in (("grace", job.grace), ("timeout", job.timeout), ("retry_delay", job.retry_delay))
+        for field, value in (
+            ("grace", job.grace),
+            ("timeout", job.timeout),
+            ("retry_delay", job.retry_delay),
+            ("jitter", job.jitter),
+        )
         if (value or 0) > MOST_SECONDS
     }
 
@@ -189,4 +197,24 @@ def _wrong_schedule(job: Job) -> dict[str, str]:
             job.get_schedule().next_after(datetime.now(timezone.utc))
         except ScheduleError as error:
             found["schedule"] = error.sentence
-    return found
+    return found or _wrong_jitter(job)
+
+
+def _wrong_jitter(job: Job) -> dict[str, str]:
+    """Say whether a slot would be begun when the next one has come, or when it is too old to be run."""
+    if not job.jitter:
+        return {}
+    grace = NONE_GRACE.total_seconds() if job.catch_up == CatchUp.NONE and job.grace is None else job.grace
+    if grace is not None and job.jitter > grace:
+        said = _("The jitter is longer than the grace of %(grace)d seconds: slots would be too old to be run.")
+        return {"jitter": said % {"grace": grace}}
+    schedule, slot = job.get_schedule(), datetime.now(timezone.utc)
+    try:
+        slots = [slot := schedule.next_after(slot) for _unused in range(SLOTS)]
+    except (ScheduleError, OverflowError):
+        return {}
+    shortest = min((after - before).total_seconds() for before, after in pairwise(slots))
+    if job.jitter >= shortest:
+        said = _("The jitter must be shorter than the time between two slots, which is %(time)d seconds.")
+        return {"jitter": said % {"time": shortest}}
+    return {}

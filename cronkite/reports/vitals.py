@@ -174,13 +174,16 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
     problems = _problems([job.function for job in jobs if job.asked_at is not None][:TRIED])
     found = []
     for job in jobs:
-        assert job.due_at is not None
-        age = (now - job.due_at).total_seconds()
+        due_at = job.asked_at or job.comes_at
+        if due_at is None or due_at > now - late_after:
+            # It is its tasks that are to be asked about.
+            continue
+        age = (now - due_at).total_seconds()
         # A run that was asked for needs no schedule.
         is_asked = job.asked_at is not None
         by = job.asked_by if is_asked else None
         problem = problems.get(job.function, "") if is_asked else hindrances.of_schedule(job)
-        found.append(LateJob(job.pk, job.name, job.due_at, age, job.pk in held, by, problem))
+        found.append(LateJob(job.pk, job.name, due_at, age, job.pk in held, by, problem))
     return found
 
 

@@ -20,6 +20,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 
 from cronkite.exceptions import ScheduleError
 from cronkite.schedules import grammar
@@ -48,6 +49,19 @@ def resolve(text: str, seed: str) -> str:
     ('25 3 * * *', '53 3 * * *')
     """
     return " ".join(choose(grammar.split(text), seed)) if is_in(text) else text
+
+
+def later(slot: datetime, jitter: int, seed: str) -> datetime:
+    """Return when the slot is begun: then, or up to so many seconds later, by a number that stays the same for both.
+
+    >>> from datetime import timezone
+    >>> slot = datetime(2026, 11, 28, 3, tzinfo=timezone.utc)
+    >>> [f"{later(slot, 60, seed):%H:%M:%S.%f}" for seed in ("shop.crontab.bill", "shop.crontab.remind")]
+    ['03:00:08.192000', '03:00:56.324000']
+    """
+    said = f"{seed} {slot.astimezone(timezone.utc).isoformat()}".encode(errors="surrogatepass")
+    number = int.from_bytes(hashlib.sha256(said).digest()[:8], "big")
+    return slot + timedelta(milliseconds=number % (jitter * 1000 + 1))
 
 
 def spell(text: str, seed: str) -> str:

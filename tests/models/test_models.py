@@ -415,7 +415,7 @@ def test_forms_of_a_project_save_what_they_show():
     every = modelform_factory(Job, fields="__all__")
     assert "next_run" not in every.base_fields
     chosen = {"catch_up": "latest", "run_mode": "automatic", "overlap": "hand over", "enabled": "on"}
-    chosen |= {"retries": "0", "retry_delay": "60", "retry_until": "next slot", "on_lost": "leave"}
+    chosen |= {"jitter": "0", "retries": "0", "retry_delay": "60", "retry_until": "next slot", "on_lost": "leave"}
     assert every({**BY_HAND, "args": "[]", "kwargs": "{}", **chosen}, instance=job).save()
 
 

@@ -1,14 +1,15 @@
-"""How a slot is tried again."""
+"""How a slot is begun later, and how it is tried again."""
 
 from django.core.validators import MaxValueValidator
 from django.db import migrations, models
-from django.db.models import F
+from django.db.models import Case, F, When
 from django.db.models.functions import Coalesce, Least
 
 from cronkite.database.generated import AlterStored
 
-_FOLLOWED = Coalesce(Least("follow_at", F("retry_at")), "follow_at", F("retry_at"))
-_PLANNED = Coalesce(Least("next_run", _FOLLOWED), "next_run", _FOLLOWED)
+_FOLLOWED = Coalesce(Least(F("follow_at"), F("retry_at")), F("follow_at"), F("retry_at"))
+_SLOT = Case(When(jittered_slot=F("next_run"), then=F("jittered_to")), default=F("next_run"))
+_PLANNED = Coalesce(Least(_SLOT, _FOLLOWED), _SLOT, _FOLLOWED)
 
 
 class Migration(migrations.Migration):
@@ -105,13 +106,41 @@ class Migration(migrations.Migration):
                 db_default=1, default=1, help_text="Which attempt at the slot it is.", verbose_name="attempt"
             ),
         ),
+        migrations.AddField(
+            model_name="job",
+            name="jitter",
+            field=models.PositiveIntegerField(
+                db_default=0,
+                default=0,
+                help_text="Seconds by which each slot is begun later, at most: so many that jobs of one time come apart.",
+                verbose_name="jitter",
+            ),
+        ),
+        migrations.AddField(
+            model_name="job",
+            name="jittered_slot",
+            field=models.DateTimeField(
+                blank=True,
+                editable=False,
+                help_text="The slot that is begun later.",
+                null=True,
+                verbose_name="jittered slot",
+            ),
+        ),
+        migrations.AddField(
+            model_name="job",
+            name="jittered_to",
+            field=models.DateTimeField(
+                blank=True, editable=False, help_text="When that slot is begun.", null=True, verbose_name="jittered to"
+            ),
+        ),
         migrations.RemoveIndex(model_name="job", name="cronkite_job_due"),
         AlterStored(
             model_name="job",
             name="due_at",
             field=models.GeneratedField(
                 db_persist=True,
-                expression=Coalesce(Least("asked_at", _PLANNED), "asked_at", _PLANNED),
+                expression=Coalesce(Least(F("asked_at"), _PLANNED), F("asked_at"), _PLANNED),
                 null=True,
                 output_field=models.DateTimeField(),
                 verbose_name="due at",

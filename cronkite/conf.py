@@ -6,6 +6,7 @@ Every setting is read from :mod:`django.conf` at each call, so that ``override_s
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 import socket
 from dataclasses import dataclass
@@ -38,6 +39,11 @@ LONGEST_DURATION = timedelta(days=366)
 MOST_DAYS = 36525
 #: In the list of what may run, it stands for what all installed apps define.
 DEFAULT_RULE = "INSTALLED_APPS"
+#: What a label is made of, and how long one may be.
+_LABEL = re.compile(r"\w[\w.-]*", re.ASCII)
+LONGEST_LABEL = 63
+#: What the command line of this process says of settings.
+_overruled: dict[str, Any] = {}
 #: The length of the columns that hold a node's name, in characters.
 LONGEST_NODE = 255
 
@@ -58,6 +64,8 @@ class Conf:
     """This node's name; never empty, because an unset name is the host's."""
     shutdown_grace: timedelta
     """How long a node that was told to stop lets its runs finish."""
+    node_labels: frozenset[str]
+    """What this node can do that not every node can: it alone sees jobs that name such labels."""
     task: str
     """The dotted name of the task that calls plain functions for an engine; empty: there is none."""
     log_max_days: timedelta | None
@@ -133,8 +141,19 @@ def problems() -> list[Problem]:
     return found
 
 
+def overrule(name: str, value: Any) -> None:
+    """Have this process take ``value`` for the setting, whatever the project wrote: a command line says so.
+
+    Raises ``ImproperlyConfigured`` if it makes no sense.
+    """
+    _overruled[name] = value
+    get()
+
+
 def _current(name: str) -> Any:
-    """Return the setting as the project wrote it, or its default."""
+    """Return the setting as the command line or the project has it, or its default."""
+    if name in _overruled:
+        return _overruled[name]
     return getattr(settings, name, _SETTINGS[name][0])
 
 
@@ -222,6 +241,18 @@ def _node(value: object) -> str:
     return value.strip() or socket.gethostname()[:LONGEST_NODE]
 
 
+def _labels(value: object) -> frozenset[str]:
+    """Return the labels."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and is_label(item) for item in value):
+        raise ValueError(f"a list of labels, of at most {LONGEST_LABEL} letters, digits, hyphens, dots and underscores")
+    return frozenset(value)
+
+
+def is_label(text: str) -> bool:
+    """Whether the text may be a label of nodes and jobs."""
+    return len(text) <= LONGEST_LABEL and _LABEL.fullmatch(text) is not None
+
+
 def _task(value: object) -> str:
     """Return the dotted name of a task."""
     if not isinstance(value, str) or (value and not all(part.isidentifier() for part in value.split("."))):
@@ -247,6 +278,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
     ),
     "CRONKITE_NODE": ("", _node, "Leave it out to use the host's name."),
     "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),
+    "CRONKITE_NODE_LABELS": ((), _labels, 'Write for example CRONKITE_NODE_LABELS = ["gpu", "eu"].'),
     "CRONKITE_TASK": ("", _task, 'Write for example CRONKITE_TASK = "cronkite.tasks.run".'),
     "CRONKITE_LOG_MAX_DAYS": (None, _log_max_days, "Write for example CRONKITE_LOG_MAX_DAYS = 90."),
     "CRONKITE_LOG_MAX_PER_JOB": (None, _log_max_per_job, "Write for example CRONKITE_LOG_MAX_PER_JOB = 1000."),

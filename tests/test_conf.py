@@ -59,6 +59,8 @@ def test_defaults_are_those_of_the_documentation():
     CRONKITE_ALLOWED_FUNCTIONS=["app.*", "reports.tasks.send"],
     CRONKITE_NODE=" blue ",
     CRONKITE_SHUTDOWN_GRACE=0.5,
+    CRONKITE_NODE_LABELS=["gpu", "gpu"],
+    CRONKITE_TASK="app.tasks.call",
     CRONKITE_LOG_MAX_DAYS=90,
     CRONKITE_LOG_MAX_PER_JOB=1000,
 )
@@ -70,7 +72,8 @@ def test_settings_are_read_in_their_units():
         allowed_functions=("app.*", "reports.tasks.send"),
         node="blue",
         shutdown_grace=timedelta(seconds=0.5),
-        task="",
+        node_labels=frozenset({"gpu"}),
+        task="app.tasks.call",
         log_max_days=timedelta(days=90),
         log_max_per_job=1000,
     )

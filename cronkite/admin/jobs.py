@@ -83,7 +83,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         # Most jobs are functions, and never handed over.
         (
             _("Who runs it"),
-            {"fields": ["run_mode", "backend", "queue", "priority", "overlap"], "classes": ["collapse"]},
+            {"fields": ["labels", "run_mode", "backend", "queue", "priority", "overlap"], "classes": ["collapse"]},
         ),
     ]
     past = (_("Last runs"), {"fields": ["lately"]})

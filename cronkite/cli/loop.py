@@ -20,6 +20,7 @@ import argparse
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
+from cronkite import conf
 from cronkite.exceptions import BeaconError
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def add_tick_arguments(parser: ArgumentParser, **default: Any) -> None:
         **default,
     )
     parser.add_argument(
+        "--labels",
+        type=labels,
+        metavar="A,B",
+        help="what this node can do that others can't: jobs may name such labels (default: CRONKITE_NODE_LABELS)",
+        **default,
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="say what would be claimed, and change nothing", **default
     )
 
@@ -66,6 +74,14 @@ def beacons(options: dict[str, Any], workers: int) -> Beacons:
     if not workers and any(path is not None for path in paths.values()):
         raise BeaconError("A loop without workers stands still while a job runs, so its files would not tell.")
     return Beacons(**paths)
+
+
+def labels(text: str) -> list[str]:
+    """Return the node's labels."""
+    found = text.replace(",", " ").split()
+    if wrong := [label for label in found if not conf.is_label(label)]:
+        raise ArgumentTypeError(f"{wrong[0]!r} is no label; labels are letters, digits, -, . and _, as in gpu,eu")
+    return found
 
 
 def workers(text: str) -> int:

@@ -5,6 +5,7 @@ From a dotted name to a function that has been called.
 - ``declarations``: what code says about its jobs.
 - ``modules``, ``taster``, ``apart``, ``trials``: how modules are imported that may do anything.
 - ``functions``: which function a name means, if it may be run.
+- ``labels``: which nodes may have it.
 - ``calls``: how it is called.
 - ``tasks``: which task is handed over in its place.
 - ``current``: which run the code is part of.
@@ -12,4 +13,15 @@ From a dotted name to a function that has been called.
 """
 
 #: What other wings may use.
-__all__ = ["calls", "current", "declarations", "functions", "modules", "outcomes", "tasks", "taster", "trials"]
+__all__ = [
+    "calls",
+    "current",
+    "declarations",
+    "functions",
+    "labels",
+    "modules",
+    "outcomes",
+    "tasks",
+    "taster",
+    "trials",
+]

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from cronkite import schedules
 from cronkite.code import calls
+from cronkite.code.labels import canonical
 from cronkite.exceptions import ZoneDataMissing
 from cronkite.schedules import chosen, zones
 from cronkite.schedules.catch_up import CatchUp
@@ -45,6 +46,7 @@ class Declaration:
     queue: str = ""
     priority: int | None = None
     overlap: str = "hand over"
+    labels: str = ""
     jitter: int = 0
     retries: int = 0
     retry_delay: int = 60
@@ -109,6 +111,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     queue: str = "",
     priority: int | None = None,
     overlap: Literal["hand over", "wait for the task"] = "hand over",
+    labels: str | Sequence[str] = (),
     jitter: int | timedelta = 0,
     retries: int = 0,
     retry_delay: int | timedelta = 60,
@@ -122,7 +125,8 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     the job waits for a person to enable it. The function may be a plain one, an ``async def`` one, or a task. One of
     ``django.tasks`` or Celery is handed over to its engine, by its ``backend``, ``queue`` and ``priority`` if they are
     given, unless ``run`` says ``"here"``; those of other task queues are called by the node. With ``overlap="wait for
-    the task"``, the next is handed over when the last has ended. Each slot is begun up to ``jitter`` seconds later, so
+    the task"``, the next is handed over when the last has ended. With ``labels``, it runs on nodes alone that have all
+    of them. Each slot is begun up to ``jitter`` seconds later, so
     that jobs of one time come apart. It may be one that another module defines. A slot
     whose function has raised is tried again, up to ``retries`` times, the first time after ``retry_delay``, then after
     twice that each time, until the next slot comes, or ``retry_until="last retry"``. With ``on_lost="retry"``, by which
@@ -158,6 +162,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "queue": _text("queue", queue),
         "priority": _priority(priority),
         "overlap": _one_of("overlap", overlap, OVERLAPS),
+        "labels": canonical(labels),
         "jitter": _seconds("jitter", jitter, 0),
         "retries": _retries(retries),
         "retry_delay": _seconds("retry_delay", retry_delay, 0),

@@ -10,12 +10,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage
+from django.core.exceptions import ValidationError
 from django.db import DataError, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, GeneratedField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
+from cronkite.code import labels
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.database import clock
 from cronkite.models import rhythm
@@ -75,6 +77,25 @@ class ShortText(AsDjangos, CharField):
                 _refuse(self, f"has at most {self.max_length} characters, not {len(value)}")
             _refuse_nul(self, value)
         return super().get_db_prep_save(value, connection)
+
+
+class Labels(ShortText):
+    """Labels of nodes, kept as one text: sorted, with commas."""
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """Have the object know the text that is stored."""
+        value = super().pre_save(model_instance, add)
+        if not hasattr(value, "resolve_expression"):
+            value = labels.canonical(value)
+            setattr(model_instance, self.attname, value)
+        return value
+
+    def to_python(self, value: Any) -> Any:
+        """Return the text; raise :class:`ValidationError` for what is no label."""
+        try:
+            return labels.canonical("" if value is None else value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
 
 
 class CopiedText(ShortText):

@@ -18,7 +18,17 @@ from cronkite.code import calls, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, rhythm, validation, verbs
-from cronkite.models.fields import Arguments, Expression, Json, KeptByDatabase, LongText, Seconds, ShortText, earliest
+from cronkite.models.fields import (
+    Arguments,
+    Expression,
+    Json,
+    KeptByDatabase,
+    Labels,
+    LongText,
+    Seconds,
+    ShortText,
+    earliest,
+)
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
 from cronkite.schedules import chosen
@@ -145,6 +155,14 @@ class Job(models.Model):
         db_default=OnLost.LEAVE.value,
         help_text=_("What becomes of a slot whose run was lost: it may go on somewhere, and a retry run beside it."),
     )
+    labels = Labels(
+        _("labels"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("It runs on nodes alone that have all of these labels, as in gpu, eu. Empty: on any."),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
     declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
@@ -269,6 +287,7 @@ class Job(models.Model):
             "queue",
             "priority",
             "overlap",
+            "labels",
             "jitter",
             "retries",
             "retry_delay",

@@ -32,6 +32,7 @@ class Node(models.Model):
     stopped_at = models.DateTimeField(
         _("stopped at"), null=True, blank=True, help_text=_("When it ended as it was told to; empty: it goes on.")
     )
+    labels = ShortText(_("labels"), max_length=1024, blank=True, default="", db_default="")
     version = ShortText(_("version"), max_length=32, blank=True, help_text=_("The version of django-cronkite."))
 
     objects = NodeQuerySet.as_manager()

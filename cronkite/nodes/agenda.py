@@ -13,6 +13,7 @@ from django.db import connections
 
 from cronkite import conf
 from cronkite.claims.rows import HeldRows
+from cronkite.code import labels
 from cronkite.database import clock, quirks, waits
 from cronkite.database.clock import Reading
 from cronkite.database.statements import Select, place
@@ -53,6 +54,8 @@ class Agenda:
         self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
         #: What this node is to run, and what it is to hand over.
         self._runs, self._tasks = Lane(), Lane()
+        #: Labels of jobs that this node lacks some of, as far as it has seen such jobs.
+        self._foreign: frozenset[str] = frozenset()
         #: The jobs whose tasks are to be asked about.
         self.followed: list[Job] = []
         self._reading: Reading | None = None
@@ -92,6 +95,7 @@ class Agenda:
             if self.stays and not jobs[0].is_asked and first is not None and first > jobs[0].now:
                 # There is time, and to be on the slot it takes a better reading than one that is as old as a page.
                 self._reading = Reading(clock.now(primary.alias()))
+        jobs = self._own(jobs)
         self.followed = [job for job in jobs if job.follow_at is not None and job.follow_at <= job.now]
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
         self._put_to_their_time(jobs)
@@ -119,7 +123,7 @@ class Agenda:
         """Return the first page of what is due, or one further on if others work off the first."""
         until = None if self.stays else self._until
         place = random.randrange(self._places)  # noqa: S311 - only to part the nodes
-        variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most, place * PAGE)
+        variant = _Variant(conf.get().lock_timeout, self._ahead, until is not None, most, place * PAGE, self._foreign)
         using = primary.alias()
         jobs = quirks.anew(using, lambda: _read(using, _Bound(until), variant))
         is_full = len(jobs) == most
@@ -219,6 +223,16 @@ class Agenda:
         if not lane.jobs:
             return None
         return time.monotonic() + (slot_of(lane.jobs[0]) - self.now()).total_seconds()
+
+    def _own(self, jobs: list[Job]) -> list[Job]:
+        """Return the jobs whose labels this node has; the others' are left out of the next look."""
+        ours = conf.get().node_labels
+        foreign = {job.labels for job in jobs if job.labels and not labels.parts(job.labels) <= ours}
+        if foreign:
+            self._foreign |= foreign
+            if self._has_more:
+                self.look_within(0)
+        return [job for job in jobs if job.labels not in foreign]
 
     def _put_to_their_time(self, jobs: list[Job]) -> None:
         """Have no node see jobs before their time that begin later, by their jitter, than their slots come."""
@@ -334,10 +348,13 @@ class _Variant(NamedTuple):
     is_bounded: bool
     most: int
     skipped: int
+    foreign: frozenset[str]
 
 
 def _due(using: str, variant: _Variant) -> JobQuerySet:
     due = Job.objects.using(using).agenda(variant.ahead)
+    if variant.foreign:
+        due = due.exclude(labels__in=variant.foreign)
     if variant.is_bounded:
         due = due.filter(due_at__lte=place(Job, "next_run", "until"))
     return due[variant.skipped : variant.skipped + variant.most]

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DatabaseError, Error, IntegrityError, connections
 
 import cronkite
+from cronkite import conf
 from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.models import Node, primary
@@ -65,6 +66,7 @@ def _beat(name: str, using: str, *, stays: bool, begins: bool) -> None:
         "stays": stays,
         "stopped_at": None,
         "version": cronkite.__version__,
+        "labels": ",".join(sorted(conf.get().node_labels))[:1024],
     }
     if stays and begins:
         signs["started_at"] = Now()

@@ -88,6 +88,8 @@ def _all(vitals: Vitals, limits: Limits) -> Iterator[Finding]:
         # While no node ticks, that is the reason, and it was said.
         yield from _waiting(vitals, limits)
     yield from _nodes(vitals, limits)
+    if limits.silent.level(vitals.silent_for or 0) == Level.OK:
+        yield from _unserved(vitals)
     yield from _missed(vitals, limits)
 
 
@@ -152,6 +154,17 @@ def _stuck(vitals: Vitals) -> Iterator[Finding]:
             Named(job.name, seen % {"node": job.locked_by, "age": in_short(job.age)}, job.id) for job in vitals.stuck
         ]
         yield _cut(Level.CRITICAL, "stuck", said % {"count": len(vitals.stuck)}, named)
+
+
+def _unserved(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.unserved:
+        said = ngettext(
+            "%(count)d job names labels that no node has",
+            "%(count)d jobs name labels that no node has",
+            len(vitals.unserved),
+        )
+        named = [Named(job.name, job.labels, job.id) for job in vitals.unserved]
+        yield _cut(Level.WARNING, "unserved", said % {"count": len(vitals.unserved)}, named)
 
 
 def _failing(vitals: Vitals, limits: Limits) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from django.db.models.functions import Greatest
 
 from cronkite import conf
 from cronkite.claims import skips
-from cronkite.code import functions
+from cronkite.code import functions, labels
 from cronkite.database import clock
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job, Log, Node
@@ -25,6 +25,8 @@ from cronkite.schedules import Schedule, stretches
 
 #: How many of a job's newest runs are looked at; whoever failed that often is counted no further.
 RUNS = 20
+#: How long ago a node may have ticked that is there: two ticks may have come late.
+PRESENT = timedelta(minutes=3)
 #: How far back missed slots count.
 RECENT = timedelta(hours=24)
 #: How many times the length of a brief stretch the brief stretches of a job may take in that time.
@@ -104,6 +106,15 @@ class LateJob:
 
 
 @dataclass(frozen=True)
+class UnservedJob:
+    """A job with ``labels`` of which no node that ticks has all."""
+
+    id: int
+    name: str
+    labels: str
+
+
+@dataclass(frozen=True)
 class Vitals:
     """What there is to know, by the database's clock at ``now``.
 
@@ -121,6 +132,7 @@ class Vitals:
     failing: list[FailingJob]
     missed: list[MissedSlots]
     late: list[LateJob]
+    unserved: list[UnservedJob]
 
 
 def look(using: str, late_after: timedelta, brief: float) -> Vitals:
@@ -148,7 +160,19 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
         failing=failing(using),
         missed=missed(using, now, brief),
         late=late(using, now, late_after),
+        unserved=unserved(using, now),
     )
+
+
+def unserved(using: str, now: datetime) -> list[UnservedJob]:
+    """Return the enabled jobs whose labels no node has that has ticked of late, and has not ended since."""
+    jobs = Job.objects.using(using).filter(enabled=True).exclude(labels="").order_by("name")
+    wanting = list(jobs.values_list("pk", "name", "labels"))
+    if not wanting:
+        return []
+    nodes = Node.objects.using(using).filter(stopped_at__isnull=True, ticked_at__gt=now - PRESENT)
+    there = [labels.parts(kept) for kept in nodes.values_list("labels", flat=True).distinct()]
+    return [UnservedJob(*job) for job in wanting if not any(labels.parts(job[2]) <= node for node in there)]
 
 
 def _stuck(using: str, now: datetime) -> list[StuckJob]:

@@ -116,6 +116,8 @@ class Command(BaseCommand):
         subcommand = options["subcommand"]
         if subcommand not in (None, "loop"):
             return self._tell(parsers.of(subcommand), options)
+        if options["labels"] is not None:
+            conf.overrule("CRONKITE_NODE_LABELS", options["labels"])
         workers = conf.get().workers if options["workers"] is None else options["workers"]
         if options["dry_run"]:
             from cronkite.cli.terminal import printable

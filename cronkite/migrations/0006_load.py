@@ -1,4 +1,4 @@
-"""How a slot is begun later, and how it is tried again."""
+"""Which nodes may have a job, how a slot is begun later, and how it is tried again."""
 
 from django.core.validators import MaxValueValidator
 from django.db import migrations, models
@@ -133,6 +133,23 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(
                 blank=True, editable=False, help_text="When that slot is begun.", null=True, verbose_name="jittered to"
             ),
+        ),
+        migrations.AddField(
+            model_name="job",
+            name="labels",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="It runs on nodes alone that have all of these labels, as in gpu, eu. Empty: on any.",
+                max_length=255,
+                verbose_name="labels",
+            ),
+        ),
+        migrations.AddField(
+            model_name="node",
+            name="labels",
+            field=models.CharField(blank=True, db_default="", default="", max_length=1024, verbose_name="labels"),
         ),
         migrations.RemoveIndex(model_name="job", name="cronkite_job_due"),
         AlterStored(

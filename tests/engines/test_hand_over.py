@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
 
 import pytest
 from conftest import due
+from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django_tasks_db.management.commands.db_worker import Worker
@@ -338,3 +340,27 @@ def test_a_hand_over_whose_lock_was_lost_meanwhile_is_told_in_its_log(make_job, 
     log = Log.objects.get()
     assert (log.status, log.task_id) == (Status.LOST, "id-1")
     assert log.reason.endswith("its lock was lost before it was known that the engine has the task")
+
+
+def test_the_page_of_a_log_tells_of_the_task_and_leads_to_it(make_job, admin_client):
+    save(make_job("app.handed.bill", due=0))
+    tick()
+    log = Log.objects.get()
+    page = admin_client.get(f"/admin/cronkite/log/{log.pk}/change/").content.decode()
+    for said in ("handed over", "django.tasks (db)", log.task_id):
+        assert said in page
+    address = re.search(r'href="([^"]+)"[^>]*>\s*Its task', page)[1]
+    assert admin_client.get(address).status_code == 200
+    DBTaskResult.objects.all().delete()
+    assert "Its task" not in admin_client.get(f"/admin/cronkite/log/{log.pk}/change/").content.decode()
+
+
+def test_who_may_not_see_tasks_is_not_led_there(make_job, client):
+    save(make_job("app.handed.bill", due=0))
+    tick()
+    user = User.objects.create(username="looks", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_log"))
+    client.force_login(user)
+    page = client.get(f"/admin/cronkite/log/{Log.objects.get().pk}/change/").content.decode()
+    assert "handed over" in page
+    assert "Its task" not in page

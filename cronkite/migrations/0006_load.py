@@ -8,7 +8,11 @@ from django.db.models.functions import Coalesce, Least
 from cronkite.database.generated import AlterStored
 
 _FOLLOWED = Coalesce(Least(F("follow_at"), F("retry_at")), F("follow_at"), F("retry_at"))
-_SLOT = Case(When(jittered_slot=F("next_run"), then=F("jittered_to")), default=F("next_run"))
+_SLOT = Case(
+    When(retry_at__isnull=False, retry_until="last retry", then=F("retry_at")),
+    When(jittered_slot=F("next_run"), then=F("jittered_to")),
+    default=F("next_run"),
+)
 _PLANNED = Coalesce(Least(_SLOT, _FOLLOWED), _SLOT, _FOLLOWED)
 
 

@@ -254,7 +254,12 @@ class Job(models.Model):
         verbose_name=_("due at"),
         expression=earliest(
             "asked_at",
-            Case(When(jittered_slot=F("next_run"), then=F("jittered_to")), default=F("next_run")),
+            Case(
+                # Slots that wait for a retry are not to be seen: they would fill the page of what is due.
+                When(retry_at__isnull=False, retry_until=RetryUntil.LAST_RETRY.value, then=F("retry_at")),
+                When(jittered_slot=F("next_run"), then=F("jittered_to")),
+                default=F("next_run"),
+            ),
             "follow_at",
             "retry_at",
         ),
@@ -425,9 +430,11 @@ class Job(models.Model):
     @property
     def begins_at(self) -> datetime | None:
         """When its next slot is to be begun: then, or later by its jitter."""
-        if self.next_run is None or not self.jitter:
-            return self.next_run
-        return chosen.later(self.next_run, self.jitter, rhythm.seed(self))
+        return None if self.next_run is None else self.begins(self.next_run)
+
+    def begins(self, slot: datetime) -> datetime:
+        """Return when a slot is to be begun: then, or later by the job's jitter."""
+        return chosen.later(slot, self.jitter, rhythm.seed(self)) if self.jitter else slot
 
     @property
     def comes_at(self) -> datetime | None:

@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
 from cronkite.claims import claiming, skips, verdicts
 from cronkite.claims.verdicts import Claim
@@ -24,6 +26,8 @@ from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
 
 logger = logging.getLogger("cronkite")
+
+MOMENT = timedelta(microseconds=1)
 
 
 class Taker:
@@ -128,7 +132,11 @@ class Taker:
         assert job.pending is not None
         try:
             schedule = job.get_schedule()
-            decision = catch_up.decide(schedule, job.get_policy(), job.get_grace(), job.pending, self._agenda.now())
+            decide = partial(catch_up.decide, schedule, job.get_policy(), job.get_grace(), job.pending)
+            decision = decide(self._agenda.now())
+            if decision.slot is not None and job.begins(decision.slot) > self._agenda.now():
+                # The newest has come, but is to be begun later, by its jitter: for now, it has not.
+                decision = decide(decision.slot - MOMENT)
         except (ScheduleError, ValueError, OverflowError) as error:
             self._agenda.leave_alone(job)
             logger.error("Job %r cannot be run on node %s: %s", job.name, self._name, error)

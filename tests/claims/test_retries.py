@@ -121,11 +121,13 @@ def test_a_retry_that_would_come_after_the_next_slot_is_none(make_job):
 
 
 def test_slots_wait_for_retries_if_the_job_says_so(make_job):
-    make_job("app.jobs.fail", due=60, schedule="* * * * *", retries=1, retry_delay=3600, retry_until="last retry")
+    late = {"due": 60, "schedule": "* * * * *", "catch_up": "all"}
+    make_job("app.jobs.fail", **late, retries=1, retry_delay=3600, retry_until="last retry")
     tick()
     ((attempt, _),) = attempts()
     assert attempt == 1
-    assert Job.objects.get().retry_at is not None
+    fresh = Job.objects.get()
+    assert fresh.next_run < clock.now("default") < fresh.retry_at == fresh.due_at
     tick()
     assert len(attempts()) == 1
     make_due()

@@ -10,7 +10,11 @@ from django.core.management import call_command
 from nodes import nodes, until
 
 from cronkite.database import clock
+from cronkite.database.clock import Reading
 from cronkite.models import Job, Log
+from cronkite.nodes.agenda import Agenda
+from cronkite.nodes.outages import Outages
+from cronkite.nodes.taker import Taker
 from cronkite.schedules import chosen
 
 SLOT = datetime(2026, 3, 1, 3, tzinfo=timezone.utc)
@@ -70,6 +74,19 @@ def test_a_loop_begins_it_at_its_time(make_job):
         begins_at = chosen.later(log.slot, 3, "ok")
         assert log.started_at >= begins_at
         assert job.jitter == 3
+
+
+def test_a_slot_that_is_to_be_begun_later_does_not_take_the_place_of_the_one_before(make_job):
+    """A node comes so late that the next slot has come as well."""
+    job = make_job("app.jobs.ok", due=0, schedule="* * * * *", jitter=59)
+    slots = [job.next_run - timedelta(minutes=1), job.next_run]
+    Job.objects.all().write(next_run=slots[0])
+    fresh = Job.objects.with_now().get()
+    known = Agenda()
+    known._reading = Reading(max(slots[1], min(job.begins(slots[1]) - timedelta(milliseconds=1), fresh.now)))
+    taker = Taker("node", None, known, Outages(known, lambda: None), None, lambda: True)
+    decision = taker.decide(fresh)
+    assert decision.slot == (slots[0] if job.begins(slots[1]) > known.now() else slots[1])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -188,7 +187,7 @@ def hand_over_against_question(world: World) -> Actions:
 @twins("a", "b")
 def question_against_question(world: World) -> Actions:
     """Two nodes ask what became of a job's task."""
-    world.reset_handed(next_run=world.slot + timedelta(days=366))
+    world.reset_handed()
     asks = world.read_to_follow()
     return {name: lambda: world.follow(asks) for name in "ab"}
 

@@ -177,6 +177,22 @@ def dirty_settle():
     claiming.settle = settle
 
 
+def early_commit():
+    """Let the slot be committed before its task is enqueued."""
+    from django.db import connections
+
+    from cronkite.claims import handing
+
+    enqueue = handing._enqueue
+
+    def commit_and_enqueue(hand_over, claim, using):
+        with connections[using].wrap_database_errors:
+            connections[using].connection.commit()
+        return enqueue(hand_over, claim, using)
+
+    handing._enqueue = commit_and_enqueue
+
+
 #: The steps of a claim and of an end, and how to stand between two of them: (function, before or after).
 STEPS = {
     "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
@@ -188,20 +204,31 @@ STEPS = {
 }
 
 
+#: And of a hand-off that is one transaction.
+STEPS_OF_HAND_OVER = {
+    "before-hand-over": ("claim_all", "before"),  # read and decided; nothing is sent yet
+    "before-enqueue": ("_enqueue", "before"),  # the UPDATE has been answered
+    "after-enqueue": ("_enqueue", "after"),  # the engine's INSERT has been answered
+    "before-expect": ("_expect", "before"),  # the log's INSERT has been answered
+    "after-hand-over": ("claim_all", "after"),  # committed, and nobody told
+}
+
+
 def die(how):
     """Let the process be killed at a step (``before-insert:0.05``: in one of 20 times that it comes by).
 
     With ``:worker`` behind it, only a worker process: a node may write the end of a run, too.
     """
-    from cronkite.claims import claiming, holding, taking
+    from cronkite.claims import claiming, handing, holding, taking
     from cronkite.database import quirks
 
     step, chance, *who = how.split(":")
-    attribute, side = STEPS[step]
+    attribute, side = {**STEPS, **STEPS_OF_HAND_OVER}[step]
     if attribute == "record":
         # Where the claim would be one statement, nobody could stand within.
         quirks.can_join_writes = lambda connection: False
-    module = {"record": taking, "claim_all": claiming}.get(attribute, holding)
+    modules = {"record": taking, "claim_all": claiming, "_enqueue": handing, "_expect": handing}
+    module = modules.get(attribute, holding)
     function, node = getattr(module, attribute), os.getpid()
 
     def perhaps():
@@ -230,6 +257,7 @@ SABOTAGES = {
     "deaf-nursery": deaf_nursery,
     "no-look-at-logs": no_look_at_logs,
     "blind-start": blind_start,
+    "early-commit": early_commit,
     "dirty-settle": dirty_settle,
     "patience": patience,
     "shared-pool": shared_pool,

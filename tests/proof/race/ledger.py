@@ -89,9 +89,9 @@ def audit(jobs: list[Job], evidence: Path, until: datetime) -> Verdict:
     for first in jobs:
         _at_most_once(by_job[first.pk], verdict)
         _recorded(by_job[first.pk], logs[first.pk], verdict)
-        _nothing_vanished(first, now[first.pk], logs[first.pk], until, verdict)
+        nothing_vanished(first, now[first.pk], logs[first.pk], until, verdict)
         _no_overlap(by_job[first.pk], logs[first.pk], verdict)
-        _only_grew(now[first.pk], logs[first.pk], verdict)
+        only_grew(now[first.pk], logs[first.pk], verdict)
     verdict.winners = Counter(run.node for run in found)
     return verdict
 
@@ -127,7 +127,7 @@ def _recorded(found: list[Run], logs: list[Log], verdict: Verdict) -> None:
             verdict.takeovers += 1
 
 
-def _nothing_vanished(first: Job, now: Job, logs: list[Log], until: datetime, verdict: Verdict) -> None:
+def nothing_vanished(first: Job, now: Job, logs: list[Log], until: datetime, verdict: Verdict) -> None:
     """P2: from the job's first slot on, each log begins where the one before ended, and the last reaches ``until``."""
     schedule, before = first.get_schedule(), first.next_run - INSTANT
     for log in logs:
@@ -156,7 +156,7 @@ def _no_overlap(found: list[Run], logs: list[Log], verdict: Verdict) -> None:
                 verdict.fault(f"{following} began before the end of {run}")
 
 
-def _only_grew(now: Job, logs: list[Log], verdict: Verdict) -> None:
+def only_grew(now: Job, logs: list[Log], verdict: Verdict) -> None:
     """The fencing token counts the claims, and they came in the order of the slots."""
     fences = [log.fence for log in logs if log.fence is not None]
     if fences != list(range(1, now.fence + 1)):

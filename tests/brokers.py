@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import redis
 
 from databases.processes import die_with_parent
+from databases.redis import find_program
 
 #: Seconds until a wait is given up.
 PATIENCE = 60
@@ -38,8 +38,6 @@ class Redis:
 
     def start(self):
         """Start it, and wait until it answers."""
-        program = shutil.which("redis-server")
-        assert program, "redis-server is not installed (Debian's package: redis-server)"
         options = [
             "--port",
             str(self.port),
@@ -53,7 +51,7 @@ class Redis:
             "yes",
         ]
         self.process = subprocess.Popen(
-            [program, *options, "--appendfsync", "always"],
+            [find_program(), *options, "--appendfsync", "always"],
             stdout=subprocess.DEVNULL,
             preexec_fn=die_with_parent(9),  # noqa: PLW1509 - nothing of Python's is done there
         )
@@ -67,6 +65,7 @@ class Redis:
 
     def kill(self):
         """End it, as a crash would."""
+        self.client.close()
         if self.process is not None:
             self.process.kill()
             self.process.wait(PATIENCE)

@@ -3,7 +3,7 @@
 ``CRONKITE_TEST_DATABASE`` overrides the database's name: a node started by a test joins that test's own database. With
 ``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them. With
 ``CRONKITE_TEST_POOL=1``, each process has a pool of connections, where the database's driver is psycopg 3; it
-is not with ``CRONKITE_TEST_DRIVER=psycopg2``.
+is not with ``CRONKITE_TEST_DRIVER=psycopg2``. RQ is there if ``CRONKITE_TEST_RQ`` names its Redis.
 """
 
 import os
@@ -96,6 +96,10 @@ TASKS = {
     "elsewhere": {"BACKEND": "app.engines.ElsewhereBackend"},
 }
 CRONKITE_TASK = os.environ.get("CRONKITE_TEST_TASK", "")
+if "CRONKITE_TEST_RQ" in os.environ:
+    INSTALLED_APPS.append("django_rq")
+    RQ_QUEUES = {name: {"URL": os.environ["CRONKITE_TEST_RQ"]} for name in ("default", "mail")}
+    TASKS["rq"] = {"BACKEND": "django_tasks_rq.RQBackend", "QUEUES": list(RQ_QUEUES)}
 
 if os.environ.get("CRONKITE_TEST_LOG") == "1":
     LOGGING = {

@@ -35,6 +35,11 @@ def test_a_browser_that_is_missing_is_named(script, monkeypatch):
     assert "chromium" in script["missing_packages"]([])
 
 
+def test_a_server_of_redis_that_is_missing_is_named(script, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "redis-server" in script["missing_packages"]([])
+
+
 def test_what_failed_is_said_once_more_at_the_end(script, capsys):
     """Who reads the end of a long output alone is to know what to run."""
     report = script["Report"]()

@@ -310,7 +310,9 @@ def _one_by_one(wanted: list[tuple[Job, Decision]], node: str, take: Take) -> li
         except RowIsHeld:
             verdicts.append(None)
         except (Contention, OutcomeUnknown, DatabaseError) as error:
-            doubted = [*filter(None, verdicts), *getattr(error, "claims", [])]
+            # What was handed over as it was taken is settled: it has no lock to look for, or one that is its task's.
+            started = [each for each in verdicts if each is not None and each.receipt is None]
+            doubted = [*started, *getattr(error, "claims", [])]
             if not doubted:
                 raise
             raise OutcomeUnknown(doubted) from error

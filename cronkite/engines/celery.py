@@ -54,6 +54,11 @@ class _Line:
         return receipt
 
 
+def place(order: Order) -> Any:
+    """Return the app, which has the broker."""
+    return order.task.app
+
+
 def joins(order: Order, using: str) -> bool:
     """Return ``False``: a broker is no database of the project's."""
     return False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from dataclasses import dataclass
 from socket import gaierror
 
+from django.db import DatabaseError
+
 from cronkite.claims import claiming, handing, holding
 from cronkite.claims.handing import Handed
-from cronkite.claims.verdicts import Claim, NotHandedOver, Receipt
+from cronkite.claims.verdicts import Claim, NotHandedOver, OutcomeUnknown, Receipt
 from cronkite.code import functions, tasks
 from cronkite.code.outcomes import Outcome, traceback_text
 from cronkite.code.tasks import Order
@@ -35,12 +38,10 @@ class Sorted:
     is_joined: bool = False
 
     @property
-    def place(self) -> tuple[str, str]:
-        """Return what the hand-off has to do with: an engine, and which of its backends."""
+    def place(self) -> tuple[str, Hashable]:
+        """Return what the hand-off has to do with: an engine, and which of its queues."""
         assert self.order is not None
-        # A task of Celery has its result backend there, which is no name.
-        backend = getattr(self.order.task, "backend", "")
-        return self.order.engine, backend if isinstance(backend, str) else ""
+        return self.order.engine, kinds.get(self.order.engine).place(self.order)
 
     @property
     def keeps_lock(self) -> bool:
@@ -77,8 +78,12 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
             return [claim for each in wanted for claim in hand_over([each], node)]
         (claim,) = claiming.claim_all(pairs, node)
         if claim is not None:
-            # With the transaction, the task has gone.
-            holding.finish(claim, _refused(NotSent(refusal.error)))
+            try:
+                # With the transaction, the task has gone.
+                holding.finish(claim, _refused(NotSent(refusal.error)))
+            except DatabaseError as error:
+                # It is ours, and nobody must forget it.
+                raise OutcomeUnknown([claim]) from error
             logger.error("%s: could not be handed over. %s", claim, refusal.error, exc_info=refusal.error)
         return [claim]
 
@@ -154,8 +159,10 @@ def _was_refused(error: BaseException | None) -> bool:
 def _sort(job: Job) -> Sorted:
     try:
         order = tasks.order(job, functions.look_up)
+        if order is None:
+            return Sorted(job)
+        return Sorted(job, order, is_joined=kinds.get(order.engine).joins(order, primary.alias()))
     except FunctionError as error:
         return Sorted(job, problem=str(error))
-    if order is None:
-        return Sorted(job)
-    return Sorted(job, order, is_joined=kinds.get(order.engine).joins(order, primary.alias()))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an engine, and what it is configured by, may raise anything
+        return Sorted(job, problem=f"{job.function!r} cannot be handed over: {type(error).__name__}: {error}")

@@ -38,6 +38,11 @@ class _Backend:
         return Receipt(calls.DJANGO_TASKS, str(result.id), task.backend, task.queue_name, can_tell(order))
 
 
+def place(order: Order) -> str:
+    """Return the name of the backend."""
+    return str(order.task.backend)
+
+
 def joins(order: Order, using: str) -> bool:
     """Tell whether the task is written into the database ``using``, by whoever hands it over, at once."""
     backend = order.task.get_backend()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,6 +59,9 @@ class Engine(Protocol):
 
     #: Whether it takes the code of a task to ask about it.
     NEEDS_CODE: bool
+
+    def place(self, order: Order) -> Hashable:
+        """Return what a way to the engine leads to: tasks that share it can be handed over by one."""
 
     def joins(self, order: Order, using: str) -> bool:
         """Tell whether the task is written into the database ``using``, by whoever hands it over, at once."""

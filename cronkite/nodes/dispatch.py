@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -91,7 +91,12 @@ class Dispatch:
         """Hand over these jobs, whose slots have come, or that were asked for."""
         if jobs:
             self._jobs |= {job.pk: job for job in jobs}
-            self._couriers.send(IMPORTS, partial(counter.sort, jobs), partial(self._take, jobs))
+        by_module: dict[str, list[Job]] = {}
+        for job in jobs:
+            by_module.setdefault(job.function.rpartition(".")[0], []).append(job)
+        for module, group in by_module.items():
+            # Apart, as an import that hangs holds up its own jobs only.
+            self._couriers.send((IMPORTS, module), partial(counter.sort, group), partial(self._take, group))
 
     def follow(self, jobs: list[Job]) -> None:
         """Ask what became of the tasks of these jobs, unless somebody is just doing so."""
@@ -105,6 +110,18 @@ class Dispatch:
         if self._claimed:
             self._send()
         if self._found and time.monotonic() >= self._write_at:
+            self._write()
+
+    def give_up(self, why: str) -> None:
+        """Write of what is being handed over still that it is not known whether the engine has it, and ``why``."""
+        told = {claim.token for _, claim, _ in self._found}
+        left = [claim for claim in self._claims.values() if claim.token not in told]
+        self._claimed.clear()
+        if left or self._found:
+            error = TimeoutError(f"{OVERDUE}; {why}")
+            found: Found = [(self._sorted[claim.job_id], claim, error) for claim in left]
+            counter.announce(found)
+            self._found += found
             self._write()
 
     # As what a Taker has its claims started by.
@@ -166,7 +183,7 @@ class Dispatch:
             rows = Job.objects.using(primary.alias()).filter(pk=job.pk, revision=job.revision, function=job.function)
             rows.write(engine=engine)
 
-    def _hand_over(self, place: tuple[str, str], group: list[Sorted]) -> None:
+    def _hand_over(self, place: Hashable, group: list[Sorted]) -> None:
         """Take and hand over, in one transaction."""
         wanted = []
         for each in group:
@@ -191,7 +208,6 @@ class Dispatch:
                 self._agenda.look_within(couriers.PATIENCE)
         lost = []
         for (each, decision), claim in zip(wanted, claims, strict=False):
-            self.release(each.job)
             if claim is None:
                 lost.append((each.job, decision))
             else:
@@ -200,13 +216,14 @@ class Dispatch:
                 if claim.receipt is not None:
                     logger.info("%s: handed over by node %s to %s.", claim, self._name, claim.receipt)
         for job in jobs:
-            self.release(job)
+            if not self.taker.is_doubted(job):
+                self.release(job)
         self.taker.leave(lost)
         self._expect(claim for claim in claims if claim)
 
     def _send(self) -> None:
         """Have couriers hand over what was claimed."""
-        places: dict[tuple[str, str], list[tuple[Sorted, Claim]]] = {}
+        places: dict[Hashable, list[tuple[Sorted, Claim]]] = {}
         for each, claim in self._claimed:
             places.setdefault(each.place, []).append((each, claim))
         self._claimed = []

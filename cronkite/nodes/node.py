@@ -168,6 +168,7 @@ class Node:
         if self._leave_by is not None and now >= self._leave_by and not self._outages.is_away:
             self._unsettled.give_up("as it was told to stop")
             self._in_doubt.give_up("as it was told to stop")
+            self._dispatch.give_up("its node was stopped")
         return not self._is_done()
 
     def _beat_due_at(self) -> float | None:

@@ -88,6 +88,10 @@ class Taker:
             if job.pk not in skipped:
                 self._agenda.look_for(decision.next_run)
 
+    def is_doubted(self, job: Job) -> bool:
+        """Tell whether this very ``job``, as it was read, may have been claimed."""
+        return self._unsettled.is_doubted(job)
+
     def take_asked(self, job: Job) -> None:
         """Claim a job that somebody asked for, and start its run; release it if another node does."""
         claim = None

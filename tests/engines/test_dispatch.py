@@ -1,0 +1,142 @@
+"""A node lives through whatever engines, tasks and their modules do, and so do its other jobs."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import due
+from django.core.management import call_command
+from django.db import IntegrityError
+from django_tasks_db.models import DBTaskResult
+from nodes import nodes, until
+
+from app import engines
+from cronkite.claims import claiming, handing, holding, verdicts
+from cronkite.claims.verdicts import Receipt
+from cronkite.database import clock
+from cronkite.engines import django_tasks
+from cronkite.models import Job, Log
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import CatchUp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Status = Log.Status
+
+
+@pytest.fixture
+def make_task(make_job):
+    """Make a job that is due, and known to be a task."""
+
+    def make(name, **columns):
+        job = make_job(f"app.handed.{name}", **{"due": 0, **columns})
+        Job.objects.filter(pk=job.pk).write(engine="django.tasks")
+        return job
+
+    return make
+
+
+def tick():
+    """Do in this process what a tick does."""
+    call_command("cron", workers=0)
+
+
+def decide(read):
+    return catch_up.decide(read.get_schedule(), CatchUp.LATEST, None, read.pending, read.now)
+
+
+def test_an_engine_that_can_not_even_be_asked_keeps_no_other_job(make_task, monkeypatch, caplog):
+    make_task("elsewhere")
+    make_task("bill")
+    table = django_tasks._table
+
+    def ask(backend):
+        if isinstance(backend, engines.ElsewhereBackend):
+            raise RuntimeError("it is not configured")
+        return table(backend)
+
+    monkeypatch.setattr(django_tasks, "_table", ask)
+    tick()
+    assert Log.objects.get().function == "app.handed.bill"
+    assert "'app.handed.elsewhere' cannot be handed over: RuntimeError: it is not configured" in caplog.text
+
+
+def test_a_refused_task_whose_claim_was_not_answered_has_failed_all_the_same(make_task, monkeypatch):
+    make_task("broken")
+    monkeypatch.setattr(django_tasks, "joins", lambda order, using: True)
+    claim_all, doubted = claiming.claim_all, []
+
+    def claim_in_doubt(wanted, node, *take):
+        claims = claim_all(wanted, node, *take)
+        if not take and not doubted:
+            doubted.extend(claims)
+            raise verdicts.OutcomeUnknown(claims)
+        return claims
+
+    monkeypatch.setattr(claiming, "claim_all", claim_in_doubt)
+    tick()
+    assert doubted
+    assert Log.objects.get().status == Status.FAILED
+    assert Job.objects.get().lock is None
+
+
+def test_a_refused_task_whose_end_could_not_be_written_keeps_no_lock(make_task, monkeypatch):
+    make_task("broken")
+    monkeypatch.setattr(django_tasks, "joins", lambda order, using: True)
+    finish, failed = holding.finish, []
+
+    def finish_later(claim, outcome):
+        if not failed:
+            failed.append(claim)
+            raise IntegrityError("not now")
+        return finish(claim, outcome)
+
+    monkeypatch.setattr(holding, "finish", finish_later)
+    tick()
+    assert failed
+    assert Log.objects.get().status == Status.FAILED
+    assert Job.objects.get().lock is None
+
+
+def test_what_was_handed_over_is_not_in_doubt_when_the_next_of_its_batch_stumbles(make_task):
+    """Or it would be taken for a claim that is yet to be handed over, as its task keeps the lock."""
+    jobs = [make_task("bill", overlap="wait for the task"), make_task("bill", overlap="wait for the task")]
+    handed = handing.joined(lambda claim: Receipt("django.tasks", f"id-{claim.job_id}"), {job.pk for job in jobs})
+
+    def take(attempts, using):
+        if len(attempts) > 1:
+            raise IntegrityError("one of them is unfit")
+        if attempts[0].job.pk == jobs[1].pk:
+            raise verdicts.Contention
+        return handed(attempts, using)
+
+    with pytest.raises(verdicts.Contention):
+        claiming.claim_all([(due(job), decide(due(job))) for job in jobs], "node", take)
+    assert Log.objects.get().task_id == f"id-{jobs[0].pk}"
+
+
+@pytest.mark.parametrize("module", ["hanging", "exiting"])
+def test_a_module_whose_import_does_not_end_holds_up_no_other_task(make_task, make_job, tmp_path, module):
+    make_task("bill", schedule="* * * * * *", due=None)
+    log = tmp_path / "log"
+    with nodes(("cron", "loop"), log=log, CRONKITE_TEST_POLL="1"):
+        until(Log.objects.count)
+        make_job(f"app.{module}.anything", due=0, run_mode="hand over")
+        before = Log.objects.count()
+        until(lambda: Log.objects.count() > before + 2)
+        if module == "hanging":
+            # Nobody has waited until it was given up.
+            assert "app.hanging.anything" not in log.read_text()
+        else:
+            until(lambda: "app.exiting.anything' cannot be imported here: it called sys.exit(3)" in log.read_text())
+            before = Log.objects.count()
+            until(lambda: Log.objects.count() > before)
+    assert Log.objects.count() == DBTaskResult.objects.count()
+
+
+def test_a_thousand_jobs_in_one_slot_are_handed_over_in_one_tick():
+    number = 1000
+    columns = {"function": "app.handed.bill", "schedule": "0 0 1 1 *", "engine": "django.tasks"}
+    Job.objects.bulk_create([Job(name=f"bill {n}", **columns) for n in range(number)])
+    slot = Job.objects.first().get_schedule().latest_at(clock.now("default"))
+    Job.objects.all().write(next_run=slot)
+    tick()
+    assert Log.objects.filter(status=Status.HANDED_OVER).count() == DBTaskResult.objects.count() == number

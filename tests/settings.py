@@ -3,7 +3,9 @@
 ``CRONKITE_TEST_DATABASE`` overrides the database's name: a node started by a test joins that test's own database. With
 ``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them. With
 ``CRONKITE_TEST_POOL=1``, each process has a pool of connections, where the database's driver is psycopg 3; it
-is not with ``CRONKITE_TEST_DRIVER=psycopg2``. RQ is there if ``CRONKITE_TEST_RQ`` names its Redis.
+is not with ``CRONKITE_TEST_DRIVER=psycopg2``. With ``CRONKITE_TEST_TASKS``, which is
+the path of a file, that is a database of SQLite which has the tables of django-tasks-db (``apart.py``). RQ is there if
+``CRONKITE_TEST_RQ`` names its Redis.
 """
 
 import os
@@ -64,6 +66,9 @@ if os.environ.get("CRONKITE_TEST_ROUTER") == "splitting":
     # There is no such database, and so the tests make none.
     DATABASES["replica"] = {"ENGINE": "refusing", "NAME": "nowhere", "TEST": {"MIRROR": "default"}}
     DATABASE_ROUTERS = ["splitting.Router"]
+if "CRONKITE_TEST_TASKS" in os.environ:
+    DATABASES["tasks"] = parse_url(f"sqlite:///{os.environ['CRONKITE_TEST_TASKS']}")
+    DATABASE_ROUTERS = ["apart.Router"]
 if "CRONKITE_TEST_OPTIONS" in os.environ:
     DATABASES["default"]["OPTIONS"] |= dict([os.environ["CRONKITE_TEST_OPTIONS"].split("=", 1)])
 if os.environ.get("CRONKITE_TEST_AUTOCOMMIT") == "0":

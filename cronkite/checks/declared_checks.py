@@ -106,14 +106,14 @@ def not_allowed(refused: dict[str, str], kind: str) -> list[checks.CheckMessage]
     many = len(refused) > 1
     return [
         checks.Warning(
-            f"{len(refused)} {kind} {'jobs' if many else 'job'} may not be run: {_listed(refused)}.",
+            f"{len(refused)} {kind} {'jobs' if many else 'job'} may not be run: {listed(refused)}.",
             hint=f"{'Of the first: ' if many else ''}{next(iter(refused.values()))}",
             id="cronkite.W009",
         )
     ]
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return the first of the names, and how many more there are."""
     every = list(names)
     more = f" and {len(every) - MOST_NAMES} more" if len(every) > MOST_NAMES else ""

@@ -15,11 +15,12 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 from django.urls import get_resolver
 
-from cronkite.checks.declared_checks import not_allowed
+from cronkite.checks.declared_checks import listed, not_allowed
 from cronkite.checks.setting_checks import TAG, is_asked
-from cronkite.code import functions
+from cronkite.code import calls, functions, tasks
 from cronkite.models import Job, primary
 
 
@@ -36,6 +37,71 @@ def check_enabled_jobs(databases: Collection[str] | None = None, **_: Any) -> li
     except DatabaseError:
         return []  # the tables are not there yet, or the database is not
     return not_allowed({name: why for name in names if (why := functions.refusal(name))}, "enabled")
+
+
+@checks.register(checks.Tags.database)
+def check_handed_over_jobs(databases: Collection[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W011, W012: jobs that are handed over can't be, or not exactly once. Imports the modules of these jobs only."""
+    using = primary.alias()
+    if using not in (databases or ()):
+        return []
+    handed_over = Q(run_mode=tasks.HAND_OVER) | Q(Q(engine__gt=""), run_mode=tasks.AUTOMATIC)
+    try:
+        with transaction.atomic(using=using):
+            jobs = list(Job.objects.using(using).filter(handed_over, enabled=True).order_by("function"))
+    except DatabaseError:
+        return []
+    # What may not be run is told of by W009.
+    jobs = [job for job in jobs if not functions.refusal(job.function)]
+    functions.try_all(job.function for job in jobs)
+    found: dict[str, dict[str, str]] = {"W011": {}, "W012": {}}
+    for job in jobs:
+        _judge(job, using, found)
+    return [*_apart(found["W011"]), *_not_handed_over(found["W012"])]
+
+
+def _judge(job: Job, using: str, found: dict[str, dict[str, str]]) -> None:
+    try:
+        order = tasks.order(job, functions.look_up)
+        if order is not None and order.engine == calls.DJANGO_TASKS:
+            engine = import_module("cronkite.engines.django_tasks")  # it needs django.tasks, or the backport of it
+            if alias := engine.other_database(order, using):
+                found["W011"][job.function] = alias
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - what the project's own code raises is what is asked for
+        found["W012"][job.function] = str(error)
+
+
+def _apart(aliases: dict[str, str]) -> list[checks.CheckMessage]:
+    """W011: the queue is not where the jobs are."""
+    if not aliases:
+        return []
+    return [
+        checks.Warning(
+            f"{_jobs(aliases)} handed over at most once, not exactly once: {listed(aliases)}. The tasks of "
+            f"django-tasks-db are in the database {next(iter(aliases.values()))!r}, the jobs in {primary.alias()!r}, "
+            "and no transaction holds both.",
+            hint="Have your DATABASE_ROUTERS name one database for the apps cronkite and django_tasks_database. If a slot "
+            "may be lost when its node dies, silence this check.",
+            id="cronkite.W011",
+        )
+    ]
+
+
+def _not_handed_over(problems: dict[str, str]) -> list[checks.CheckMessage]:
+    """W012: what is to be handed over is no task that an engine takes."""
+    if not problems:
+        return []
+    return [
+        checks.Warning(
+            f"{_jobs(problems)} not handed over: {listed(problems)}.",
+            hint=f"{'Of the first: ' if len(problems) > 1 else ''}{next(iter(problems.values()))}",
+            id="cronkite.W012",
+        )
+    ]
+
+
+def _jobs(names: Collection[str]) -> str:
+    return f"{len(names)} enabled jobs are" if len(names) > 1 else "1 enabled job is"
 
 
 @checks.register(TAG)

@@ -54,6 +54,13 @@ def joins(order: Order, using: str) -> bool:
     return not (waits and waits(order.task))
 
 
+def other_database(order: Order, using: str) -> str:
+    """Return the alias of the database that django-tasks-db has the task's table in, if that is not ``using``."""
+    table = _table(order.task.get_backend())
+    found = using if table is None else router.db_for_write(table)
+    return "" if found == using else found
+
+
 def can_tell(order: Order) -> bool:
     """Tell whether the backend keeps results."""
     return bool(order.task.get_backend().supports_get_result)

@@ -14,6 +14,8 @@ from pathlib import Path
 from django.db import OperationalError, connection
 
 import families
+from cronkite.database import clock
+from cronkite.models import Job, Task
 from databases.processes import die_with_parent
 from launcher import Launcher
 
@@ -141,6 +143,12 @@ def cron(*arguments, expect=0, **options):
         code = node.wait()
         assert code == expect, f"exit code {code}, and it said:\n{node.output}"
         return node.output
+
+
+def turn_of_tasks():
+    """Have it be time to ask what became of all tasks."""
+    Task.objects.update(ask_at=clock.Now())
+    Job.objects.filter(follow_at__isnull=False).write(follow_at=clock.Now())
 
 
 def until(condition, patience=PATIENCE, what=None):

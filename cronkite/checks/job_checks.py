@@ -80,8 +80,8 @@ def _apart(aliases: dict[str, str]) -> list[checks.CheckMessage]:
             f"{_jobs(aliases)} handed over at most once, not exactly once: {listed(aliases)}. The tasks of "
             f"django-tasks-db are in the database {next(iter(aliases.values()))!r}, the jobs in {primary.alias()!r}, "
             "and no transaction holds both.",
-            hint="Have your DATABASE_ROUTERS name one database for the apps cronkite and django_tasks_database. If a slot "
-            "may be lost when its node dies, silence this check.",
+            hint="Have your DATABASE_ROUTERS name one database for the apps cronkite and django_tasks_database. If a "
+            "slot may be lost when its node dies, silence this check.",
             id="cronkite.W011",
         )
     ]

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connections
+from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce, Least
 
 from cronkite.claims import retries, taking
@@ -105,30 +107,47 @@ def record(handed: list[Handed]) -> list[Claim]:
     return quirks.anew(using, lambda: _record(handed, using))
 
 
-def reserve(jobs: Iterable[Job]) -> list[Job]:
-    """Return those of the jobs whose tasks it is for us to ask about; others leave them alone for a while."""
+def reserve(jobs: Iterable[Job], most: int) -> tuple[list[Job], list[Task]]:
+    """Return those of the jobs whose tasks it is for us to ask about, and ``most`` of the tasks that it is time for.
+
+    Others leave them alone for a while.
+    """
     using = primary.alias()
     reserves = [(job, _RESERVE.ready(using, job)) for job in sorted(jobs, key=lambda job: job.pk)]
     with waits.limited(using):
         available = waits.lock_available(Job, [job.pk for job, _ in reserves], using)
-        return [job for job, reserve in reserves if job.pk in available and reserve()]
+        ours = [job for job, reserve in reserves if job.pk in available and reserve()]
+        if not ours:
+            return [], []
+        now = max(job.now for job in ours)
+        of_jobs = Task.objects.using(using).filter(job__in=[job.pk for job in ours])
+        # A job's instant and its task's were told by two statements.
+        tasks = list(of_jobs.filter(ask_at__lte=now + FIRST / 2).order_by("ask_at", "pk")[:most])
+        _put_off(tasks, now + RESERVED, using)
+    return ours, tasks
 
 
 class Answers(NamedTuple):
-    """What engines have told: which tasks have ended, of which nothing will be known, and why, and which go on."""
+    """What engines have told: which tasks have ended, of which nothing will be known, and why, and which go on.
+
+    Those that go on have in ``ask_at`` when to ask again.
+    """
 
     ended: list[Ended]
     unknown: list[tuple[Task, str]]
     going_on: list[Task]
 
 
-def conclude(answers: Answers, next_at: dict[Job, datetime | None]) -> None:
-    """Write what became of tasks, and when to ask again of each job.
+def conclude(answers: Answers, jobs: Collection[int]) -> datetime | None:
+    """Write what became of tasks, and when to ask again about the jobs with these keys; return the earliest of that.
 
-    Raises :class:`django.db.DatabaseError`. Safe to be called again.
+    What is about a job whose row another transaction has locked is left for the next time that somebody asks. Raises
+    :class:`django.db.DatabaseError`. Safe to be called again.
     """
     using = primary.alias()
-    quirks.anew(using, lambda: _conclude(answers, next_at, using))
+    quirks.anew(using, lambda: _conclude(answers, jobs, using))
+    rows = Job.objects.using(using).filter(pk__in=jobs, follow_at__isnull=False)
+    return rows.order_by("follow_at").values_list("follow_at", flat=True).first()
 
 
 def _enqueue(enqueue: Enqueue, claim: Claim, using: str) -> Receipt:
@@ -180,6 +199,7 @@ def _expect(handed: Iterable[Handed], using: str) -> None:
             task_id=receipt.task_id,
             lock=claim.token if keeps_lock else None,
             created=Now(),
+            ask_at=Now() + FIRST,
         )
         for claim, receipt, keeps_lock in handed
         if receipt.is_followed
@@ -215,11 +235,14 @@ def _tell_late(each: Handed, using: str) -> int:
     )
 
 
-def _conclude(answers: Answers, next_at: dict[Job, datetime | None], using: str) -> None:
-    plans = [_PLAN.ready(using, _Plan(job, at)) for job, at in sorted(next_at.items(), key=lambda item: item[0].pk)]
-    logs = Log.objects.using(using)
+def _conclude(answers: Answers, jobs: Collection[int], using: str) -> None:
+    logs, tasks = Log.objects.using(using), Task.objects.using(using)
     with waits.limited(using):
-        for task, outcome, started_at, finished_at, worker in answers.ended:
+        # Who hands over writes the job's row before the task. So none is being added that can't be seen here.
+        available = waits.lock_available(Job, sorted(jobs), using)
+        ended = [each for each in answers.ended if each.task.job_id in available]
+        unknown = [(task, why) for task, why in answers.unknown if task.job_id in available]
+        for task, outcome, started_at, finished_at, worker in ended:
             _free(task, using)
             logs.filter(job=task.job_id, fence=task.fence, status=Log.Status.HANDED_OVER).update(
                 status=outcome.status,
@@ -228,19 +251,36 @@ def _conclude(answers: Answers, next_at: dict[Job, datetime | None], using: str)
                 started_at=started_at,
                 finished_at=Now() if finished_at is None else finished_at,
                 worker=worker[:255],
+                **({"reason": also(outcome.reason)} if outcome.reason else {}),
             )
-        for task, why in answers.unknown:
+        for task, why in unknown:
             _free(task, using)
             told = logs.filter(job=task.job_id, fence=task.fence, status=Log.Status.HANDED_OVER)
             told.update(reason=also(why))
-        over = [task.pk for task, *_ in answers.ended] + [task.pk for task, _ in answers.unknown]
         if get_conf().lock_timeout is None:
             # Or its lock would be taken for that of a run which is gone. With a timeout, that is what it goes by.
             for task in answers.going_on:
-                _held(task, using).write(locked_at=Now())
-        Task.objects.using(using).filter(pk__in=over).delete()
-        for plan in plans:
-            plan()
+                if task.lock is not None:
+                    _held(task, using).write(locked_at=Now())
+        for at, group in groupby(sorted(answers.going_on, key=_turn), key=_turn):
+            _put_off(list(group), at, using)
+        tasks.filter(pk__in=[task.pk for task, *_ in ended] + [task.pk for task, _ in unknown]).delete()
+        Job.objects.using(using).filter(pk__in=available).write(follow_at=_next_turn(using))
+
+
+def _turn(task: Task) -> datetime:
+    return task.ask_at
+
+
+def _put_off(tasks: list[Task], at: datetime, using: str) -> None:
+    if tasks:
+        Task.objects.using(using).filter(pk__in=[task.pk for task in tasks]).update(ask_at=at)
+
+
+def _next_turn(using: str) -> Subquery:
+    """Return when to ask about the first of a job's tasks."""
+    tasks = Task.objects.using(using).filter(job=OuterRef("pk")).order_by("ask_at")
+    return Subquery(tasks.values("ask_at")[:1])
 
 
 def _free(task: Task, using: str) -> None:
@@ -304,17 +344,3 @@ def _reserve(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
 
 
 _RESERVE = Update(_reserve)
-
-
-class _Plan(NamedTuple):
-    job: Job
-    at: datetime | None
-
-
-def _plan(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
-    # Whoever has handed over meanwhile has said himself when to ask.
-    row = Job.objects.using(using).filter(pk=place(Job, "id", "job.pk"), fence=place(Job, "fence", "job.fence"))
-    return row, {"follow_at": place(Job, "follow_at", "at")}
-
-
-_PLAN = Update(_plan)

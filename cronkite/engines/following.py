@@ -1,86 +1,106 @@
-"""What became of the tasks that were handed over?"""
+"""What became of the tasks that were handed over?
+
+Each is asked about when its turn comes, many at a time, and each place by itself: one that does not answer holds up no
+other.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from cronkite.claims import handing
 from cronkite.claims.handing import Answers, Ended
 from cronkite.engines import kinds
 from cronkite.engines.kinds import Told
-from cronkite.models import Job, Task, primary
+from cronkite.models import Job, Task
 
 logger = logging.getLogger("cronkite")
 
-#: How many jobs are seen to, and how many of their tasks are asked about, at most at a time: meanwhile their rows are
-#: locked.
-JOBS, MOST = 100, 500
+#: How many tasks are asked about at most at a time.
+MOST = 500
 #: A task is asked about again after a tenth of its age, but not sooner or later than this.
 SOONEST, LATEST = timedelta(seconds=1), timedelta(minutes=1)
 #: For how long a task is followed that its engine has nothing to tell of.
 PATIENCE = timedelta(days=7)
+#: For how long (seconds) an engine is asked about the next task when it has failed at one.
+FAULTS = 10.0
 #: Why a task is followed no more.
 FORGOTTEN = "its engine does not know of the task any more"
 SILENT = f"its engine had nothing to tell of the task for {PATIENCE.days} days"
 
 
-def follow(jobs: list[Job]) -> datetime | None:
-    """Ask the engines what became of the tasks of ``jobs``, which come from a look at what is due, and write that.
+class Group(NamedTuple):
+    """Tasks that one place, an engine's backend, is to be asked about; ``jobs`` are theirs, by their keys."""
 
-    Returns when to ask again, by the database's clock, or ``None`` if nothing is left. Raises
-    :class:`django.db.DatabaseError`; what an engine raises is logged, and it is asked again.
+    place: tuple[str, str]
+    tasks: list[Task]
+    jobs: dict[int, Job]
+
+
+def look(jobs: list[Job]) -> list[Group]:
+    """Return the tasks of ``jobs``, which come from a look at what is due, that it is for us to ask about now.
+
+    Raises :class:`django.db.DatabaseError`.
     """
-    again = [_follow(jobs[start : start + JOBS]) for start in range(0, len(jobs), JOBS)]
+    ours, tasks = handing.reserve(jobs, MOST)
+    by_key = {job.pk: job for job in ours}
+    groups: dict[tuple[str, str], list[Task]] = defaultdict(list)
+    for task in tasks:
+        groups[task.engine, task.backend].append(task)
+    if idle := by_key.keys() - {task.job_id for task in tasks}:
+        handing.conclude(Answers([], [], []), idle)
+    return [
+        Group(place, found, {each.job_id: by_key[each.job_id] for each in found}) for place, found in groups.items()
+    ]
+
+
+def ask(group: Group) -> datetime | None:
+    """Ask what became of the tasks, and write that; return when to ask again about one of their jobs, if at all.
+
+    By the database's clock. Raises :class:`django.db.DatabaseError`; what an engine raises is logged, and it is asked
+    again.
+    """
+    now = max(job.now for job in group.jobs.values())
+    by_code: dict[str, list[Task]] = defaultdict(list)
+    for task in group.tasks:
+        by_code[_code(task, group.jobs)].append(task)
+    again: list[datetime | None] = []
+    for tasks in by_code.values():
+        answers = _ask(tasks, group.jobs[tasks[0].job_id], now)
+        again.append(handing.conclude(answers, {task.job_id for task in tasks}))
+        for task, outcome, *_ in answers.ended:
+            level = logging.INFO if outcome.status == "succeeded" else logging.ERROR
+            logger.log(level, "Job %r: the task %s has %s.", group.jobs[task.job_id].name, task, outcome.status)
     return min(filter(None, again), default=None)
 
 
-def _follow(jobs: list[Job]) -> datetime | None:
-    jobs = handing.reserve(jobs)
-    if not jobs:
-        return None
-    now = max(job.now for job in jobs)
-    found = Task.objects.using(primary.alias()).filter(job__in=[job.pk for job in jobs]).order_by("pk")
-    waiting = list(found[:MOST])
-    by_key = {job.pk: job for job in jobs}
-    answers = _ask(waiting, by_key, now)
-    again: dict[Job, datetime | None] = dict.fromkeys(jobs)
-    for task in answers.going_on:
-        job = by_key[task.job_id]
-        at = now + min(max((now - task.created) / 10, SOONEST), LATEST)
-        again[job] = min(filter(None, [again[job], at]))
-    if len(waiting) == MOST:
-        # There are more.
-        again = dict.fromkeys(jobs, now)
-    handing.conclude(answers, again)
-    for task, outcome, *_ in answers.ended:
-        level = logging.INFO if outcome.status == "succeeded" else logging.ERROR
-        logger.log(level, "Job %r: the task %s has %s.", by_key[task.job_id].name, task, outcome.status)
-    return min(filter(None, again.values()), default=None)
+def follow(jobs: list[Job]) -> datetime | None:
+    """Do both, one place after the other."""
+    return min(filter(None, map(ask, look(jobs))), default=None)
 
 
-def _ask(waiting: list[Task], jobs: dict[int, Job], now: datetime) -> Answers:
-    """Return what the engines tell of the tasks; one that does not answer is taken to say that they go on."""
-    ended, unknown, left = answers = Answers([], [], [])
-    groups: dict[tuple[str, str, str], list[Task]] = defaultdict(list)
-    for task in waiting:
-        groups[task.engine, task.backend, _code(task, jobs)].append(task)
-    for group in groups.values():
-        told = _told(group, jobs[group[0].job_id])
-        for task in group:
-            if told is None:
-                left.append(task)
-                continue
-            said = told.get(task.task_id)
-            if said is None:
-                unknown.append((task, FORGOTTEN))
-            elif said.outcome is not None:
-                ended.append(Ended(task, said.outcome, said.started_at, said.finished_at, said.worker))
-            elif now - task.created > PATIENCE and not said.is_running:
-                unknown.append((task, SILENT))
-            else:
-                left.append(task)
+def _ask(tasks: list[Task], job: Job, now: datetime) -> Answers:
+    """Return what the engine tells of the tasks; one of which it tells nothing is taken to go on."""
+    ended, unknown, going_on = answers = Answers([], [], [])
+    told = dict(_told(tasks, job))
+    for task in tasks:
+        said = told.get(task.task_id, Told())
+        if said is None:
+            unknown.append((task, FORGOTTEN))
+        elif said.outcome is not None:
+            ended.append(Ended(task, said.outcome, said.started_at, said.finished_at, said.worker))
+        elif now - task.created > PATIENCE and not said.is_running:
+            unknown.append((task, SILENT))
+        else:
+            # In whole seconds: who is asked about at the same time is written at the same time.
+            age = timedelta(seconds=(now - task.created) // timedelta(seconds=10))
+            task.ask_at = now + min(max(age, SOONEST), LATEST)
+            going_on.append(task)
     return answers
 
 
@@ -92,12 +112,20 @@ def _code(task: Task, jobs: dict[int, Job]) -> str:
         return ""
 
 
-def _told(group: list[Task], job: Job) -> dict[str, Told | None] | None:
-    """Return what the engine tells of tasks, by their ids; ``None`` if it does not answer."""
-    one = group[0]
-    try:
-        return dict(kinds.get(one.engine).tell(job, one.backend, [task.task_id for task in group]))
-    except Exception as error:  # noqa: BLE001 - an engine may raise anything
-        said = "%s does not tell what became of %d tasks; it is asked again. %s: %s"
-        logger.warning(said, one.engine, len(group), type(error).__name__, error)
-        return None
+def _told(tasks: list[Task], job: Job) -> Iterator[tuple[str, Told | None]]:
+    """Yield what the engine tells of the tasks, by their ids. One at which it fails keeps no other from being told."""
+    one, left, failed, began = tasks[0], [task.task_id for task in tasks], 0, time.monotonic()
+    error: Exception | None = None
+    while left and time.monotonic() < began + FAULTS:
+        try:
+            for task_id, said in kinds.get(one.engine).tell(job, one.backend, list(left)):
+                left.remove(task_id)
+                yield task_id, said
+            break
+        except Exception as raised:  # noqa: BLE001 - an engine may raise anything
+            # It tells in the order in which it is asked.
+            del left[0]
+            failed, error = failed + 1, raised
+    if error is not None:
+        said_of = "%s does not tell what became of %d tasks; it is asked again. %s: %s"
+        logger.warning(said_of, one.engine, failed + len(left), type(error).__name__, error)

@@ -181,6 +181,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created", models.DateTimeField(verbose_name="created")),
+                ("ask_at", models.DateTimeField(verbose_name="follow at")),
                 (
                     "job",
                     models.ForeignKey(
@@ -196,6 +197,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "task",
                 "verbose_name_plural": "tasks",
                 "base_manager_name": "objects",
+                "indexes": [models.Index(fields=["job", "ask_at"], name="cronkite_task_to_ask")],
                 "constraints": [models.UniqueConstraint(fields=("job", "fence"), name="cronkite_task_one_per_claim")],
             },
         ),

@@ -30,6 +30,8 @@ class Task(models.Model):
     task_id = ShortText(_("task"), max_length=255)
     lock = models.UUIDField(_("lock"), null=True, blank=True, help_text=_("The claim that is kept until it has ended."))
     created = models.DateTimeField(_("created"))
+    # The earliest of a job's tasks is the job's, by which it is found.
+    ask_at = models.DateTimeField(_("follow at"))
 
     objects = TaskQuerySet.as_manager()
 
@@ -37,6 +39,8 @@ class Task(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         base_manager_name = "objects"
+        # Of many tasks that wait, each comes to its turn.
+        indexes = [models.Index(fields=["job", "ask_at"], name="cronkite_task_to_ask")]
         constraints = [models.UniqueConstraint(fields=["job", "fence"], name="cronkite_task_one_per_claim")]
 
     def __str__(self) -> str:

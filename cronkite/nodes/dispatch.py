@@ -14,12 +14,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError
-
 from cronkite.claims.verdicts import Claim, Receipt
 from cronkite.engines import counter, couriers, following
 from cronkite.engines.counter import Sorted
 from cronkite.engines.couriers import Couriers
+from cronkite.engines.following import Group
 from cronkite.models import Job, primary
 from cronkite.nodes.agenda import Agenda
 from cronkite.nodes.outages import Outages
@@ -58,7 +57,9 @@ class Dispatch:
         #: What came of hand-offs, and is to be written, and when (monotonic seconds).
         self._found: Found = []
         self._write_at = 0.0
+        #: Whether it is just found out which tasks to ask about, and which places are being asked.
         self._follows = False
+        self._asked: set[Hashable] = set()
 
     # What the node asks.
 
@@ -102,7 +103,7 @@ class Dispatch:
         """Ask what became of the tasks of these jobs, unless somebody is just doing so."""
         if jobs and not self._follows:
             self._follows = True
-            self._couriers.send(TASKS, partial(following.follow, jobs), self._followed)
+            self._couriers.send(TASKS, partial(following.look, jobs), partial(self._ask, jobs))
 
     def go_on(self) -> None:
         """Do what it is time for."""
@@ -257,15 +258,33 @@ class Dispatch:
         if self._agenda.stays and any(claims):
             self._agenda.look_within(following.SOONEST.total_seconds())
 
-    def _followed(self, result: Callable[[], datetime | None]) -> None:
+    def _ask(self, jobs: list[Job], result: Callable[[], list[Group]]) -> None:
+        """Ask engines what became of their tasks."""
         self._follows = False
+        groups: list[Group] = []
+        with self._outages.lived_through():
+            try:
+                groups = result()
+            except couriers.Overdue as error:
+                logger.error("It could not be found out which tasks to ask about: %s.", error)
+        for group in groups:
+            # Who does not answer is not asked by more and more of us. The tasks have their turn again.
+            if group.place not in self._asked:
+                self._asked.add(group.place)
+                action, then = partial(following.ask, group), partial(self._followed, group.place)
+                self._couriers.send((TASKS, group.place), action, then)
+        if self._agenda.stays and len(jobs) >= following.MOST:
+            # There may be more.
+            self._agenda.look_within(following.SOONEST.total_seconds())
+
+    def _followed(self, place: Hashable, result: Callable[[], datetime | None]) -> None:
+        self._asked.discard(place)
         again = None
         with self._outages.lived_through():
             try:
                 again = result()
             except couriers.Overdue as error:
                 logger.error("It could not be found out what became of tasks: %s.", error)
-            except DatabaseError:
-                raise
         if again is not None and self._agenda.stays:
-            self._agenda.look_within((again - self._agenda.now()).total_seconds())
+            rest = again - self._agenda.now()
+            self._agenda.look_within(max(rest, following.SOONEST).total_seconds())

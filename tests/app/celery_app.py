@@ -17,6 +17,9 @@ app = Celery(
 app.autodiscover_tasks(["cronkite"])
 app.conf.broker_connection_timeout = 5
 app.conf.broker_connection_retry_on_startup = True
+app.conf.task_routes = {"app.celery_app.routed": {"queue": "lane"}}
+
+other_app = Celery("other", broker=os.environ.get("CRONKITE_TEST_OTHER_BROKER", "memory://"), set_as_current=False)
 
 
 @app.task
@@ -36,6 +39,21 @@ def note(self, path):
 def fail():
     """Fail."""
     raise ValueError("no such customer")
+
+
+@app.task(ignore_result=True)
+def forget():
+    """Leave nothing behind."""
+
+
+@app.task
+def routed():
+    """Go to a queue of its own."""
+
+
+@other_app.task
+def abroad():
+    """Go to another broker."""
 
 
 @app.task

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 from django.db import connection
-from nodes import cron, manage, nodes, until
+from nodes import cron, manage, nodes, turn_of_tasks, until
 
 from cronkite.checks import job_checks
 from cronkite.database import clock
@@ -58,7 +58,7 @@ def test_a_task_is_put_there_after_the_claim_and_followed_to_its_end(make_task, 
     assert (Job.objects.get().lock, Task.objects.count()) == (None, 1)
     done = manage("db_worker", "--backend", "db", "--batch", "--interval", "0", **environment)
     assert not done.returncode, done.stderr
-    Job.objects.all().write(follow_at=clock.Now())
+    turn_of_tasks()
     cron(**environment)
     log.refresh_from_db()
     assert (log.status, log.result) == (Status.SUCCEEDED, {"number": 7})

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
-from nodes import cron, nodes, until
+from nodes import cron, nodes, turn_of_tasks, until
 
 import families
 from cronkite import requests
@@ -36,7 +36,7 @@ def tick():
 
 def look_again():
     """Have the next tick ask what became of tasks."""
-    Job.objects.filter(follow_at__isnull=False).write(follow_at=clock.Now())
+    turn_of_tasks()
 
 
 def work():
@@ -364,3 +364,51 @@ def test_who_may_not_see_tasks_is_not_led_there(make_job, client):
     page = client.get(f"/admin/cronkite/log/{Log.objects.get().pk}/change/").content.decode()
     assert "handed over" in page
     assert "Its task" not in page
+
+
+def test_slots_that_are_caught_up_on_wait_for_the_task_before(make_job):
+    job = save(make_job("app.handed.bill", due=180, schedule="* * * * *", catch_up="all", overlap="wait for the task"))
+    looks = 0
+    while due(job) or Task.objects.exists():
+        tick()
+        work()
+        turn_of_tasks()
+        looks += 1
+        assert Task.objects.count() <= 1
+        assert looks < 60
+    logs = Log.objects.order_by("slot")
+    assert set(logs.values_list("status", flat=True)) == {Status.SUCCEEDED}
+    assert logs.count() >= 4
+    assert not any(log.missed for log in logs)
+
+
+def test_a_job_that_is_disabled_is_followed_to_the_end_of_its_task(make_job):
+    job = save(make_job("app.handed.bill", due=0))
+    tick()
+    job.enabled = False
+    job.save()
+    work()
+    turn_of_tasks()
+    tick()
+    assert Log.objects.get().status == Status.SUCCEEDED
+    assert not Task.objects.exists()
+
+
+def test_nodes_that_are_told_to_stop_while_they_hand_over_leave_nothing_half_done(tmp_path):
+    columns = {"function": "app.handed.bill", "schedule": "* * * * * *", "catch_up": "all", "engine": "django.tasks"}
+    Job.objects.bulk_create([Job(name=f"bill {n}", **columns) for n in range(200)])
+    with nodes(("cron", "loop"), ("cron", "loop"), log=tmp_path / "log") as both:
+        until(Log.objects.count)
+        for node in both:
+            node.process.terminate()
+        assert [node.wait() for node in both] == [0, 0]
+    tasks = {str(task_id) for task_id in DBTaskResult.objects.values_list("pk", flat=True)}
+    assert sorted(tasks) == sorted(Log.objects.values_list("task_id", flat=True))
+    assert not Job.objects.filter(lock__isnull=False).exists()
+
+
+def test_cron_run_calls_the_task_in_place(make_job):
+    make_job("app.handed.bill", args=[3])
+    call_command("cron", "run", "bill")
+    assert (Log.objects.get().status, Log.objects.get().result) == (Status.SUCCEEDED, {"number": 3})
+    assert not DBTaskResult.objects.exists()

@@ -8,10 +8,9 @@ import signal
 import pytest
 from brokers import redis_server, worker
 from django.db import connection
-from nodes import cron, nodes, until
+from nodes import cron, nodes, turn_of_tasks, until
 
 import families
-from cronkite.database import clock
 from cronkite.models import Job, Log, Task
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
@@ -38,7 +37,7 @@ def tick(redis):
     """A tick of a node that has RQ, and asks what became of tasks."""
 
     def tick(**options):
-        Job.objects.filter(follow_at__isnull=False).write(follow_at=clock.Now())
+        turn_of_tasks()
         return cron(CRONKITE_TEST_RQ=redis.url, **options)
 
     return tick

@@ -177,19 +177,27 @@ def hand_over_against_deletion(world: World) -> Actions:
 
 
 def hand_over_against_question(world: World) -> Actions:
-    """A node asks what became of a job's task while another hands over the next one."""
+    """A node asks what became of a job's task, which is its to ask about, while another hands over the next one."""
+    world.reset_handed()
+    (group,) = world.look(world.read_to_follow())
+    read = world.read()
+    return {"a": lambda: world.hand_over("a", read), "b": lambda: world.ask(group)}
+
+
+def hand_over_against_look(world: World) -> Actions:
+    """A node finds out which tasks are its to ask about while another hands over the next one."""
     world.reset_handed()
     asks = world.read_to_follow()
     read = world.read()
-    return {"a": lambda: world.hand_over("a", read), "b": lambda: world.follow(asks)}
+    return {"a": lambda: world.hand_over("a", read), "b": lambda: world.look(asks)}
 
 
 @twins("a", "b")
-def question_against_question(world: World) -> Actions:
-    """Two nodes ask what became of a job's task."""
+def look_against_look(world: World) -> Actions:
+    """Two nodes find out which of them is to ask what became of a job's task."""
     world.reset_handed()
     asks = world.read_to_follow()
-    return {name: lambda: world.follow(asks) for name in "ab"}
+    return {name: lambda: world.look(asks) for name in "ab"}
 
 
 @twins("a", "b", "c")
@@ -266,7 +274,8 @@ OF_TWO = (
     hand_over_against_edit,
     hand_over_against_deletion,
     hand_over_against_question,
-    question_against_question,
+    hand_over_against_look,
+    look_against_look,
 )
 #: These begin with rows that were read before, or there would be too many orders.
 OF_THREE = (three_claims, three_takeovers, end_against_two_takeovers, renewal_against_two_takeovers)

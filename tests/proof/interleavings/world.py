@@ -157,8 +157,9 @@ class World:
             created=clock.Now(), status=Status.HANDED_OVER, engine="django.tasks", task_id=result.id,
         )  # fmt: skip
         Task.objects.create(
-            job=self.job, fence=5, engine="django.tasks", backend="db", task_id=result.id, created=clock.Now()
-        )
+            job=self.job, fence=5, engine="django.tasks", backend="db", task_id=result.id,
+            created=clock.Now(), ask_at=clock.Now() - timedelta(hours=1),
+        )  # fmt: skip
 
     def hand_over(self, node: str, read: Job | None = None) -> None:
         """What a tick does with a job whose function is a task."""
@@ -170,9 +171,13 @@ class World:
         """What a tick reads of a job whose tasks are to be asked about."""
         return Job.objects.agenda().get(pk=self.job.pk)
 
-    def follow(self, read: Job) -> None:
-        """What a tick does about the tasks of a job that it has read."""
-        following.follow([read])
+    def look(self, read: Job) -> list[following.Group]:
+        """What a tick does first about the tasks of a job that it has read."""
+        return following.look([read])
+
+    def ask(self, group: following.Group) -> None:
+        """What it does about those that are its to ask about."""
+        following.ask(group)
 
     def decide(self, read: Job) -> Decision:
         """What a tick makes of the job that it has read."""

@@ -163,7 +163,7 @@ def test_the_benchmark_runs(tmp_path):
     environment = {**os.environ, "PYTHONPATH": path}
     for name in ("CRONKITE_TEST_DATABASE", "DATABASE_URL", "CRONKITE_TEST_STATEMENTS"):
         environment.pop(name, None)
-    chosen = {"burst", "schedules", "logs"}
+    chosen = {"burst", "hand-off", "schedules", "logs"}
     smoke = ["--databases", "sqlite", "--size", "smoke", "--rounds", "1", "--only", ",".join(chosen)]
     files = ["--json", str(tmp_path / "bench.json"), "--svg", str(tmp_path / "bench.svg")]
     done = subprocess.run(
@@ -181,6 +181,7 @@ def test_the_benchmark_runs(tmp_path):
     assert {line.measure for line in found.lines()} == chosen
     keys = {line.key for line in found.lines()}
     for target in TARGETS:
-        if target.key.split(".")[0] in {"burst", "next", "log"}:
+        # What celery beat does is measured where it is installed.
+        if target.key.split(".")[0] in {"burst", "hand", "next", "log"} and target.over != "hand.beat":
             assert {target.key, target.over or target.key} <= keys
     ET.parse(tmp_path / "bench.svg")

@@ -7,8 +7,9 @@ from importlib import metadata
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
+from django.core.management.color import no_style
 from django.db import connection
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Model
 
 from benchmarks.processes import Failed
 from cronkite.database import clock
@@ -16,6 +17,8 @@ from cronkite.models import Job, Log
 
 #: How far from now (hours) slots are that are to stay out of the way.
 FAR = timedelta(hours=1)
+#: The function of jobs that are to do nothing.
+NOTHING = "app.benched.nothing"
 #: So many rows are added by one statement at most.
 STATEMENT = 1_000_000
 #: ``slot`` and so many minutes.
@@ -38,6 +41,11 @@ def fresh() -> None:
     call_command("migrate", "cronkite", verbosity=0, interactive=False)
 
 
+def empty(model: type[Model]) -> None:
+    """Leave nothing in the table of a model, whose migrations may not be reversible."""
+    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), [model._meta.db_table]))
+
+
 def version() -> str:
     """Return the name and the version of the database, and those of the driver, on which much depends."""
     driver = connection.Database
@@ -55,11 +63,11 @@ def version() -> str:
     return f"{said} ({driver.__name__} {number[0]})"
 
 
-def add_jobs(number: int, schedule: str, next_run: datetime, function: str = "nothing", **columns: object) -> None:
+def add_jobs(number: int, schedule: str, next_run: datetime, function: str = NOTHING, **columns: object) -> None:
     """Add so many jobs that are alike, by statements that double their number."""
     if not number:
         return
-    job = Job(name="job", function=f"app.benched.{function}", schedule=schedule, next_run=next_run, **columns)
+    job = Job(name="job", function=function, schedule=schedule, next_run=next_run, **columns)
     first = Job.objects.order_by("-id").values_list("id", flat=True).first() or 0
     Job.objects.bulk_create([job])
     ours = (field for field in Job._meta.concrete_fields if not field.primary_key and not field.generated)
@@ -84,7 +92,7 @@ def add_idle_jobs(number: int) -> None:
     add_jobs(number, f"30 {hour} * * *", slot)
 
 
-def add_due_jobs(number: int, function: str = "nothing", **columns: object) -> None:
+def add_due_jobs(number: int, function: str = NOTHING, **columns: object) -> None:
     """Add so many jobs that are all due in one slot, an hour ago; their next one is a day later."""
     slot = (clock.now("default") - FAR).replace(minute=0, second=0, microsecond=0)
     add_jobs(number, f"0 {slot.hour} * * *", slot, function, **columns)

@@ -53,6 +53,9 @@ TARGETS = [
     Target("burst.best", "raw.two", least=0.5, on={"pg": 0.6, "mysql": 0.5, "mariadb": 0.5, "sqlite": 0.5}),
     _at_most("burst.all", 1.0, "burst.one"),
     _at_most("burst.late", 0.1),
+    # 2a. Hand-off: as fast as jobs are run by the node itself, and by Celery faster than its own beat.
+    Target("hand.tasks", "hand.run", least=1.0),
+    Target("hand.celery", "hand.beat", least=1.0),
     # 3. Start on the slot, and from the crontab.
     *(_at_most(f"{key}.p50", 8, "", "pg") for key in ("start", "start.most")),
     *(_at_most(f"{key}.p99", 30, "", "pg") for key in ("start", "start.most")),

@@ -12,6 +12,7 @@ from benchmarks.bench import Measure
 MEASURES = {
     "idle-tick": "idle_tick",
     "burst": "burst",
+    "hand-off": "hand_off",
     "start": "slots",
     "crontab": "crontab",
     "idle-loop": "idle_loop",

@@ -30,25 +30,25 @@ def measure(bench: Bench) -> Iterator[Reading]:
     yield Reading("raw.batches", "raw driver, two processes, claims of 16", _raw(bench, 2, 16), "jobs/s")
     paces = {}
     for workers in bench.sizes.workers:
-        pace, _, wall = _race(bench, 1, workers)
+        pace, _, wall = race(bench, 1, workers)
         paces[workers] = pace
         yield Reading(f"burst.{workers}", f"one node, {workers} workers", pace, "jobs/s")
         yield Reading(f"burst.{workers}.wall", f"one node, {workers} workers, start of Python to last end", wall, "s")
     best = max(paces, key=paces.__getitem__)
     yield Reading("burst.best", f"one node, the best of these ({number:,} jobs)", paces[best], "jobs/s", [best])
     nodes = bench.sizes.nodes
-    _, _, wall = _race(bench, 1, nodes, at_once=True)
+    _, _, wall = race(bench, 1, nodes, at_once=True)
     yield Reading("burst.one", f"one node of {nodes} workers, until the last end", wall, "s")
-    pace, late, wall = _race(bench, nodes, 1, at_once=True)
+    pace, late, wall = race(bench, nodes, 1, at_once=True)
     yield Reading("burst.all", f"{nodes} nodes of one worker, until the last end", wall, "s")
     yield Reading("burst.all.pace", f"{nodes} nodes of one worker", pace, "jobs/s")
     yield Reading("burst.late", f"{nodes} nodes of one worker, claims that came too late", late, "of claims")
 
 
-def _race(bench: Bench, nodes: int, workers: int, *, at_once: bool = False) -> tuple[float, float, float]:
-    """Return the pace, the part of the claims that came too late, and the seconds to the last end.
+def race(bench: Bench, nodes: int, workers: int, *, at_once: bool = False) -> tuple[float, float, float]:
+    """Let nodes work off a burst; return the pace, the part of the claims that came too late, and the seconds it took.
 
-    These are from the start of the processes, or else from when all are ready.
+    These are to the last end, from the start of the processes, or else from when all are ready.
     """
     number = bench.sizes.burst
     project.fresh()

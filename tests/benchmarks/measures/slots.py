@@ -35,7 +35,7 @@ def measure(bench: Bench) -> Iterator[Reading]:
 def _latencies(bench: Bench, slots: int) -> list[float]:
     path = bench.file("marks")
     first = clock.now("default").replace(microsecond=0) + timedelta(seconds=2)
-    project.add_jobs(1, "* * * * * *", first, "mark", args=[str(path)])
+    project.add_jobs(1, "* * * * * *", first, "app.benched.mark", args=[str(path)])
     with running(bench.manage("cron", "loop", "--workers", "4")) as (node,):
         until(lambda: len(marks(path)) > slots, PATIENCE + 2 * slots, f"{slots} slots had run", node)
     return [(began - slot) * 1000 for began, slot in marks(path)[1 : slots + 1]]

@@ -21,17 +21,23 @@ RECORDS = True
 FINEST = 60
 MOST_JOBS = None
 
+APP = ("celery", "-A", "benchmarks.peers.celery_app")
+SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+#: What follows ``python -m`` for the beat alone.
+BEAT = (*APP, "beat", "--scheduler", SCHEDULER, "--loglevel", "WARNING", "--pidfile=")
+
 
 def settings():
     return {
         "INSTALLED_APPS": ["django_celery_beat"],
-        "CELERY_BROKER_URL": f"redis+socket://{_socket(os.environ['CRONKITE_BENCH_FOLDER'])}",
+        "CELERY_BROKER_URL": f"redis+socket://{socket(os.environ['CRONKITE_BENCH_FOLDER'])}",
         "CELERY_RESULT_BACKEND": "db+" + os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:", 1),
         "CELERY_TIMEZONE": "UTC",
     }
 
 
-def _socket(folder):
+def socket(folder):
+    """Return the path of the socket of the Redis in this folder."""
     return Path(folder) / "redis.socket"
 
 
@@ -45,7 +51,12 @@ def declare(jobs):
     PeriodicTask.objects.bulk_create(
         [
             PeriodicTask(
-                name=f"job {n}", task="mark", crontab=crontab, args=json.dumps([jobs.evidence, n]), enabled=True
+                name=f"job {n}",
+                task="mark",
+                crontab=crontab,
+                args=json.dumps([jobs.evidence, n]),
+                enabled=True,
+                last_run_at=jobs.last_run,
             )
             for n in range(jobs.number)
         ],
@@ -57,14 +68,11 @@ def declare(jobs):
 def services(folder):
     if not shutil.which("redis-server"):
         raise Failed("redis-server is not installed (Debian's package: redis-server)")
-    return [["redis-server", "--port", "0", "--unixsocket", str(_socket(folder)), "--dir", str(folder), "--save", ""]]
+    return [["redis-server", "--port", "0", "--unixsocket", str(socket(folder)), "--dir", str(folder), "--save", ""]]
 
 
 def commands():
-    celery = [sys.executable, "-m", "celery", "-A", "benchmarks.peers.celery_app"]
-    beat = "django_celery_beat.schedulers:DatabaseScheduler"
+    python = [sys.executable, "-m"]
     # Each node has files of its own.
-    return [
-        [*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING", "--hostname", "{node}@%h"],
-        [*celery, "beat", "--scheduler", beat, "--loglevel", "WARNING", "--pidfile="],
-    ]
+    worker = ["worker", "--concurrency", "2", "--loglevel", "WARNING", "--hostname", "{node}@%h"]
+    return [[*python, *APP, *worker], [*python, *BEAT]]

@@ -14,12 +14,14 @@ VARIABLE = "CRONKITE_BENCH_JOBS"
 class Jobs:
     """So many jobs that are alike: a crontab expression in UTC, and the file that each run appends to.
 
-    Each calls :func:`benchmarks.peers.jobs.mark` with the file and the job's number.
+    Each calls :func:`benchmarks.peers.jobs.mark` with the file and the job's number. When they ran last
+    (ISO 8601) is for peers that are to catch up; else they never ran.
     """
 
     number: int
     crontab: str
     evidence: str
+    last_run: str | None = None
 
     def as_environment(self) -> dict[str, str]:
         """Return what :func:`get` reads."""

@@ -42,7 +42,8 @@ class Window:
 class Entry:
     """What the logs say of one slot of one job.
 
-    ``late`` is how long (seconds) after its slot the run began. ``reason`` is why it was missed, or did not succeed.
+    ``late`` is how long (seconds) after its slot the run began. ``reason`` is why it was missed, or did not succeed. If
+    the slot was handed over, ``node`` has done so, the ``task`` is what the engine got, and ``worker`` ran it.
     """
 
     job: str
@@ -51,6 +52,8 @@ class Entry:
     node: str = ""
     late: float = 0.0
     reason: str = ""
+    task: str = ""
+    worker: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Account:
     due: int
     ended: Counter[str]
     nodes: Counter[str]
+    workers: Counter[str]
     twice: list[str]
     unaccounted: list[str]
 
@@ -105,10 +109,12 @@ def read_logs(logs: Iterable, schedules: dict[str, str]) -> list[Entry]:
         missed = slots_before(schedule, log.slot, log.missed) + [log.slot] * (log.status == MISSED)
         entries += [Entry(log.job_name, slot, MISSED, reason=log.reason) for slot in missed]
         if log.status != MISSED:
-            late = (log.started_at - log.slot).total_seconds()
+            # A task that is not known to have ended has not begun, as far as the log knows.
+            late = (log.started_at - log.slot).total_seconds() if log.started_at else 0.0
             # A traceback's last line says what was raised.
             reason = (log.exc_info.strip().splitlines() or [log.reason])[-1]
-            entries.append(Entry(log.job_name, log.slot, log.status, log.node, late, reason))
+            said = (log.job_name, log.slot, log.status, log.node, late, reason)
+            entries.append(Entry(*said, task=log.task_id, worker=log.worker))
     return sorted(entries, key=lambda entry: (entry.slot, entry.job))
 
 
@@ -117,6 +123,27 @@ def read_journal(path: Path) -> Counter[tuple[str, datetime]]:
     lines = path.read_text().splitlines() if path.exists() else []
     words = [line.split() for line in lines]
     return Counter((job, datetime.fromisoformat(slot)) for job, slot, _node, _process in words)
+
+
+def read_tasks(path: Path, entries: list[Entry]) -> tuple[Counter[tuple[str, datetime]], list[str]]:
+    """Return how often each slot of each job was run, as the tasks' own lines tell, and what can't be right.
+
+    A task's line has its id, and the logs say for which slot it was handed over. A slot that was handed over twice has
+    a task of which no log knows.
+    """
+    lines = path.read_text().splitlines() if path.exists() else []
+    known = {entry.task: entry for entry in entries if entry.task}
+    runs: Counter[tuple[str, datetime]] = Counter()
+    problems = []
+    for job, task, worker, _process in map(str.split, lines):
+        entry = known.get(task)
+        if entry is None or entry.job != job:
+            problems.append(f"{job}: {worker} ran the task {task}, and no log says so")
+            continue
+        runs[job, entry.slot] += 1
+        if entry.worker != worker:
+            problems.append(f"{job}: {entry.slot:%X} was run by {worker}, and its log says by {entry.worker or 'none'}")
+    return runs, problems
 
 
 def settle(
@@ -137,6 +164,7 @@ def settle(
                 due=len(due),
                 ended=Counter(entry.ended for entry in own),
                 nodes=Counter(entry.node for entry in own if entry.node),
+                workers=Counter(entry.worker for entry in own if entry.worker),
                 twice=[f"{slot:%X} ran {count} times" for slot, count in sorted(noted.items()) if count > 1],
                 unaccounted=[
                     *[f"{slot:%X} was due, and no log says so" for slot in sorted(due - set(logged))],

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Three nodes share a shop's jobs for some seconds; then a table shows which node ran what.
 
-    python run.py [--seconds 15]
+    python run.py [--seconds 15] [--engine]
 
 It needs Django and django-cronkite. The database is made for the occasion and dropped at the end: a SQLite file, or one
 on the server that ``DATABASE_URL`` names, whose user must be allowed to create databases. The exit code is 0 if each
 slot that was due was run once, or is recorded as missed.
+
+With ``--engine``, the nodes run nothing: they hand other jobs over to an engine, whose two workers run them, and the
+table shows which node handed over what, and which worker ran it. That needs django-tasks-db as well, which ``pip
+install django-cronkite[tasks]`` brings.
 """
 
 from __future__ import annotations
@@ -23,18 +27,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import accounts
 import tables
 from accounts import Window
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from cronkite.models import Job
+
 FOLDER = Path(__file__).resolve().parent
 NODES = ("node-1", "node-2", "node-3")
+#: The engine's.
+WORKERS = ("worker-1", "worker-2")
 #: How long (seconds) a node may take to begin, and to end when it is told to.
 START_PATIENCE = 60
 STOP_PATIENCE = 40
+#: How long (seconds) it may take until the nodes know what became of the last tasks.
+TASK_PATIENCE = 60
 OLD_LOGS = 1000
+#: What is said if all is as it should be.
+FINE = "Each slot was run once, by one of the nodes, or is recorded as missed. None was run twice."
+FINE_TASKS = (
+    "Each slot was handed over once, by one of the nodes, and run once, by one of the workers, or is recorded as\n"
+    "missed. Run twice: 0."
+)
 
 
 class NodeFailed(Exception):
@@ -60,7 +80,7 @@ class Node:
             "DATABASE_URL": url,
             "SHOP_JOURNAL": str(folder / "journal"),
         }
-        command = [sys.executable, str(FOLDER / "manage.py"), "cron", "loop"]
+        command = [sys.executable, str(FOLDER / "manage.py"), *cls.command(name)]
         with log.open("wb") as output:
             # In a session of its own: Ctrl-C is for this program, which then ends the nodes in good order.
             process = subprocess.Popen(
@@ -78,9 +98,19 @@ class Node:
                 process.kill()
                 process.wait()
 
+    @classmethod
+    def command(cls, name: str) -> list[str]:
+        """What manage.py is told."""
+        return ["cron", "loop"]
+
+    @property
+    def beginning(self) -> str:
+        """What its log says when it has begun."""
+        return f"Node {self.name} ticks."
+
     def has_begun(self) -> bool:
         """Whether its log says so."""
-        return f"Node {self.name} ticks." in self.log.read_text(errors="replace")
+        return self.beginning in self.log.read_text(errors="replace")
 
     def check(self) -> None:
         """Raise NodeFailed if it has ended."""
@@ -88,6 +118,20 @@ class Node:
         if code is not None:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
             raise NodeFailed(f"{self.name} ended by itself, with exit code {code}. Its log ends like this:\n{tail}")
+
+
+class Worker(Node):
+    """One of the engine's own workers: a ``manage.py db_worker``."""
+
+    @classmethod
+    def command(cls, name: str) -> list[str]:
+        """What manage.py is told: how often (seconds) to look for work, and not to wait for changes of the code."""
+        return ["db_worker", "--worker-id", name, "--interval", "0.2", "--no-startup-delay", "--no-reload"]
+
+    @property
+    def beginning(self) -> str:
+        """What its log says when it has begun."""
+        return f"Starting worker worker_id={self.name}"
 
 
 def prepare(folder: Path) -> str:
@@ -130,7 +174,7 @@ def create_jobs() -> None:
     from cronkite.models import Job, Log
 
     Job.objects.update(enabled=False)
-    for job in Job.objects.order_by("pk"):
+    for job in jobs():
         say(f"  job {job.name:<22}{job.schedule}")
     Product.objects.bulk_create(Product(name=name, price=2) for name in ("tea", "coffee", "cocoa"))
     long_ago = timezone.now() - timedelta(days=40)
@@ -138,6 +182,16 @@ def create_jobs() -> None:
         Log(job_name="retired", function="shop.crontab.retired", fence=i, status="succeeded", created=long_ago)
         for i in range(OLD_LOGS)
     )
+
+
+def jobs() -> QuerySet[Job]:
+    """Return the jobs that are shared: the shop's or, with an engine, those that are handed over to it."""
+    from django.conf import settings
+
+    from cronkite.models import Job
+
+    app = "mailroom" if settings.HAS_ENGINE else "shop"
+    return Job.objects.filter(function__startswith=f"{app}.").order_by("pk")
 
 
 def clock() -> datetime:
@@ -148,19 +202,18 @@ def clock() -> datetime:
 
 
 def set_enabled(value: bool) -> tuple[datetime, datetime]:
-    """Enable or disable all jobs; return instants right before and right after.
+    """Enable or disable the jobs; return instants right before and right after.
 
     Jobs are enabled just before the nodes look for new ones: a slot that came earlier would be missed, for no better
     reason than that nobody knew of it.
     """
-    from cronkite.models import Job
     from cronkite.nodes.agenda import POLL
 
     # In the middle of a second, so that no slot falls in between.
     period = POLL if value else 1.0
     time.sleep((period - 0.7 - clock().timestamp()) % period)
     before = clock()
-    Job.objects.update(enabled=value)
+    jobs().update(enabled=value)
     return before, clock()
 
 
@@ -172,8 +225,8 @@ def await_start(nodes: list[Node]) -> None:
         for node in nodes:
             node.check()
         if time.monotonic() - began > START_PATIENCE:
-            raise NodeFailed(f"The nodes did not begin within {START_PATIENCE} s.")
-    say(f"  all {len(nodes)} nodes tick, after {time.monotonic() - began:.1f} s")
+            raise NodeFailed(f"Not all of them began within {START_PATIENCE} s.")
+    say(f"  all {len(nodes)} have begun, after {time.monotonic() - began:.1f} s")
 
 
 def watch(nodes: list[Node], seconds: float) -> None:
@@ -201,6 +254,17 @@ def _so_far() -> str:
     return f"{sum(counts.values())} runs began, {counts.get('failed', 0)} failed, {missed} logs of missed slots"
 
 
+def await_tasks(nodes: list[Node]) -> None:
+    """Wait until the nodes know what became of all tasks, or it takes too long: the accounts tell then."""
+    from cronkite.models import Log
+
+    deadline = time.monotonic() + TASK_PATIENCE
+    while Log.objects.filter(status=Log.Status.HANDED_OVER).exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+        for node in nodes:
+            node.check()
+
+
 def stop(nodes: list[Node]) -> bool:
     """Tell the nodes to end, let their runs finish, and return whether all ended in good order and time."""
     for node in nodes:
@@ -218,43 +282,62 @@ def stop(nodes: list[Node]) -> bool:
 
 def show(folder: Path, window: Window) -> bool:
     """Print what happened; return whether all is as it should be."""
-    from cronkite.models import Job, Log
+    from django.conf import settings
 
-    schedules = dict(Job.objects.order_by("pk").values_list("name", "schedule"))
+    from cronkite.models import Log
+
+    schedules = dict(jobs().values_list("name", "schedule"))
     # Other logs are of before the jobs were enabled, or have no slot.
     entries = accounts.read_logs(Log.objects.filter(slot__gt=window.opened[0]), schedules)
-    settled = accounts.settle(schedules, window, entries, accounts.read_journal(folder / "journal"))
-    tables.show(entries, settled, window)
-    problems = [f"{account.job}: {what}" for account in settled for what in (*account.twice, *account.unaccounted)]
+    if settings.HAS_ENGINE:
+        ran, problems = accounts.read_tasks(folder / "journal", entries)
+    else:
+        ran, problems = accounts.read_journal(folder / "journal"), []
+    settled = accounts.settle(schedules, window, entries, ran)
+    (tables.show_tasks if settings.HAS_ENGINE else tables.show)(entries, settled, window)
+    if not any(account.due for account in settled):
+        problems.append("no slot was due")
+    problems += [f"{account.job}: {what}" for account in settled for what in (*account.twice, *account.unaccounted)]
     print()
     for problem in problems:
         print(f"WRONG  {problem}")
     if not problems:
-        print("Each slot was run once, by one of the nodes, or is recorded as missed. None was run twice.")
+        print(FINE_TASKS if settings.HAS_ENGINE else FINE)
     return not problems
 
 
-def run(seconds: float, folder: Path) -> int:
+def run(seconds: float, folder: Path, *, has_engine: bool) -> int:
     """Do it all; return the exit code."""
-    say("Three nodes share the jobs of a little shop. Each slot is to be run by one of them.")
+    if has_engine:
+        say("Three nodes hand the jobs of a mail room over to an engine. Each slot is to be run by one of its workers.")
+    else:
+        say("Three nodes share the jobs of a little shop. Each slot is to be run by one of them.")
+    workers_too = f", and {len(WORKERS)} workers (`manage.py db_worker`)" if has_engine else ""
     try:
         url = prepare(folder)
-        say(f"start: {len(NODES)} nodes (`manage.py cron loop`), before the first slot")
+        say(f"start: {len(NODES)} nodes (`manage.py cron loop`){workers_too}, before the first slot")
         interrupted = False
         with contextlib.ExitStack() as stack:
             nodes = [stack.enter_context(Node.running(name, folder, url)) for name in NODES]
-            await_start(nodes)
+            names = WORKERS if has_engine else ()
+            workers = [stack.enter_context(Worker.running(name, folder, url)) for name in names]
+            await_start([*nodes, *workers])
             opened = set_enabled(True)
             say(f"run: the jobs are enabled, and the nodes share them for {seconds:g} s")
             try:
-                watch(nodes, seconds)
+                watch([*nodes, *workers], seconds)
             except KeyboardInterrupt:
                 progress("")
                 say("stopped early, on request")
                 interrupted = True
             closed = set_enabled(False)
-            say("stop: the jobs are disabled, and the nodes get SIGTERM; runs may finish")
-            in_order = stop(nodes)
+            if has_engine:
+                say("stop: the jobs are disabled; workers finish, and nodes get to know what became of the tasks")
+                await_tasks([*nodes, *workers])
+                in_order = stop(nodes) and stop(workers)
+            else:
+                say("stop: the jobs are disabled, and the nodes get SIGTERM; runs may finish")
+                in_order = stop(nodes)
         fine = show(folder, Window(opened, closed))
         if not in_order:
             print("WRONG  A node did not end as it should.")
@@ -282,12 +365,17 @@ def main() -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15, help="how long the nodes run (default: 15)")
-    seconds = parser.parse_args().seconds
+    parser.add_argument(
+        "--engine", action="store_true", help="hand jobs over to an engine, and have its workers run them"
+    )
+    options = parser.parse_args()
+    if options.engine:
+        os.environ["SHOP_ENGINE"] = "1"
     # A SIGTERM ends it as Ctrl-C does: nodes and database go with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="cronkite-example-") as folder:
         try:
-            return run(seconds, Path(folder))
+            return run(options.seconds, Path(folder), has_engine=options.engine)
         except KeyboardInterrupt:
             return 130
         except NodeFailed as error:

@@ -19,11 +19,31 @@ def show(entries: list[Entry], accounts: list[Account], window: Window) -> None:
         "run ended, and how many milliseconds after its slot it began.\n"
     )
     print(*_grid(entries, [account.job for account in accounts]), sep="\n")
+    _print_rest(entries, accounts, window)
+
+
+def _print_rest(entries: list[Entry], accounts: list[Account], window: Window) -> None:
     _print_reasons("Missed slots, and why", [entry for entry in entries if entry.ended == MISSED])
     _print_reasons("Runs that did not succeed", [e for e in entries if e.ended not in (MISSED, "succeeded")])
     start, end = window.opened[1], window.closed[0]
     print(f"\nThe sums, {start:%H:%M:%S} to {end:%H:%M:%S} UTC\n")
     print(*_sums(accounts), sep="\n")
+
+
+def show_tasks(entries: list[Entry], accounts: list[Account], window: Window) -> None:
+    """Print what became of each slot, one after the other, of jobs that are handed over to an engine; and the sums."""
+    print("\nA row for each slot of each job. How late it is: the milliseconds from the slot to the task's begin.\n")
+    rows = [["slot", "job", "handed over by", "run by", "ended", "late"], *map(_row, entries)]
+    lines = align(rows, numbers=[5])
+    lines.insert(1, "-" * max(map(len, lines)))
+    print(*lines, sep="\n")
+    _print_rest(entries, accounts, window)
+
+
+def _row(entry: Entry) -> list[str]:
+    late = f"{entry.late * 1000:.0f}" if entry.worker else ""
+    ended = WORDS.get(entry.ended, entry.ended).replace("_", " ")
+    return [f"{entry.slot:%H:%M:%S}", entry.job, entry.node or "-", entry.worker or "-", ended, late]
 
 
 def align(rows: Sequence[Sequence[str]], gap: str = "  ", numbers: Sequence[int] = ()) -> list[str]:
@@ -87,5 +107,11 @@ def _sums(accounts: list[Account]) -> list[str]:
     lines.insert(1, "-" * width)
     lines.insert(-1, "-" * width)
     nodes = sum((account.nodes for account in accounts), Counter())
-    shares = ", ".join(f"{node} {count}" for node, count in sorted(nodes.items()))
-    return [*lines, "", f"Runs by node: {shares or 'none'}"]
+    workers = sum((account.workers for account in accounts), Counter())
+    if not workers:
+        return [*lines, "", f"Runs by node: {_shares(nodes)}"]
+    return [*lines, "", f"Handed over by node: {_shares(nodes)}", f"Run by worker: {_shares(workers)}"]
+
+
+def _shares(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"

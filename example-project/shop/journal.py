@@ -11,15 +11,28 @@ import cronkite
 
 
 def note():
-    """Append a line for the run that this is called in; do nothing if no journal is kept."""
+    """Append a line for the run that this is called in, if a journal is kept."""
     run = cronkite.current_run()
-    if not settings.SHOP_JOURNAL or run is None:
+    if run is not None:
+        slot = run.slot.isoformat() if run.slot else "by-hand"
+        _append(f"{run.job_name} {slot} {settings.CRONKITE_NODE} {os.getpid()}")
+
+
+def note_task(context):
+    """Append a line for the task that this is called in, which an engine runs, if a journal is kept.
+
+    A task does not know for which slot it was handed over; its log knows the task's id.
+    """
+    result = context.task_result
+    _append(f"{result.task.name} {result.id} {result.worker_ids[-1]} {os.getpid()}")
+
+
+def _append(line):
+    if not settings.SHOP_JOURNAL:
         return
-    slot = run.slot.isoformat() if run.slot else "by-hand"
-    line = f"{run.job_name} {slot} {settings.CRONKITE_NODE} {os.getpid()}\n"
     # One write to a file that is open for appending: the lines of many processes don't mix.
     file = os.open(settings.SHOP_JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(file, line.encode())
+        os.write(file, f"{line}\n".encode())
     finally:
         os.close(file)

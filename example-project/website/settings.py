@@ -24,6 +24,11 @@ INSTALLED_APPS = [
     "cronkite",
     "shop",
 ]
+# With an engine, which has to be installed (django-cronkite[tasks]), the shop has a mail room; see run.py --engine.
+HAS_ENGINE = os.environ.get("SHOP_ENGINE") == "1"
+if HAS_ENGINE:
+    INSTALLED_APPS += ["django_tasks_db", "mailroom"]
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -9,4 +9,4 @@
 """
 
 #: What other wings may use.
-__all__ = ["counter", "couriers", "following", "kinds"]
+__all__ = ["counter", "couriers", "django_tasks", "following", "kinds"]

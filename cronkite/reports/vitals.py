@@ -143,8 +143,12 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
     """
     now = clock.now(using)
     sums = Job.objects.using(using).aggregate(
-        jobs=Count("pk"), enabled=Count("pk", filter=Q(enabled=True)), running=Count("pk", filter=Q(lock__isnull=False))
+        jobs=Count("pk"),
+        enabled=Count("pk", filter=Q(enabled=True)),
+        running=Count("pk", filter=Q(lock__isnull=False)),
+        labelled=Count("pk", filter=Q(enabled=True) & ~Q(labels="")),
     )
+    labelled = sums.pop("labelled")
     nodes = [
         NodeHealth(
             node.name, node.ticked_at, (now - node.ticked_at).total_seconds(), node.skew, node.stays, node.stopped_at
@@ -160,7 +164,8 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
         failing=failing(using),
         missed=missed(using, now, brief),
         late=late(using, now, late_after),
-        unserved=unserved(using, now),
+        # Most projects have no labels, and are asked nothing more.
+        unserved=unserved(using, now) if labelled else [],
     )
 
 

@@ -143,10 +143,11 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
     """
     now = clock.now(using)
     sums = Job.objects.using(using).aggregate(
+        # First, while "enabled" still is the column's name.
+        labelled=Count("pk", filter=Q(enabled=True) & ~Q(labels="")),
         jobs=Count("pk"),
         enabled=Count("pk", filter=Q(enabled=True)),
         running=Count("pk", filter=Q(lock__isnull=False)),
-        labelled=Count("pk", filter=Q(enabled=True) & ~Q(labels="")),
     )
     labelled = sums.pop("labelled")
     nodes = [

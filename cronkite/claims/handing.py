@@ -145,7 +145,10 @@ def conclude(answers: Answers, jobs: Collection[int]) -> datetime | None:
     :class:`django.db.DatabaseError`. Safe to be called again.
     """
     using = primary.alias()
-    quirks.anew(using, lambda: _conclude(answers, jobs, using))
+    if answers.ended or answers.unknown:
+        # By itself, as there may be hundreds: the jobs' rows are not kept from who hands over meanwhile.
+        quirks.anew(using, lambda: _tell_ends(answers, using))
+    quirks.anew(using, lambda: _plan(answers, jobs, using))
     rows = Job.objects.using(using).filter(pk__in=jobs, follow_at__isnull=False)
     return rows.order_by("follow_at").values_list("follow_at", flat=True).first()
 
@@ -235,16 +238,12 @@ def _tell_late(each: Handed, using: str) -> int:
     )
 
 
-def _conclude(answers: Answers, jobs: Collection[int], using: str) -> None:
-    logs, tasks = Log.objects.using(using), Task.objects.using(using)
+def _tell_ends(answers: Answers, using: str) -> None:
+    """Write into the logs what became of tasks; of one that is told of twice, the second time changes nothing."""
+    logs = Log.objects.using(using).filter(status=Log.Status.HANDED_OVER)
     with waits.limited(using):
-        # Who hands over writes the job's row before the task. So none is being added that can't be seen here.
-        available = waits.lock_available(Job, sorted(jobs), using)
-        ended = [each for each in answers.ended if each.task.job_id in available]
-        unknown = [(task, why) for task, why in answers.unknown if task.job_id in available]
-        for task, outcome, started_at, finished_at, worker in ended:
-            _free(task, using)
-            logs.filter(job=task.job_id, fence=task.fence, status=Log.Status.HANDED_OVER).update(
+        for task, outcome, started_at, finished_at, worker in answers.ended:
+            logs.filter(job=task.job_id, fence=task.fence).update(
                 status=outcome.status,
                 result=outcome.result,
                 exc_info=outcome.exc_info,
@@ -253,10 +252,19 @@ def _conclude(answers: Answers, jobs: Collection[int], using: str) -> None:
                 worker=worker[:255],
                 **({"reason": also(outcome.reason)} if outcome.reason else {}),
             )
-        for task, why in unknown:
+        for task, why in answers.unknown:
+            logs.filter(job=task.job_id, fence=task.fence).update(reason=also(why))
+
+
+def _plan(answers: Answers, jobs: Collection[int], using: str) -> None:
+    """Forget the tasks that are over, free what was kept for them, and say when to ask about the others."""
+    over = [each.task for each in answers.ended] + [task for task, _ in answers.unknown]
+    with waits.limited(using):
+        # Who hands over writes the job's row before the task. So none is being added that can't be seen here.
+        available = waits.lock_available(Job, sorted(jobs), using)
+        over = [task for task in over if task.job_id in available]
+        for task in over:
             _free(task, using)
-            told = logs.filter(job=task.job_id, fence=task.fence, status=Log.Status.HANDED_OVER)
-            told.update(reason=also(why))
         if get_conf().lock_timeout is None:
             # Or its lock would be taken for that of a run which is gone. With a timeout, that is what it goes by.
             for task in answers.going_on:
@@ -264,7 +272,7 @@ def _conclude(answers: Answers, jobs: Collection[int], using: str) -> None:
                     _held(task, using).write(locked_at=Now())
         for at, group in groupby(sorted(answers.going_on, key=_turn), key=_turn):
             _put_off(list(group), at, using)
-        tasks.filter(pk__in=[task.pk for task, *_ in ended] + [task.pk for task, _ in unknown]).delete()
+        Task.objects.using(using).filter(pk__in=[task.pk for task in over]).delete()
         Job.objects.using(using).filter(pk__in=available).write(follow_at=_next_turn(using))
 
 

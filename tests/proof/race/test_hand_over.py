@@ -9,7 +9,7 @@ import random
 
 import pytest
 from django_tasks_db.models import DBTaskResult
-from nodes import until
+from nodes import turn_of_tasks, until
 
 from app.sabotage import STEPS_OF_HAND_OVER
 from cronkite.engines import following
@@ -66,6 +66,7 @@ def audit(storm, nodes, engine):
 
 def learn():
     """Ask what became of all tasks; tell whether that is known of all that have ended."""
+    turn_of_tasks()
     following.follow(list(Job.objects.filter(follow_at__isnull=False).with_now()))
     ended = DBTaskResult.objects.finished().values_list("id", flat=True)
     return not Task.objects.filter(task_id__in=[str(each) for each in ended]).exists()

@@ -51,7 +51,8 @@ class Redis:
             "yes",
         ]
         self.process = subprocess.Popen(
-            [find_program(), *options, "--appendfsync", "always"],
+            ["redis-server", *options, "--appendfsync", "always"],
+            executable=find_program(),
             stdout=subprocess.DEVNULL,
             preexec_fn=die_with_parent(9),  # noqa: PLW1509 - nothing of Python's is done there
         )

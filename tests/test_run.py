@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from brokers import redis_server
 
 from browser import programs
+from databases import redis
 
 SCRIPT = Path(__file__).parent / "run"
 
@@ -37,7 +39,14 @@ def test_a_browser_that_is_missing_is_named(script, monkeypatch):
 
 def test_a_server_of_redis_that_is_missing_is_named(script, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert "redis-server" in script["missing_packages"]([])
+    assert "redis-tools" in script["missing_packages"]([])
+
+
+def test_debians_tools_of_redis_are_its_server_without_the_service(monkeypatch, tmp_path):
+    (tmp_path / "redis-check-rdb").symlink_to(redis.find_program())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with redis_server(tmp_path) as server:
+        assert server.client.ping()
 
 
 def test_what_failed_is_said_once_more_at_the_end(script, capsys):

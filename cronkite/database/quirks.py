@@ -122,10 +122,11 @@ def leaves_nothing(connection: BaseDatabaseWrapper) -> bool:
     That is known of Django's own backends alone, and of these not with a pool.
     """
     is_djangos = type(connection).__module__.partition(".")[0] == "django"
-    return is_djangos and not _is_of_pool(connection)
+    return is_djangos and not is_of_pool(connection)
 
 
-def _is_of_pool(connection: BaseDatabaseWrapper) -> bool:
+def is_of_pool(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether the process has a pool of such connections, to which one goes back when it is closed."""
     return bool(connection.settings_dict["OPTIONS"].get("pool"))
 
 
@@ -143,7 +144,7 @@ def anew(using: str, action: Callable[[], T]) -> T:
     """
     connection = connections[using]
     before = connection.connection
-    if is_borrowed(connection) or (before is None and not _is_of_pool(connection)):
+    if is_borrowed(connection) or (before is None and not is_of_pool(connection)):
         return action()
     try:
         return action()

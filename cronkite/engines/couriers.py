@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import connections
 
-from cronkite.database import waits
+from cronkite.database import quirks, waits
 from cronkite.models import primary
 
 logger = logging.getLogger("cronkite")
@@ -120,6 +120,7 @@ class _Courier(threading.Thread):
             while not self._dismissed and (errand := self.errands.get()) is not None:
                 self.errand = errand
                 _do(errand)
+                _give_back()
                 self.errand = None
                 self._wake()
         connections.close_all()
@@ -133,6 +134,13 @@ class _Courier(threading.Thread):
                 left.append(errand)
         self.errands.put(None)
         return left
+
+
+def _give_back() -> None:
+    """Keep no connection of a pool for the next errand: a pool of Django's has four, and there may be more couriers."""
+    for connection in connections.all(initialized_only=True):
+        if quirks.is_of_pool(connection):
+            connection.close()
 
 
 def _do(errand: _Errand) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import due
 from django.core.management import call_command
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django_tasks_db.models import DBTaskResult
 from nodes import nodes, until
 
@@ -14,6 +14,7 @@ from cronkite.claims import claiming, handing, holding, verdicts
 from cronkite.claims.verdicts import Receipt
 from cronkite.database import clock
 from cronkite.engines import django_tasks
+from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp
@@ -140,3 +141,14 @@ def test_a_thousand_jobs_in_one_slot_are_handed_over_in_one_tick():
     Job.objects.all().write(next_run=slot)
     tick()
     assert Log.objects.filter(status=Status.HANDED_OVER).count() == DBTaskResult.objects.count() == number
+
+
+def test_couriers_that_have_nothing_to_do_keep_no_connections_of_a_pool():
+    if "pool" not in connection.settings_dict["OPTIONS"]:
+        pytest.skip("these connections are of no pool")
+    couriers, told = Couriers(lambda: None), []
+    for place in range(2 * connection.pool.max_size):
+        couriers.send(place, Job.objects.count, lambda result: told.append(result()))
+        until(lambda: couriers.tell() or couriers.is_idle(), patience=connection.pool.timeout / 2)
+    couriers.close()
+    assert told == [0] * 2 * connection.pool.max_size

@@ -25,6 +25,12 @@ CATALOGS = ("pg_catalog", "pg_class", "information_schema", "sqlite_master", "PR
 LOCKING = re.compile(r" FOR (NO KEY )?UPDATE\b")
 #: And what it says if it does not wait for that.
 SKIPPING = re.compile(r" (SKIP LOCKED|NOWAIT)\b")
+#: What an UPDATE of jobs says that asks for nothing of what stands in another table.
+UPDATE = re.compile(r"UPDATE .cronkite_job. SET (?!.*\bSELECT\b)", re.DOTALL)
+#: And a SELECT of jobs.
+OF_JOBS = re.compile(r"\bFROM .cronkite_job. ")
+#: What puts a task into an engine's queue.
+QUEUE = re.compile(r"INSERT INTO .django_tasks_database_dbtaskresult. ")
 
 
 class Killed(BaseException):
@@ -35,10 +41,10 @@ class Killed(BaseException):
 class Stop:
     """Before what a node stands.
 
-    ``reads``: it reads only, and locks nothing. ``local``: no other node can notice it, nor change what it does.
-    ``commits``: what it writes is seen by the others at once. ``has_open``: the server has something of the node's to
-    roll back or to unlock, should the node die here. ``skips``: it waits for no lock of a row, as it passes over what
-    is locked, or fails at once.
+    ``reads``: it reads only, and locks nothing. ``local``: no other node can notice it, nor change what it does, as
+    long as the node's transaction is open. ``commits``: what it writes is seen by the others at once. ``has_open``: the
+    server has something of the node's to roll back or to unlock, should the node die here. ``skips``: it waits for no
+    lock of a row, as it passes over what is locked, or fails at once.
     """
 
     words: str
@@ -66,7 +72,10 @@ class Actor(threading.Thread):
         self._orders: SimpleQueue[str] = SimpleQueue()
         self._own: Any = None
         self._killed = False
+        #: Whether the server has something of it to roll back or to unlock.
         self._has_open = False
+        #: Whether its transaction has locked the rows of the jobs that it is about.
+        self._has_jobs = False
 
     # What the explorer calls.
 
@@ -94,7 +103,8 @@ class Actor(threading.Thread):
             self._hang_up()
 
     def _act(self, action: Callable[[], Any]) -> None:
-        self.error, self._killed, self._has_open = None, False, False
+        self.error, self._killed = None, False
+        self._close()
         try:
             self._connect()
             with self._own.execute_wrapper(self._statement):
@@ -134,21 +144,52 @@ class Actor(threading.Thread):
         stop = Stop(
             word,
             reads=reads,
-            # Or it says how long to wait for others.
-            local=word == "SET" or (reads and any(catalog in sql for catalog in CATALOGS)),
+            local=self._is_unnoticed(word, sql, reads),
             commits=not (reads or word == "BEGIN" or self._own.in_atomic_block),
             has_open=self._has_open,
             skips=word == "SELECT" and SKIPPING.search(sql) is not None,
         )
         result = self._pass(stop, lambda: execute(sql, params, many, context))
         # SQLite's BEGIN takes its lock, and is a statement; the others' is a word to the driver.
-        self._has_open = self._own.in_atomic_block or word == "BEGIN"
+        if self._own.in_atomic_block or word == "BEGIN":
+            self._has_open = True
+            self._keep(word, sql, len(params or ()), context["cursor"].rowcount)
         return result
+
+    def _is_unnoticed(self, word: str, sql: str, reads: bool) -> bool:
+        """Whether it is the same to all others, and to this node, when in its transaction the statement is carried out.
+
+        It says how long to wait for others, or reads how the tables are made. Or, on SQLite, it is between BEGIN and
+        COMMIT, where nobody else writes, and who reads sees what was there before. Or it writes a job's row that this
+        transaction has locked already: all find that row by its key, and stop at the lock as before. Or it puts a task
+        into an engine's queue: who asks there asks for tasks by their keys, which are random and in no row before the
+        COMMIT, and nobody locks anything there, or waits.
+        """
+        if word == "SET" or (reads and any(catalog in sql for catalog in CATALOGS)):
+            return True
+        if not self._has_open:
+            return False
+        if self._own.vendor == "sqlite":
+            return True
+        return QUEUE.match(sql) is not None or (self._has_jobs and UPDATE.match(sql) is not None)
+
+    def _keep(self, word: str, sql: str, asked: int, found: int) -> None:
+        """Remember what the transaction has locked, from a statement and how many rows it asked for and found."""
+        if word == "ROLLBACK":  # to a savepoint, and some databases give up the locks since then
+            self._has_jobs = False
+        elif UPDATE.match(sql):
+            self._has_jobs |= found > 0
+        elif LOCKING.search(sql) and OF_JOBS.search(sql):
+            self._has_jobs |= found > 0 and (found == asked or not SKIPPING.search(sql))
+
+    def _close(self) -> None:
+        """Forget the transaction, which has ended."""
+        self._has_open = self._has_jobs = False
 
     def _before(self, method: Callable[[], None], words: str) -> Callable[[], None]:
         def end_transaction() -> None:
             self._pass(Stop(words, commits=words == "COMMIT", has_open=self._has_open), method)
-            self._has_open = False
+            self._close()
 
         return end_transaction
 

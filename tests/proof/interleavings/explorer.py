@@ -8,12 +8,17 @@ node's lock, as the database says. What happens next is then up to the explorer 
 same state again.
 
 What is not tried again
-    Two orders are the same to everybody if they differ in neighbours that cannot notice each other: two reads; a
-    statement that begins a transaction (where that is only a word to the driver), or reads how the tables are made, and
-    anything; the death of a node that has nothing open, and anything. Of such orders one is tried. So a node that has
-    nothing open is killed when it comes to a statement, and not again while the others go on, and a node that is about
-    to begin a transaction begins it. These are sleep sets and persistent sets (P. Godefroid, "Partial-Order Methods for
-    the Verification of Concurrent Systems", 1996). With ``literally``, all are tried.
+    Two orders are the same to everybody if they differ in neighbours that cannot notice each other: a read, and
+    whatever does not commit, as who reads waits for no lock and sees only what is committed; a statement that nobody
+    notices before its transaction commits (see :class:`proof.interleavings.actor.Stop`), and anything; the death of a
+    node that has nothing open, and anything. Of such orders one is tried. So a node that has nothing open is killed
+    when it comes to a statement, and not again while the others go on, and a node that is about to begin a transaction
+    begins it. These are sleep sets and persistent sets (P. Godefroid, "Partial-Order Methods for the Verification of
+    Concurrent Systems", 1996). With ``literally``, all are tried.
+
+    A node that dies before a statement that nobody notices leaves what it would leave if it died before its next one:
+    both are rolled back to the same state. So it is killed at each of them, but while the others go on, only at the
+    last of them.
 
     Nodes that do the same are called twins, and could swap their names. So they take their first steps by name.
 
@@ -53,13 +58,24 @@ class Step:
         """Whether no other node can notice it, nor change what it does."""
         return not self.stop.has_open if self.kill else self.stop.local
 
+    @property
+    def reads(self) -> bool:
+        """Whether it reads what is committed, and no more."""
+        return self.stop.reads and not self.kill
+
+    @property
+    def commits(self) -> bool:
+        """Whether who reads can tell that it was done."""
+        return self.stop.commits and not self.kill
+
 
 def commute(one: Step, other: Step) -> bool:
     """Tell whether the order of the two makes no difference to anybody."""
     if one.actor == other.actor or (one.kill and other.kill):
         return False
-    reads = not one.kill and not other.kill and one.stop.reads and other.stop.reads
-    return one.is_local or other.is_local or reads
+    if one.is_local or other.is_local:
+        return True
+    return (one.reads and not other.commits) or (other.reads and not one.commits)
 
 
 @dataclass
@@ -254,7 +270,7 @@ def _play(
             more += branches
         stage.do(step)
         order.steps.append(step)
-        if step.stop.commits and not (step.kill or is_known or order.is_over):
+        if step.commits and not (is_known or order.is_over):
             check(order)
     if not is_known:
         check(order)

@@ -8,9 +8,10 @@ The claim that promise P1 rests on, in its order; the only writers of the lock.
 - ``verdicts``: what a claim is, and what it means that one did not come about.
 - ``handing``: what is taken to be handed over to an engine.
 - ``retries``: when a slot is tried again.
+- ``seats``: how many jobs of a group run at a time.
 - ``holding``: renewals, ends and unlocking of what was claimed.
 - ``skips``, ``rows``: jobs whose rows another transaction has locked.
 """
 
 #: What other wings may use.
-__all__ = ["claiming", "handing", "holding", "rows", "skips", "verdicts"]
+__all__ = ["claiming", "handing", "holding", "rows", "seats", "skips", "verdicts"]

@@ -25,16 +25,16 @@ statement of its transaction: it refuses a write after a read at once if another
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial, wraps
 from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
-from cronkite.claims import conditions, retries, taking
+from cronkite.claims import conditions, retries, seats, taking
 from cronkite.claims.taking import Attempt
 from cronkite.claims.verdicts import UNFIT, Claim, Contention, OutcomeUnknown, Refused, RowIsHeld, raise_unclaimed
 from cronkite.database import commits, quirks, waits
@@ -93,6 +93,8 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str, take: Take = taking
             return _one_by_one(wanted, node, take)
         raise
     except UNFIT as error:
+        if seats.is_taken(error):
+            raise Contention from error
         if len(wanted) > 1:
             return _one_by_one(wanted, node, take)
         ((job, _),) = wanted
@@ -122,12 +124,19 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
     using, token = primary.alias(), uuid4()
     taken: list[Claim] = []
     rows = Job.objects.using(using).filter(pk=job.pk)
+    groups = seats.groups_of([job], using)
     try:
         with waits.limited(using):
             if not waits.lock_available(Job, [job.pk], using) and rows.exists():
                 raise RowIsHeld
+            seat = _seat(job, node, groups, using)
+            if seat is None:
+                raise JobIsLocked(
+                    f"Job {job.name!r} can't run now: as many jobs of its group, {job.group}, run as may. Try again "
+                    "when one of them has ended."
+                )
             if not conditions.lockable(job.pk, using).write(
-                lock=token, locked_by=node, locked_at=Now(), fence=F("fence") + 1
+                lock=token, locked_by=node, locked_at=Now(), fence=F("fence") + 1, **seat
             ):
                 # Only for the words. The UPDATE was the verdict.
                 holder = rows.get()
@@ -136,7 +145,9 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
             taking.mark_lost(job.pk, node, using)
             claim = _intend(fresh, None, token, fresh.fence, reason)
             taken.append(taking.record(claim, taking.ready(Attempt(fresh, None, claim, node), using)))
-    except IntegrityError:
+    except IntegrityError as error:
+        if seats.is_taken(error):
+            raise Contention from error
         if restores.realign(rows.get(), using):
             return claim_by_hand(job, node, reason)
         raise
@@ -159,9 +170,14 @@ def claim_asked(job: Job, node: str) -> Claim | None:
         args, kwargs = job.call
     except (TypeError, KeyError):
         raise Refused(job, f"a run was asked for with what are no arguments: {job.asked_with!r}.") from None
+    groups = seats.groups_of([job], using)
     try:
         with waits.limited(using):
-            if not waits.lock_available(Job, [job.pk], using) or not conditions.answerable(job, using).write(
+            if not waits.lock_available(Job, [job.pk], using):
+                return None
+            seat = _seat(job, node, groups, using)
+            if seat is None or not conditions.answerable(job, using).write(
+                **seat,
                 lock=token,
                 locked_by=node,
                 locked_at=Now(),
@@ -178,6 +194,8 @@ def claim_asked(job: Job, node: str) -> Claim | None:
             claim = replace(claim, args=args, kwargs=kwargs)
             taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
     except UNFIT as error:
+        if seats.is_taken(error):
+            raise Contention from error
         if _is_mended(job, error, using):
             return claim_asked(job, node)
         raise Refused.by_database(job, error) from error
@@ -205,23 +223,35 @@ def claim_retry(job: Job, node: str) -> Claim | None:
     )
     lock = {"lock": claim.token, "locked_by": node, "locked_at": Now(), "fence": F("fence") + 1}
     taken: list[Claim] = []
+    groups = seats.groups_of([job], using)
     try:
         with waits.limited(using):
+            if not waits.lock_available(Job, [job.pk], using):
+                return None
             rows = conditions.repeatable(job, using)
-            if not waits.lock_available(Job, [job.pk], using) or not rows.write(
-                **lock, **retries.if_lost(job.retry_slot, attempt)
-            ):
+            seat = _seat(job, node, groups, using)
+            if seat is None or not rows.write(**lock, **seat, **retries.if_lost(job.retry_slot, attempt)):
                 return None
             if job.lock is not None:
                 taking.mark_lost(job.pk, node, using)
             taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
     except UNFIT as error:
+        if seats.is_taken(error):
+            raise Contention from error
         if _is_mended(job, error, using):
             return None
         raise Refused.by_database(job, error) from error
     except DatabaseError as error:
         raise_unclaimed(error, taken, using)
     return taken[0]
+
+
+def _seat(job: Job, node: str, groups: Mapping[str, int], using: str) -> dict[str, int | None] | None:
+    """Return what the job's row says of the seat that its run has, or ``None`` if there is none to be had."""
+    if not job.group:
+        return {"seated_in": None, "seat": None}
+    free = seats.free(groups, node, using).get(job.group)
+    return {"seated_in": free[0].group, "seat": free[0].number} if free else None
 
 
 def _counted(job: Job, attempt: int) -> str:
@@ -293,6 +323,10 @@ def why_missed(job: Job) -> str:
     ended = last.finished_at if last is not None else None
     if last is not None and ended is not None and job.next_run is not None and ended >= job.next_run:
         return f"the run before was going on until {ended:%Y-%m-%d %H:%M:%S} UTC (log {last.pk})"
+    if job.group and job.next_run is not None:
+        others = Log.objects.using(primary.alias()).filter(job__group=job.group).exclude(job=job.pk)
+        if others.filter(Q(status=Log.Status.RUNNING) | Q(finished_at__gte=job.next_run), started_at__isnull=False):
+            return f"other jobs of its group, {job.group}, were running"
     return "no node ticked in time"
 
 
@@ -338,5 +372,6 @@ def _intend(job: Job, decision: Decision | None, token: UUID, fence: int, reason
         next_run=decision.next_run if decision else job.next_run,
         log_id=0,
         reason=decision.reason if decision else reason,
+        group=job.group,
         retry=retries.after(job, 1) if decision else None,
     )

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connections
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.claims import retries, taking
+from cronkite.claims import retries, seats, taking
 from cronkite.claims.taking import Attempt
 from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise_unclaimed
 from cronkite.code.outcomes import Outcome
@@ -30,7 +30,7 @@ from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place, stand_in
 from cronkite.models import Job, Log, Task, primary
 from cronkite.models.logs import also
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import FREE, JobQuerySet
 
 #: How long after the hand-off, and after a crash of who asked, it is asked what became of a task.
 FIRST = timedelta(seconds=1)
@@ -71,16 +71,21 @@ def joined(enqueue: Enqueue, keeping: Collection[int]) -> Callable[[list[Attempt
     """
 
     def take(attempts: list[Attempt], using: str) -> list[Claim]:
-        timeout = get_conf().lock_timeout
-        keeps = [attempt.job.pk in keeping for attempt in attempts]
-        takes = [_HAND_OVER.ready(using, each, (timeout, kept)) for each, kept in zip(attempts, keeps, strict=True)]
+        def make(attempt: Attempt, using: str) -> Callable[[], int]:
+            variant = _Handing(get_conf().lock_timeout, attempt.job.pk in keeping, attempt.seat is not None)
+            return _HAND_OVER.ready(using, attempt, variant)
+
+        groups = seats.groups_of([attempt.job for attempt in attempts], using)
+        takes = {attempt.job.pk: make(attempt, using) for attempt in attempts if not attempt.job.group}
         taken: list[Handed] = []
         try:
             with waits.limited(using):
                 available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
+                takes |= taking.seated(attempts, available, groups, using, make)
                 logs = []
-                for attempt, take, kept in zip(attempts, takes, keeps, strict=True):
-                    if attempt.job.pk in available and take():
+                for attempt in attempts:
+                    take, kept = takes.get(attempt.job.pk), attempt.job.pk in keeping
+                    if attempt.job.pk in available and take is not None and take():
                         if attempt.job.is_locked:
                             taking.mark_lost(attempt.job.pk, attempt.node, using)
                         receipt = _enqueue(enqueue, attempt.claim, using)
@@ -308,12 +313,15 @@ def _soon() -> Coalesce:
     return Coalesce(Least("follow_at", Now() + FIRST), Now() + FIRST)
 
 
-FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None}
+class _Handing(NamedTuple):
+    lock_timeout: timedelta | None
+    keeps_lock: bool
+    has_seat: bool
 
 
-def _hand_over(using: str, variant: tuple[timedelta | None, bool]) -> tuple[JobQuerySet, dict[str, Any]]:
+def _hand_over(using: str, variant: _Handing) -> tuple[JobQuerySet, dict[str, Any]]:
     rows, slots = taking.slot_taken(using)
-    lock = taking.lock_taken() if variant[1] else FREE
+    lock = taking.lock_taken(variant.has_seat) if variant.keeps_lock else FREE
     return rows, {**lock, **slots, **retries.NONE, "follow_at": _soon()}
 
 

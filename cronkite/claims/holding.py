@@ -22,7 +22,7 @@ from cronkite.database.statements import Both, Update, place, stand_in
 from cronkite.models import Job, Log
 from cronkite.models.logs import JOB_DELETED, also
 from cronkite.models.primary import alias as database
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import FREE, JobQuerySet
 
 #: The columns of a job that a claim knows under these names.
 HELD = {"job_id": "id", "token": "lock", "fence": "fence"}
@@ -99,7 +99,7 @@ def unlock(job: Job, by: str) -> bool:
     using = database()
     with transaction.atomic(using=using):
         rows = Job.objects.using(using).filter(pk=job.pk, lock=job.lock, lock__isnull=False)
-        if not rows.write(lock=None, locked_by="", locked_at=None):
+        if not rows.write(**FREE):
             return False
         running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
         running.update(status=Log.Status.LOST, finished_at=Now(), reason=also(f"unlocked by {by}"))
@@ -168,7 +168,7 @@ def _free(using: str, variant: _Variant) -> tuple[JobQuerySet, dict[str, Any]]:
             "retry_slot": place(Job, "retry_slot", "claim.slot"),
             "retry_attempt": place(Job, "retry_attempt", "next_attempt"),
         }
-    return rows, {"lock": None, "locked_by": "", "locked_at": None, **retry}
+    return rows, {**FREE, **retry}
 
 
 def _close(using: str, variant: _Variant) -> tuple[models.QuerySet[Log], dict[str, Any]]:

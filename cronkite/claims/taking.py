@@ -7,7 +7,7 @@ database can join them, the INSERT is of what the UPDATE returns, and that one s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
-from cronkite.claims import conditions, retries
+from cronkite.claims import conditions, retries, seats
+from cronkite.claims.seats import Seat
 from cronkite.claims.verdicts import UNFIT, Claim, raise_unclaimed
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
@@ -39,6 +40,7 @@ class Attempt(NamedTuple):
     decision: Decision | None
     claim: Claim
     node: str
+    seat: Seat | None = None
 
     @property
     def missed(self) -> int:
@@ -47,21 +49,24 @@ class Attempt(NamedTuple):
 
 def take(attempts: list[Attempt], using: str) -> list[Claim]:
     """Take what can be had, in the way that suits the database, and whoever held what is taken."""
-    at_once_will_do = quirks.can_join_writes(connections[using]) and not any(each.job.is_locked for each in attempts)
+    in_turn = any(each.job.is_locked or each.job.group for each in attempts)
+    at_once_will_do = quirks.can_join_writes(connections[using]) and not in_turn
     return at_once(attempts, using) if at_once_will_do else in_steps(attempts, using)
 
 
 def in_steps(attempts: list[Attempt], using: str) -> list[Claim]:
     """Take what can be had, step by step, in one transaction."""
     taken: list[Claim] = []
-    timeout = get_conf().lock_timeout
-    takes = [_TAKE.ready(using, attempt, timeout) for attempt in attempts]
+    groups = seats.groups_of([attempt.job for attempt in attempts], using)
+    takes = {attempt.job.pk: take_of(attempt, using) for attempt in attempts if not attempt.job.group}
     records = [ready(attempt, using) for attempt in attempts]
     try:
         with waits.limited(using):
             available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
-            for attempt, take, insert in zip(attempts, takes, records, strict=True):
-                if attempt.job.pk in available and take():
+            takes |= seated(attempts, available, groups, using)
+            for attempt, insert in zip(attempts, records, strict=True):
+                take = takes.get(attempt.job.pk)
+                if attempt.job.pk in available and take is not None and take():
                     if attempt.job.is_locked:
                         mark_lost(attempt.job.pk, attempt.node, using)
                     taken.append(record(attempt.claim, insert))
@@ -78,13 +83,47 @@ def at_once(attempts: list[Attempt], using: str) -> list[Claim]:
     try:
         # A transaction of the caller's would not outlive an error; else the statement is one of its own.
         with transaction.atomic(using=using) if quirks.is_borrowed(connection) else nullcontext():
-            log_ids = _TAKE_AND_RECORD.execute(using, attempts, get_conf().lock_timeout)
+            log_ids = _TAKE_AND_RECORD.execute(using, attempts, Taking(get_conf().lock_timeout))
     except UNFIT:
         raise
     except DatabaseError as error:
         raise_unclaimed(error, [] if quirks.is_refusal(error) else [each.claim for each in attempts], using)
     verdicts = zip(attempts, log_ids, strict=True)
     return [replace(attempt.claim, log_id=log_id) for attempt, log_id in verdicts if log_id is not None]
+
+
+class Taking(NamedTuple):
+    """What makes a difference to the UPDATE of a claim."""
+
+    lock_timeout: timedelta | None
+    has_seat: bool = False
+
+
+def take_of(attempt: Attempt, using: str) -> Callable[[], int]:
+    """Return the UPDATE that is the claim, put together before the transaction begins."""
+    return _TAKE.ready(using, attempt, Taking(get_conf().lock_timeout, attempt.seat is not None))
+
+
+def seated(
+    attempts: list[Attempt],
+    available: Collection[int],
+    groups: Mapping[str, int],
+    using: str,
+    make: Callable[[Attempt, str], Callable[[], int]] = take_of,
+) -> dict[int, Callable[[], int]]:
+    """Return the UPDATEs of those attempts at jobs in groups that have a seat, by the jobs' keys.
+
+    Within the transaction, in which the rows of the jobs that are ``available`` are locked.
+    """
+    wanted = [each for each in attempts if each.job.group and each.job.pk in available]
+    if not wanted:
+        return {}
+    free = seats.free({name: groups[name] for name in {each.job.group for each in wanted}}, wanted[0].node, using)
+    found = {}
+    for attempt in wanted:
+        if left := free.get(attempt.job.group):
+            found[attempt.job.pk] = make(attempt._replace(seat=left.pop(0)), using)
+    return found
 
 
 def ready(attempt: Attempt, using: str) -> Callable[[], int]:
@@ -119,18 +158,21 @@ def slot_taken(using: str) -> tuple[JobQuerySet, dict[str, Any]]:
     }
 
 
-def lock_taken() -> dict[str, Any]:
-    """Return what becomes of the lock of an attempt that is to keep it."""
+def lock_taken(has_seat: bool) -> dict[str, Any]:
+    """Return what becomes of the lock of an attempt that is to keep it, and of the seat that goes with it."""
+    seat = {"seated_in": place(Job, "seated_in", "seat.group"), "seat": place(Job, "seat", "seat.number")}
     return {
         "lock": place(Job, "lock", "claim.token"),
         "locked_by": place(Job, "locked_by", "node"),
         "locked_at": Now(),
+        # Of a lock that was stale, there may be a seat.
+        **(seat if has_seat else {"seated_in": None, "seat": None}),
     }
 
 
-def _take(using: str, lock_timeout: timedelta | None) -> tuple[JobQuerySet, dict[str, Any]]:
+def _take(using: str, variant: Taking) -> tuple[JobQuerySet, dict[str, Any]]:
     rows, slots = slot_taken(using)
-    return rows, {**lock_taken(), **slots}
+    return rows, {**lock_taken(variant.has_seat), **slots}
 
 
 _TAKE = Update(_take)

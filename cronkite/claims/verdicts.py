@@ -70,6 +70,7 @@ class Claim:
     log_id: int
     reason: str = ""
     attempt: int = 1
+    group: str = ""
     retry: Retry | None = None
     receipt: Receipt | None = None
 

@@ -58,7 +58,9 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         terminal.json(_for_programs(found, lost))
     else:
         _tell(found, lost, options, terminal)
-    to_do = found.new or found.gone or lost or (options["overwrite"] and found.changed)
+    new_groups = any(here is None for here, _ in found.groups.values())
+    edited = found.changed or found.groups
+    to_do = found.new or new_groups or found.gone or lost or (options["overwrite"] and edited)
     return int(bool(found.broken or found.refused or (options["check"] and to_do)))
 
 
@@ -72,6 +74,7 @@ def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], termin
         terminal.say(f"~ {printable(changed.job.name)} ({changed.declaration.function}): {kept}", "WARNING")
         for column, (here, declared) in _columns(changed).items():
             terminal.say(f"    {column}: {here!r} here, {declared!r} in the code")
+    _tell_groups(found, options, terminal)
     for job in found.gone:
         kept = "kept; --prune deletes it" if not options["prune"] else "to be deleted" if check else "deleted"
         terminal.say(f"- {printable(job.name)} ({job.declared_as}): its declaration is gone, {kept}", "ERROR")
@@ -83,14 +86,30 @@ def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], termin
         terminal.say(f"! {function}: {warning}", "WARNING")
     for stray in lost:
         terminal.say(f"! {printable(stray.name)}: {printable(stray.problem)} {printable(stray.hint)}", "WARNING")
-    if not (found.new or found.changed or found.gone or found.broken or found.refused or lost):
+    if not (found.new or found.changed or found.groups or found.gone or found.broken or found.refused or lost):
         terminal.say("The jobs are what the code declares.")
+
+
+def _tell_groups(found: Differences, options: dict[str, Any], terminal: Terminal) -> None:
+    check = options["check"]
+    for name, (here, number) in found.groups.items():
+        if here is None:
+            terminal.say(f"+ group {name}: {'to be added' if check else 'added'}, {_running(number)}", "SUCCESS")
+        else:
+            kept = (
+                "edited here, and kept" if not options["overwrite"] else "to be overwritten" if check else "overwritten"
+            )
+            terminal.say(f"~ group {name}: {_running(here)} here, {number} in the code; {kept}", "WARNING")
 
 
 def _warnings(found: Differences) -> dict[str, str]:
     """Return what seems to be meant otherwise, by the declared function."""
     told = {each.function: suspicion(each.schedule) for each in found.declared}
     return {function: warning for function, warning in told.items() if warning}
+
+
+def _running(number: int) -> str:
+    return f"{number} {'job runs' if number == 1 else 'jobs run'} at a time"
 
 
 def _columns(changed: Changed) -> dict[str, tuple[Any, Any]]:
@@ -110,6 +129,7 @@ def _for_programs(found: Differences, lost: list[Stray]) -> dict[str, Any]:
             }
             for changed in found.changed
         ],
+        "groups": {name: {"here": here, "code": number} for name, (here, number) in found.groups.items()},
         "gone": [{"id": job.pk, "name": job.name, "function": job.declared_as} for job in found.gone],
         "broken": found.broken,
         "refused": [declaration.columns() for declaration in found.refused],

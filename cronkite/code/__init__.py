@@ -6,6 +6,7 @@ From a dotted name to a function that has been called.
 - ``modules``, ``taster``, ``apart``, ``trials``: how modules are imported that may do anything.
 - ``functions``: which function a name means, if it may be run.
 - ``labels``: which nodes may have it.
+- ``groups``: with which others it shares a number of runs.
 - ``calls``: how it is called.
 - ``tasks``: which task is handed over in its place.
 - ``current``: which run the code is part of.
@@ -18,6 +19,7 @@ __all__ = [
     "current",
     "declarations",
     "functions",
+    "groups",
     "labels",
     "modules",
     "outcomes",

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
 from cronkite import schedules
-from cronkite.code import calls
+from cronkite.code import calls, groups
 from cronkite.code.labels import canonical
 from cronkite.exceptions import ZoneDataMissing
 from cronkite.schedules import chosen, zones
@@ -47,17 +47,20 @@ class Declaration:
     priority: int | None = None
     overlap: str = "hand over"
     labels: str = ""
+    group: str = ""
     jitter: int = 0
     retries: int = 0
     retry_delay: int = 60
     retry_until: str = "next slot"
     on_lost: str = "leave"
     enabled: bool = True
+    #: Of its group, not of the job.
+    max_running: int | None = None
 
     def columns(self) -> dict[str, Any]:
         """Return what the job's row is to hold, but for whether it is enabled."""
         values = {**vars(self), "args": list(self.args), "kwargs": dict(self.kwargs), "declared_as": self.function}
-        del values["enabled"]
+        del values["enabled"], values["max_running"]
         return values
 
     @property
@@ -112,6 +115,8 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     priority: int | None = None,
     overlap: Literal["hand over", "wait for the task"] = "hand over",
     labels: str | Sequence[str] = (),
+    group: str = "",
+    max_running: int | None = None,
     jitter: int | timedelta = 0,
     retries: int = 0,
     retry_delay: int | timedelta = 60,
@@ -126,11 +131,12 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     ``django.tasks`` or Celery is handed over to its engine, by its ``backend``, ``queue`` and ``priority`` if they are
     given, unless ``run`` says ``"here"``; those of other task queues are called by the node. With ``overlap="wait for
     the task"``, the next is handed over when the last has ended. With ``labels``, it runs on nodes alone that have all
-    of them. Each slot is begun up to ``jitter`` seconds later, so
-    that jobs of one time come apart. It may be one that another module defines. A slot
-    whose function has raised is tried again, up to ``retries`` times, the first time after ``retry_delay``, then after
-    twice that each time, until the next slot comes, or ``retry_until="last retry"``. With ``on_lost="retry"``, by which
-    a job says that it may run twice, so is one whose run was lost.
+    of them. Of the jobs of a ``group``, ``max_running`` run at a time in the whole cluster; one, if nobody says. Each
+    slot is begun up to ``jitter`` seconds later, so that jobs of one time come apart. It may be one that another module
+    defines. A slot whose function has raised is tried again, up to ``retries`` times, the first time after
+    ``retry_delay``, then after twice that each time, until the next slot comes, or ``retry_until="last retry"``. With
+    ``on_lost="retry"``, by which a job says that it may run twice, so is one whose run was lost.
+
     Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
     :class:`TypeError` for what is no function.
 
@@ -163,6 +169,8 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "priority": _priority(priority),
         "overlap": _one_of("overlap", overlap, OVERLAPS),
         "labels": canonical(labels),
+        "group": groups.canonical(group),
+        "max_running": _max_running(max_running, group),
         "jitter": _seconds("jitter", jitter, 0),
         "retries": _retries(retries),
         "retry_delay": _seconds("retry_delay", retry_delay, 0),
@@ -185,6 +193,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         if len(name) > LONGEST_NAME:
             raise ValueError(f"{dotted} cannot be declared so. Its name has more than {LONGEST_NAME} characters.")
         declaration = Declaration(dotted, name or function.__name__, getdoc(function) or "", schedule, **options)
+        _demand_one_number(declaration)
         # A module that is read again says the same again.
         if _declared.setdefault(dotted, declaration) != declaration:
             raise ValueError(f"{dotted} is declared twice; a function has one declared job. Wrap it for the second.")
@@ -251,6 +260,29 @@ def plain_function(target: Any) -> Callable[..., Any]:
 def dotted_name(function: Callable[..., Any]) -> str:
     """Return the dotted name under which a function of a module can be imported."""
     return f"{function.__module__}.{function.__name__}"
+
+
+def _max_running(number: object, group: str) -> int | None:
+    if number is None:
+        return None
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= groups.MOST_RUNNING:
+        raise ValueError(f"max_running must be a whole number from 1 to {groups.MOST_RUNNING}, not {number!r}.")
+    if not group.strip():
+        raise ValueError('max_running is of a group: name one, as in group="reports".')
+    return number
+
+
+def _demand_one_number(declaration: Declaration) -> None:
+    """Raise :class:`ValueError` if another job is declared to be in the same group, which lets another number run."""
+    if declaration.max_running is None:
+        return
+    for other in _declared.values():
+        if other.group == declaration.group and other.max_running not in {None, declaration.max_running}:
+            raise ValueError(
+                f"{declaration.function} cannot be declared so: of its group, {declaration.group!r}, {other.function} "
+                f"says that max_running is {other.max_running}, and it that it is {declaration.max_running}. A group "
+                "has one number; it is enough that one of its jobs says it."
+            )
 
 
 def _as_json(option: str, value: Any, kind: type) -> Any:

@@ -11,7 +11,7 @@ from cronkite.code import trials
 from cronkite.code.declarations import Declaration
 from cronkite.declared import discovery
 from cronkite.exceptions import HarmfulModule
-from cronkite.models import Job, primary
+from cronkite.models import Group, Job, primary
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,16 @@ class Changed:
 class Differences:
     """Jobs that are declared and have no row, rows that were edited since, and rows whose declaration is gone.
 
-    ``broken`` has the modules that can't be imported, with the error; their jobs are left alone. ``refused`` are the
-    declarations that could not be made good. ``declared`` are all.
+    ``groups`` are those that let more jobs run, or fewer, than the code says: by name, both numbers, of which the first
+    is ``None`` where there is no such group yet. ``broken`` has the modules that can't be imported, with the error;
+    their jobs are left alone. ``refused`` are the declarations that could not be made good. ``declared`` are all.
     """
 
     declared: list[Declaration] = field(default_factory=list)
     new: list[Declaration] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
     gone: list[Job] = field(default_factory=list)
+    groups: dict[str, tuple[int | None, int]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     #: The functions that have rows of their declarations.
     jobs: set[str] = field(default_factory=set)
@@ -69,6 +71,7 @@ def find() -> Differences:
             elif module in ours and declaration.function not in by_hand:
                 # Somebody entered that job before it was declared; discovery leaves it alone, too.
                 found.new.append(declaration)
+    found.groups = _groups(found.declared)
     # What is defined in no module of ours may be named in one of those that can't be imported.
     in_doubt = {name for name in declared_rows if found.broken and name.rpartition(".")[0] not in ours}
     found.gone = [
@@ -86,6 +89,7 @@ def create(found: Differences) -> None:
     names = [declaration.function for declaration in found.new]
     rows = Job.objects.using(primary.alias()).filter(declared_as__in=names)
     made = set(rows.values_list("declared_as", flat=True))
+    Group.objects.ensure({name: number for name, (here, number) in found.groups.items() if here is None})
     found.refused += [declaration for declaration in found.new if declaration.function not in made]
     found.new = [declaration for declaration in found.new if declaration.function in made]
 
@@ -97,8 +101,16 @@ def overwrite(found: Differences) -> None:
         for changed in found.changed
         if discovery.write_one(changed.declaration, partial(discovery.overwrite, changed.job, changed.declaration))
     ]
+    for name, (_, number) in found.groups.items():
+        Group.objects.filter(name=name).update(max_running=number)
     found.refused += [changed.declaration for changed in refused]
     found.changed = [changed for changed in found.changed if changed not in refused]
+
+
+def _groups(declared: list[Declaration]) -> dict[str, tuple[int | None, int]]:
+    said = discovery.groups_of(declared)
+    here = dict(Group.objects.filter(name__in=said).values_list("name", "max_running")) if said else {}
+    return {name: (here.get(name), number) for name, number in sorted(said.items()) if here.get(name) != number}
 
 
 def _declarations(module: str, found: Differences) -> list[Declaration]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import ModuleType
@@ -25,7 +25,7 @@ from cronkite.code.declarations import Declaration
 from cronkite.database import quirks
 from cronkite.declared.deeds import Deeds
 from cronkite.exceptions import CronkiteError, HarmfulModule
-from cronkite.models import Job, primary
+from cronkite.models import Group, Job, primary
 
 logger = logging.getLogger("cronkite")
 
@@ -224,6 +224,7 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool, d
                 present.remove(kept)
         if why:
             deeds.refused.append(f"{declaration.function}, which can't be a job: {why}")
+    Group.objects.using(using).ensure(groups_of(declared))
     if delete_first and present:
         elsewhere = {declaration.function for declaration in declared_by_apps()}
         for job in present:
@@ -234,6 +235,14 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool, d
             logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
             job.delete()
             deeds.deleted.append(f"{job.name} ({job.function}): deleted, as {module} does not declare it")
+
+
+def groups_of(declared: Iterable[Declaration]) -> dict[str, int]:
+    """Return how many jobs of a group may run at a time, by the groups' names, as far as these declarations say so.
+
+    A group of which none says it gets its row when it is first needed: another module may be the one that says it.
+    """
+    return {each.group: each.max_running for each in declared if each.group and each.max_running is not None}
 
 
 def _keep(job: Job, declaration: Declaration, may_overwrite: bool, deeds: Deeds) -> str:

@@ -7,13 +7,14 @@ Rows, and what an edit does to a job's plan.
 - ``fields``: columns that Django lacks.
 - ``validation``: what is wrong with a job.
 - ``ways``: who runs a job.
-- ``logs``, ``nodes``, ``tasks``, ``jobs``: the four tables.
+- ``logs``, ``nodes``, ``tasks``, ``groups``, ``jobs``: the five tables.
 - ``queries``: which jobs are due, and which locks are free.
 - ``edits``, ``switches``: what an edit does to the plan.
 - ``restores``: what if a row knows less than its logs.
 - ``verbs``: what a job can do whose code stands above.
 """
 
+from cronkite.models.groups import Group
 from cronkite.models.jobs import Job
 from cronkite.models.logs import Log, status_label
 from cronkite.models.nodes import Node
@@ -21,6 +22,7 @@ from cronkite.models.tasks import Task
 
 #: What other wings may use.
 __all__ = [
+    "Group",
     "Job",
     "Log",
     "Node",

@@ -6,6 +6,7 @@ Migrations need not know of most of them, and take them for Django's own.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from django.db.models import F, GeneratedField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.code import labels
+from cronkite.code import groups, labels
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.database import clock
 from cronkite.models import rhythm
@@ -79,23 +80,38 @@ class ShortText(AsDjangos, CharField):
         return super().get_db_prep_save(value, connection)
 
 
-class Labels(ShortText):
-    """Labels of nodes, kept as one text: sorted, with commas."""
+class Canonical(ShortText):
+    """A text that is kept in one of the ways in which people write it; subclasses say in which."""
+
+    #: Returns the text that is kept; raises :class:`ValueError` for what is none.
+    canonical: Callable[[Any], str]
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         """Have the object know the text that is stored."""
         value = super().pre_save(model_instance, add)
         if not hasattr(value, "resolve_expression"):
-            value = labels.canonical(value)
+            value = self.canonical(value)
             setattr(model_instance, self.attname, value)
         return value
 
     def to_python(self, value: Any) -> Any:
-        """Return the text; raise :class:`ValidationError` for what is no label."""
+        """Return the text; raise :class:`ValidationError` for what is none."""
         try:
-            return labels.canonical("" if value is None else value)
+            return self.canonical("" if value is None else value)
         except ValueError as error:
             raise ValidationError(str(error)) from None
+
+
+class Labels(Canonical):
+    """Labels of nodes, kept as one text: sorted, with commas."""
+
+    canonical = staticmethod(labels.canonical)
+
+
+class GroupName(Canonical):
+    """The name of a group of jobs."""
+
+    canonical = staticmethod(groups.canonical)
 
 
 class CopiedText(ShortText):

@@ -21,6 +21,7 @@ from cronkite.models import edits, rhythm, validation, verbs
 from cronkite.models.fields import (
     Arguments,
     Expression,
+    GroupName,
     Json,
     KeptByDatabase,
     Labels,
@@ -163,6 +164,16 @@ class Job(models.Model):
         db_default="",
         help_text=_("It runs on nodes alone that have all of these labels, as in gpu, eu. Empty: on any."),
     )
+    group = GroupName(
+        _("group"),
+        # Or whoever writes SQL would have to quote it.
+        db_column="group_name",
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of the jobs of a group, so many run at a time as the group says. Empty: it is in none."),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
     declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
@@ -190,6 +201,14 @@ class Job(models.Model):
     locked_by = ShortText(_("locked by"), max_length=255, blank=True, editable=False)
     locked_at = models.DateTimeField(
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
+    )
+
+    # What its run has of its group's. No foreign key: a seat is kept by whoever has it, whatever becomes of the group.
+    seated_in = models.BigIntegerField(
+        _("seated in"), null=True, blank=True, editable=False, help_text=_("The group that its run has a seat of.")
+    )
+    seat = models.PositiveSmallIntegerField(
+        _("seat"), null=True, blank=True, editable=False, help_text=_("The number of that seat.")
     )
 
     # Written by the first node that sees the slot: no other code that plans a job need know of it.
@@ -293,6 +312,7 @@ class Job(models.Model):
             "priority",
             "overlap",
             "labels",
+            "group",
             "jitter",
             "retries",
             "retry_delay",
@@ -317,6 +337,13 @@ class Job(models.Model):
                 | Q(lock__isnull=False, locked_at__isnull=False),
                 name="cronkite_job_lock_is_whole",
             ),
+            models.CheckConstraint(
+                condition=Q(seated_in__isnull=True, seat__isnull=True)
+                | Q(seated_in__isnull=False, seat__isnull=False, lock__isnull=False),
+                name="cronkite_job_seat_goes_with_lock",
+            ),
+            # So no more run than there are seats, whatever a claim has read.
+            models.UniqueConstraint(fields=["seated_in", "seat"], name="cronkite_job_one_per_seat"),
         ]
         # A disabled job has no next_run, so this is an index of those to be run, in the order of the due query.
         indexes = [models.Index(fields=["due_at", "id"], name="cronkite_job_due")]
@@ -455,8 +482,8 @@ class Job(models.Model):
 
     @property
     def waits_for_task(self) -> bool:
-        """Whether the lock is kept until the engine says that the task has ended."""
-        return self.overlap == Overlap.WAIT
+        """Whether the lock is kept until the engine says that the task has ended: so are the seats of its group."""
+        return self.overlap == Overlap.WAIT or bool(self.group)
 
     @property
     def pending(self) -> Pending | None:

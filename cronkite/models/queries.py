@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.db.models.utils import resolve_callables
 
 from cronkite import conf
 from cronkite.database import clock
 from cronkite.models import validation
+from cronkite.models.groups import Group
 from cronkite.models.primary import PrimaryQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
 from cronkite.schedules import chosen
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Without a lock timeout, a run that has shown no life for so long is taken to be gone: ten renewals.
 STUCK_AFTER = 10 * conf.RENEWAL_INTERVAL_WITHOUT_TIMEOUT
+
+#: The columns of a lock, and of what goes with it, where nobody has it.
+FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None, "seated_in": None, "seat": None}
 
 #: How many jobs a statement names at most: databases bound the number of its parameters.
 CHUNK = 500
@@ -63,6 +68,14 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         to_run = is_free(STUCK_AFTER if timeout is None else timeout) & (Q(enabled=True) | Q(asked_at__isnull=False))
         seen = self.filter(to_run | Q(follow_at__lte=clock.Now()), due_at__lte=clock.Now() + ahead)
         return seen.with_now().order_by("due_at", "id")
+
+    def with_room(self) -> JobQuerySet:
+        """Leave out the jobs that are free to be run, but whose group lets no more run now."""
+        live = self.model.objects.using(self.db).exclude(is_free(conf.get().lock_timeout))
+        seated = live.filter(seated_in=OuterRef("pk")).order_by().values("seated_in")
+        running = Coalesce(Subquery(seated.annotate(number=models.Count("pk")).values("number")), 0)
+        full = Group.objects.using(self.db).annotate(running=running).filter(running__gte=F("max_running"))
+        return self.exclude(~Q(group=""), lock__isnull=True, group__in=full.order_by().values("name"))
 
     def with_now(self) -> JobQuerySet:
         """Give each job the database's clock in its attribute ``now`` (aware, UTC)."""

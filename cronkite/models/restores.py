@@ -20,7 +20,7 @@ from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.exceptions import ScheduleError
 from cronkite.models.logs import Log, Status, also
-from cronkite.models.queries import is_free
+from cronkite.models.queries import FREE, is_free
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -83,7 +83,7 @@ def _move(job: Job, using: str) -> dict[str, Any]:
                 moved["next_run"] = job.get_schedule().next_after(slot)
     if fence > job.fence and rows.filter(is_free(conf.get().lock_timeout)).exists():
         # With a stale lock: what its run writes at its end goes by the number of its claim, and would not free it.
-        moved |= {"fence": fence, "lock": None, "locked_by": "", "locked_at": None}
+        moved |= {"fence": fence, **FREE}
         lost = _logs(job, using).filter(status=Status.RUNNING, fence__gte=job.fence)
         lost.update(status=Status.LOST, finished_at=Now(), reason=also(REPLACED))
     if moved:

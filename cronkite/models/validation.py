@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import schedules
-from cronkite.code import calls, functions, labels, tasks
+from cronkite.code import calls, functions, groups, labels, tasks
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import rhythm
@@ -84,6 +84,8 @@ def demand(job: Job, columns: Collection[str]) -> None:
             raise ValueError(f"A job's {column} is {', '.join(known)}, and not {getattr(job, column)!r}.")
     if "labels" in columns:
         labels.canonical(job.labels)
+    if "group" in columns:
+        groups.canonical(job.group)
     if "args" in columns and not isinstance(job.args, (list, tuple, Unreadable)):
         raise ValueError(f"A job's args must be a list, not {type(job.args).__name__}.")
     if "kwargs" in columns and not isinstance(job.kwargs, (dict, Unreadable)):

@@ -20,6 +20,7 @@ from cronkite.database.statements import Select, place
 from cronkite.models import Job, primary
 from cronkite.models.queries import JobQuerySet
 from cronkite.nodes.lanes import Lane, slot_of
+from cronkite.nodes.rooms import Rooms
 
 logger = logging.getLogger("cronkite")
 
@@ -71,6 +72,7 @@ class Agenda:
         self._avoided: dict[str, float] = {}
         self._refusals: Counter[str] = Counter()
         self._held = HeldRows(stays=stays)
+        self._rooms = Rooms()
         #: When (monotonic seconds) to look again; ``None``: not planned.
         self.look_at: float | None = time.monotonic()
 
@@ -100,6 +102,7 @@ class Agenda:
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
         self._put_to_their_time(jobs)
         jobs = [job for job in jobs if self._is_to_be_taken(job)]
+        self._rooms.see(jobs)
         # Those whose tasks are to be asked about, or whose slot waits for a retry, may come before their time.
         jobs.sort(key=lambda job: job.comes_at or job.now)
         self._runs.fill(job for job in jobs if not job.is_handed_over)
@@ -276,6 +279,30 @@ class Agenda:
         else:
             self.leave_alone(job)
 
+    def wait_for_room(self, job: Job) -> None:
+        """Have the job wait until its group, which lets no more jobs run now, has room."""
+        if self._closed:
+            return
+        self._rooms.wait(job)
+        for lane in (self._runs, self._tasks):
+            # They need not find out one by one.
+            for other in lane.strike(self.now(), lambda each: each.group == job.group):
+                self._rooms.wait(other)
+
+    def have_room(self, group: str) -> None:
+        """Take note that a run of a job of this group has ended: it is another one's turn."""
+        if not group or self._closed:
+            return
+        if (job := self._rooms.take(group)) is not None:
+            self.move(job)
+        else:
+            self.look_within(0)
+
+    def look_for_room(self) -> None:
+        """Look soon if anybody waits for room: tasks have ended, of whatever groups."""
+        if self._rooms.is_awaited():
+            self.look_within(0)
+
     def _look_for_held(self) -> None:
         if (rest := self._held.rest()) is not None:
             self.look_within(rest)
@@ -291,6 +318,7 @@ class Agenda:
     def close(self) -> None:
         """Strike everything off, and never look again."""
         self._closed = True
+        self._rooms.clear()
         self._runs.fill(())
         self._tasks.fill(())
         self.look_at = None
@@ -352,7 +380,7 @@ class _Variant(NamedTuple):
 
 
 def _due(using: str, variant: _Variant) -> JobQuerySet:
-    due = Job.objects.using(using).agenda(variant.ahead)
+    due = Job.objects.using(using).agenda(variant.ahead).with_room()
     if variant.foreign:
         due = due.exclude(labels__in=variant.foreign)
     if variant.is_bounded:

@@ -285,6 +285,7 @@ class Dispatch:
                 again = result()
             except couriers.Overdue as error:
                 logger.error("It could not be found out what became of tasks: %s.", error)
+        self._agenda.look_for_room()
         if again is not None and self._agenda.stays:
             rest = again - self._agenda.now()
             self._agenda.look_within(max(rest, following.SOONEST).total_seconds())

@@ -39,6 +39,15 @@ class Lane:
         """Return the first, and strike it off."""
         return (self.asked or self.jobs).popleft()
 
+    def strike(self, now: datetime, condition: Callable[[Job], bool]) -> list[Job]:
+        """Strike those off whose slot has come, or that were asked for, and that meet the condition; return them."""
+        come = [*self.asked, *list(self.jobs)[: self.come(now)]]
+        struck = [job for job in come if condition(job)]
+        if struck:
+            gone = {id(job) for job in struck}
+            self.keep(lambda job: id(job) not in gone)
+        return struck
+
     def keep(self, condition: Callable[[Job], bool]) -> None:
         """Strike off what does not meet the condition."""
         self.fill([job for job in (*self.asked, *self.jobs) if condition(job)])

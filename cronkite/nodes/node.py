@@ -253,6 +253,7 @@ class Node:
                 self._unsettled.end(event.claim, event.unrecorded)
             if event.claim.next_run is not None:
                 self._agenda.look_for(event.claim.next_run)
+            self._agenda.have_room(event.claim.group)
         elif isinstance(event, Wrote):
             with self._outages.lived_through():
                 onlookers.show(event.claim, event.output)

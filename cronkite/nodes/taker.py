@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from cronkite.claims import claiming, skips, verdicts
+from cronkite.claims import claiming, seats, skips, verdicts
 from cronkite.claims.verdicts import Claim
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
@@ -82,11 +82,15 @@ class Taker:
 
     def leave(self, lost: list[tuple[Job, Decision]]) -> None:
         """Leave jobs that could not be had to who was first, or to later if another transaction has their row."""
+        roomless = self._roomless([job for job, _ in lost])
+        lost = [(job, decision) for job, decision in lost if job.pk not in roomless]
         skipped = self._skipped([job for job, _ in lost])
         for job, decision in lost:
             self._agenda.lost_race()
             if job.pk not in skipped:
                 self._agenda.look_for(decision.next_run)
+                # There was room for it, which is another one's now.
+                self._agenda.have_room(job.group)
 
     def is_doubted(self, job: Job) -> bool:
         """Tell whether this very ``job``, as it was read, may have been claimed."""
@@ -102,9 +106,7 @@ class Taker:
             return
         if claim is None:
             self._runs.release(job)
-            if not self.may_claim() or not self._skipped([job]):
-                # Another node was first, or the job was edited meanwhile, and waits still.
-                self._agenda.look_within(CONFLICT_PAUSE)
+            self._leave(job)
         else:
             logger.info("%s: claimed by node %s, %s.", claim, self._name, claim.reason)
             self._agenda.forget(job)
@@ -120,8 +122,7 @@ class Taker:
             return
         if claim is None:
             self._runs.release(job)
-            if not self.may_claim() or not self._skipped([job]):
-                self._agenda.look_within(CONFLICT_PAUSE)
+            self._leave(job)
         else:
             logger.info("%s: claimed by node %s.", claim, self._name)
             self._agenda.forget(job)
@@ -160,6 +161,24 @@ class Taker:
                 logger.warning("Job %r: %d slots were missed: %s.", job.name, decision.missed, decision.reason)
             self._agenda.look_for(decision.next_run)
         return None
+
+    def _leave(self, job: Job) -> None:
+        """Leave what is no slot, and could not be had, to who was first, or to later."""
+        if self.may_claim() and (self._roomless([job]) or self._skipped([job])):
+            return
+        # Another node was first, or the job was edited meanwhile, and waits still.
+        self._agenda.look_within(CONFLICT_PAUSE)
+
+    def _roomless(self, jobs: list[Job]) -> set[int]:
+        """Have those of the jobs wait whose group is full; return their keys."""
+        full: set[str] = set()
+        if any(job.group for job in jobs):
+            with self._outages.lived_through(reads=True):
+                full = seats.full(jobs)
+        found = [job for job in jobs if job.group in full]
+        for job in found:
+            self._agenda.wait_for_room(job)
+        return {job.pk for job in found}
 
     def _skipped(self, jobs: list[Job]) -> set[int]:
         """Put those of the jobs off whose rows another transaction has locked; return their keys."""

@@ -53,6 +53,11 @@ def wait_for(path, seconds=60):
         time.sleep(0.02)
 
 
+def nap(seconds=0.0):
+    """Take so many seconds."""
+    time.sleep(seconds)
+
+
 def fail(message="it went wrong"):
     raise ValueError(message)
 

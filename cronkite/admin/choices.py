@@ -10,7 +10,7 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils.html import format_html, format_html_join
 
 from cronkite.declared import discovery
-from cronkite.models import Job
+from cronkite.models import Group, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,6 +45,11 @@ def declared_functions() -> list[str]:
     declared = {declaration.function for declaration in discovery.declared_by_apps()}
     used = Job.objects.order_by().values_list("function", flat=True).distinct()[:MOST]
     return sorted({*declared, *used})[:MOST]
+
+
+def groups() -> list[str]:
+    """Return the names of the groups that there are."""
+    return list(Group.objects.values_list("name", flat=True)[:MOST])
 
 
 @lru_cache(maxsize=1)

@@ -174,6 +174,22 @@ class SourceFilter(admin.SimpleListFilter):
         return queryset.filter(declared_as__isnull=source == "admin") if source in ("code", "admin") else queryset
 
 
+class GroupFilter(admin.SimpleListFilter):
+    """Which group the job is in."""
+
+    title = _("group")
+    parameter_name = "group"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, _StrOrPromise]]:
+        """Offer the groups that jobs name; most projects have none."""
+        named = Job.objects.exclude(group="").order_by("group").values_list("group", flat=True).distinct()
+        return [(group, group) for group in named[:JOBS]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        """Return the jobs of that group."""
+        return queryset.filter(group=self.value()) if self.value() else queryset
+
+
 class JobFilter(admin.SimpleListFilter):
     """Whose logs."""
 

@@ -86,6 +86,7 @@ class JobForm(JobFormBase):
             "function": choices.SuggestingInput(choices.declared_functions, {"spellcheck": "false"}),
             "timezone": choices.SuggestingInput(choices.zones, {"spellcheck": "false"}),
             "backend": choices.SuggestingInput(tasks.backends, {"spellcheck": "false"}),
+            "group": choices.SuggestingInput(choices.groups, {"spellcheck": "false"}),
             "queue": choices.SuggestingInput(tasks.queues, {"spellcheck": "false"}),
             "args": AdminTextareaWidget(attrs={"rows": 2}),
             "kwargs": AdminTextareaWidget(attrs={"rows": 2}),

@@ -65,6 +65,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         filters.StateFilter,
         filters.OutcomeFilter,
         filters.AppFilter,
+        filters.GroupFilter,
         filters.SourceFilter,
     ]
     search_fields = ["name", "function", "description"]
@@ -75,7 +76,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     definition = [
         (None, {"fields": ["name", "description", "enabled"]}),
         (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
-        (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace", "jitter"]}),
+        (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace", "jitter", "group"]}),
         (
             _("If it fails"),
             {"fields": ["retries", "retry_delay", "retry_until", "on_lost"], "classes": ["collapse"]},
@@ -228,6 +229,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     def state_now(self, job: Job) -> SafeString:
         """Return how the job stands."""
         stored = Job.objects.with_now().get(pk=job.pk)
+        states.tell_room([stored])
         return states.describe(stored, self._strip(job), states.missing(stored.function))
 
     @staticmethod

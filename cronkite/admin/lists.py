@@ -48,6 +48,7 @@ class JobChangeList(addresses.SoundChangeList):
         found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
         functions.try_all(job.function for job in jobs)
         problems = {function: states.missing(function) for function in {job.function for job in jobs}}
+        states.tell_room(jobs)
         for job in jobs:
             job.strip, job.problem = found.get(job.pk), problems[job.function]
         self.result_list = jobs

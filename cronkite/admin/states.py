@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronkite import health
 from cronkite.admin import marks, shown, strips
+from cronkite.claims import seats
 from cronkite.code import functions
 from cronkite.models import Job
 from cronkite.models.queries import is_stuck
@@ -83,6 +84,14 @@ def _unfit(every: Iterable[tuple[Any, ...]]) -> Q:
     return Q(pk__in=[pk for said in unfit for pk in found[said]])
 
 
+def tell_room(jobs: Sequence[Any]) -> None:
+    """Give each of the jobs, which have ``now``, whether it waits for room in its group, in ``lacks_room``."""
+    waiting = [job for job in jobs if job.group and job.due_at is not None and job.due_at <= job.now]
+    full = seats.full(waiting)
+    for job in waiting:
+        job.lacks_room = job.group in full
+
+
 def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
     """Return how the job stands, in a line for each thing that is to be said; ``problem`` is its function's."""
     lines = [_lock(job, strip)] if job.is_locked else []
@@ -98,6 +107,9 @@ def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
         # Not by a tip alone: it is told by words only.
         said = '<span class="cronkite-bad">{}</span><div class="cronkite-words">{}</div>'
         lines.append(format_html(said, NAMES["unfit"], unfit))
+    if not job.is_locked and getattr(job, "lacks_room", False):
+        said = gettext("waits until its group, %(group)s, has room") % {"group": job.group}
+        lines.append(format_html("{}", said))
     if not job.is_locked or not job.enabled:
         lines.append(format_html("{}", NAMES["enabled" if job.enabled else "disabled"]))
     return format_html_join("", "<div>{}</div>", ((line,) for line in lines))

@@ -9,9 +9,9 @@ from datetime import datetime
 from django.apps import apps
 from django.db import DatabaseError
 
-from cronkite.claims import skips
+from cronkite.claims import seats, skips
 from cronkite.cli.instants import absolute, relative
-from cronkite.models import Job, Log, Node, primary
+from cronkite.models import Group, Job, Log, Node, primary
 from cronkite.reports import hindrances
 from cronkite.reports.accounts import Account, Verdict
 from cronkite.schedules.durations import in_short
@@ -103,6 +103,7 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
             yield "The lock is stale: the next tick takes it over."
         elif job.is_stuck:
             yield f"It is stuck. If the run is gone, say `manage.py cron unlock {job.pk}`."
+    yield from _room(job)
     with suppress(DatabaseError):  # as of a user who may only read
         if skips.held({job.pk}):
             yield "Another transaction has the job's row locked at this moment. No node can claim it before that ends."
@@ -115,6 +116,17 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
         yield f"When it is to run cannot be told on this machine. {problem}"
     if problem := hindrances.of_function(job.function):
         yield f"Its function cannot be run here. {problem}"
+
+
+def _room(job: Job) -> Iterator[str]:
+    """Say who has the seats of the job's group, if there is none left."""
+    if job.group not in seats.full([job]):
+        return
+    using = primary.alias()
+    group = Group.objects.using(using).filter(name=job.group).values("pk")
+    running = Job.objects.using(using).filter(seated_in__in=group).exclude(pk=job.pk).order_by("seat")
+    named = ", ".join(f"{each.name} on {each.locked_by}" for each in running)
+    yield f"Its group, {job.group}, has no room: as many of its jobs run as may ({named})."
 
 
 def _not_planned(job: Job, slot: datetime, zone: str) -> Iterator[str]:

@@ -161,7 +161,15 @@ def _sort(job: Job) -> Sorted:
         order = tasks.order(job, functions.look_up)
         if order is None:
             return Sorted(job)
-        return Sorted(job, order, is_joined=kinds.get(order.engine).joins(order, primary.alias()))
+        engine = kinds.get(order.engine)
+        if job.group and not engine.can_tell(order):
+            # Its seat would be free at once, or never.
+            return Sorted(
+                job,
+                problem=f"its group, {job.group}, can't be kept to: {order.engine} does not tell when its task has "
+                "ended. Give the engine a result backend, or have the job run here.",
+            )
+        return Sorted(job, order, is_joined=engine.joins(order, primary.alias()))
     except FunctionError as error:
         return Sorted(job, problem=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an engine, and what it is configured by, may raise anything

@@ -298,11 +298,6 @@ class Agenda:
         else:
             self.look_within(0)
 
-    def look_for_room(self) -> None:
-        """Look soon if anybody waits for room: tasks have ended, of whatever groups."""
-        if self._rooms.is_awaited():
-            self.look_within(0)
-
     def _look_for_held(self) -> None:
         if (rest := self._held.rest()) is not None:
             self.look_within(rest)

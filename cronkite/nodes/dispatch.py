@@ -59,6 +59,8 @@ class Dispatch:
         self._write_at = 0.0
         #: Whether it is just found out which tasks to ask about, and which places are being asked.
         self._follows = False
+        #: Whether any of the tasks that are asked about keeps a seat of its job's group.
+        self._has_seats = False
         self._asked: set[Hashable] = set()
 
     # What the node asks.
@@ -102,7 +104,7 @@ class Dispatch:
     def follow(self, jobs: list[Job]) -> None:
         """Ask what became of the tasks of these jobs, unless somebody is just doing so."""
         if jobs and not self._follows:
-            self._follows = True
+            self._follows, self._has_seats = True, any(job.seat for job in jobs)
             self._couriers.send(TASKS, partial(following.look, jobs), partial(self._ask, jobs))
 
     def go_on(self) -> None:
@@ -285,7 +287,9 @@ class Dispatch:
                 again = result()
             except couriers.Overdue as error:
                 logger.error("It could not be found out what became of tasks: %s.", error)
-        self._agenda.look_for_room()
+        if self._has_seats:
+            # Of tasks that have ended, the groups have room again.
+            self._agenda.look_within(0)
         if again is not None and self._agenda.stays:
             rest = again - self._agenda.now()
             self._agenda.look_within(max(rest, following.SOONEST).total_seconds())

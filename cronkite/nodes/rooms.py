@@ -32,10 +32,6 @@ class Rooms:
         for group in {job.group for job in jobs}:
             self._waiting.pop(group, None)
 
-    def is_awaited(self) -> bool:
-        """Tell whether anybody waits."""
-        return any(self._waiting.values())
-
     def clear(self) -> None:
         """Forget everybody."""
         self._waiting.clear()

@@ -196,7 +196,9 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
     if timeout is not None:
         # Whoever takes the job clears the lock, so that it would be as free.
         free |= Q(locked_at__lte=now - timeout - late_after)
-    jobs = list(Job.objects.using(using).agenda().filter(free, due_at__lte=now - late_after))
+    # What waits for its group's other jobs is in its order, as is what waits for its own run.
+    waiting = Job.objects.using(using).agenda().with_room()
+    jobs = list(waiting.filter(free, due_at__lte=now - late_after))
     held: set[int] = set()
     # Who may only read can't ask for that.
     with suppress(DatabaseError):

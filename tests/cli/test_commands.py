@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 from conftest import make_due
@@ -22,11 +24,12 @@ from cronkite import pruning, requests
 from cronkite.claims import claiming, holding, verdicts
 from cronkite.cli import prune
 from cronkite.cli.instants import absolute
+from cronkite.code import declarations
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
 from cronkite.declared import discovery
 from cronkite.declared.discovery import auto_discover
-from cronkite.models import Job, Log, Node, primary
+from cronkite.models import Group, Job, Log, Node, primary
 from cronkite.nodes import ticks
 
 Status = Log.Status
@@ -809,6 +812,20 @@ def test_sync_keeps_what_people_have_edited_unless_told_otherwise(declared):
     job.refresh_from_db()
     assert job.schedule == "0 3 * * *"
     assert job.next_run.hour == 3
+
+
+def test_sync_makes_groups_and_keeps_their_numbers_unless_told_otherwise(declared, monkeypatch):
+    nightly = declarations.of(import_module("app.declared").nightly)
+    monkeypatch.setitem(declarations._declared, nightly.function, replace(nightly, group="reports", max_running=2))
+    assert "+ group reports: to be added, 2 jobs run at a time" in cron("sync", "--check").lines
+    assert "+ group reports: added, 2 jobs run at a time" in cron("sync").lines
+    Group.objects.filter(name="reports", max_running=2).update(max_running=1)
+    said = cron("sync")
+    assert said.lines == ["~ group reports: 1 job runs at a time here, 2 in the code; edited here, and kept"]
+    assert (cron("sync", "--check").code, cron("sync", "--check", "--overwrite").code) == (0, 1)
+    assert cron("sync", "--json").json["groups"] == {"reports": {"here": 1, "code": 2}}
+    assert "overwritten" in cron("sync", "--overwrite").out
+    assert Group.objects.get().max_running == 2
 
 
 @pytest.mark.parametrize("gone", ["app.declared.dropped", "app.no_such_module.job", "no_such_app.crontab.job"])

@@ -283,6 +283,14 @@ def test_a_job_does_not_wait_for_a_task_that_ignores_its_result(make_task, broke
     assert Job.objects.get().lock is None
 
 
+def test_a_job_of_a_group_is_not_handed_over_as_a_task_that_ignores_its_result(make_task, broker, tick):
+    make_task("forget", group="mails")
+    said = tick(results=broker.url)
+    assert not Log.objects.exists()
+    assert sent(broker) == []
+    assert "its group, mails, can't be kept to: celery does not tell when its task has ended" in said
+
+
 def test_a_task_goes_where_it_is_routed_unless_the_job_says_where(make_task, broker, tick):
     make_task("routed")
     make_task("routed", queue="mail")

@@ -210,6 +210,25 @@ def test_a_job_that_waits_for_its_task_keeps_the_lock(make_job):
     assert Log.objects.get().status == Status.SUCCEEDED
 
 
+def test_a_job_of_a_group_keeps_its_seat_until_its_task_has_ended(make_job):
+    first = save(make_job("app.handed.bill", name="first", due=60, group="bills"))
+    save(make_job("app.handed.bill", name="second", due=0, group="bills"))
+    tick()
+    (log,) = Log.objects.all()
+    assert (log.job_id, log.status) == (first.pk, Status.HANDED_OVER)
+    assert Job.objects.get(seat=1) == first
+    tick()
+    assert Log.objects.count() == 1
+    work()
+    look_again()
+    tick()
+    assert set(Log.objects.values_list("job_name", "status")) == {
+        ("first", Status.SUCCEEDED),
+        ("second", Status.HANDED_OVER),
+    }
+    assert Job.objects.exclude(seat=None).get().name == "second"
+
+
 def test_a_lock_that_waits_for_a_task_is_taken_over_when_it_is_stale(make_job, lock_timeout):
     lock_timeout(60)
     waits = {"overlap": "wait for the task", "catch_up": "all"}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from nodes import cron, nodes, until
 
 from cronkite import cron as declare
+from cronkite import health
+from cronkite.claims import claiming
 from cronkite.code import declarations, groups
 from cronkite.models import Group, Job, Log
 from cronkite.nodes import agenda
@@ -52,8 +56,6 @@ def test_jobs_that_wait_for_room_hide_no_others(make_job, monkeypatch):
     monkeypatch.setattr(agenda, "PAGE", 2)
     holder, *_ = reports(make_job, 7, function="app.jobs.ok")
     taken = Job.objects.agenda().get(pk=holder.pk)
-    from cronkite.claims import claiming
-
     claiming.claim_by_hand(taken, "elsewhere")
     make_job(name="mine", due=0)
     call_command("cron", workers=0)
@@ -74,12 +76,21 @@ def names():
 
 
 def test_slots_that_were_missed_for_want_of_room_say_so(make_job):
-    from cronkite.claims import claiming
-
     (holder,) = reports(make_job, 1)
     claiming.claim_by_hand(holder, "elsewhere")
     job = make_job(name="late", schedule="* * * * * *", due=5, group="reports")
-    assert claiming.why_missed(Job.objects.with_now().get(pk=job.pk)) == "other jobs of its group, reports, were running"
+    assert claiming.why_missed(job) == "other jobs of its group, reports, were running"
+
+
+def test_why_and_health_tell_of_jobs_that_wait_for_their_group(make_job, capsys):
+    holder, waits = reports(make_job, 2, function="app.jobs.ok")
+    Job.objects.filter(pk=waits.pk).write(next_run=waits.next_run - timedelta(days=365), planned_at=None)
+    assert "reports 1" in [late.name for late in health.overdue()]
+    claiming.claim_by_hand(holder, "elsewhere")
+    call_command("cron", "why", waits.name, f"{waits.next_run - timedelta(days=365):%Y-%m-%dT%H:%MZ}")
+    said = "Its group, reports, has no room: as many of its jobs run as may (reports 0 on elsewhere)."
+    assert said in capsys.readouterr().out
+    assert health.overdue() == []
 
 
 def test_code_says_which_group_a_job_is_in_and_how_many_of_it_run(monkeypatch):

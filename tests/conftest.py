@@ -242,6 +242,23 @@ def without_constraints(db):
 
 
 @pytest.fixture
+def without_unique_seats(db):
+    """Drop the constraint that holds the number, and put it back."""
+    (unique,) = [each for each in Job._meta.constraints if each.name == "cronkite_job_one_per_seat"]
+    every = list(Job._meta.constraints)
+    # The model has to forget it first: SQLite makes the table anew from the model.
+    Job._meta.constraints.remove(unique)
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(Job, unique)
+    yield
+    Log.objects.all().delete()
+    Job.objects.all().delete()
+    Job._meta.constraints[:] = every
+    with connection.schema_editor() as editor:
+        editor.add_constraint(Job, unique)
+
+
+@pytest.fixture
 def admin_client(client, db):
     """A client whose user may do everything. Without a password, as hashing one takes longer than all else here."""
     from django.contrib.auth.models import User

@@ -3,9 +3,9 @@
 A group has as many seats as jobs may run. A claim takes one with the lock, in the same UPDATE, and whatever frees the
 lock frees it. UNIQUE (group, seat) would turn a second claim of a seat into an error.
 
-Who takes a seat writes the group's row first, and reads only then which seats are taken. So of two claims one comes
-after the other, and reads what that has committed, or is sent away. No claim waits for a group whose row another
-transaction has locked, where the database can skip it.
+Who takes a seat locks the group's row first, and reads only then which seats are taken. So of two claims one comes
+after the other, and reads what that has committed. No claim waits for a group whose row another transaction has locked,
+where the database can skip it.
 
 A run that shows no life keeps its seat for as long as its lock. When that is stale, and no seat is free, the next claim
 clears it, and the run is marked ``lost``, as if its own job had been taken over: if it lives after all, it is ended.
@@ -17,7 +17,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.db.models import Count, F
 
 from cronkite.code.groups import DEFAULT_RUNNING
@@ -45,7 +45,7 @@ class Seat(NamedTuple):
 def groups_of(jobs: Collection[Job], using: str) -> dict[str, int]:
     """Return the groups of the jobs: the keys of their rows, by name.
 
-    Before the transaction of the claim, in which nothing is to be read before the group's row is written. A group that
+    Before the transaction of the claim, in which nothing is to be read before the group's row is locked. A group that
     has no row gets one here.
     """
     names = {job.group for job in jobs if job.group}
@@ -66,9 +66,13 @@ def free(groups: Mapping[str, int], node: str, using: str) -> dict[str, list[Sea
     """
     if not groups:
         return {}
-    rows = Group.objects.using(using).filter(pk__in=waits.lock_available(Group, sorted(groups.values()), using))
-    # SQLite locks no rows. There, who writes first keeps all others from writing.
-    rows.update(turn=F("turn") + 1)
+    rows = Group.objects.using(using).filter(pk__in=groups.values()).order_by("pk")
+    connection = connections[using]
+    if waits.skips(connection):
+        rows = rows.select_for_update(skip_locked=True, no_key=connection.features.has_select_for_no_key_update)
+    else:
+        # Where rows can't be locked so, who writes first keeps others from writing.
+        rows.update(max_running=F("max_running"))
     most = dict(rows.values_list("pk", "max_running"))
     return {name: _free(key, most[key], node, using) for name, key in groups.items() if key in most}
 

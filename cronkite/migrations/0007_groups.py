@@ -25,12 +25,6 @@ class Migration(migrations.Migration):
                         verbose_name="most that run",
                     ),
                 ),
-                (
-                    "turn",
-                    models.PositiveBigIntegerField(
-                        default=0, editable=False, help_text="The number of claims.", verbose_name="turn"
-                    ),
-                ),
             ],
             options={
                 "verbose_name": "group",

@@ -38,9 +38,6 @@ class Group(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_RUNNING)],
         help_text=_("How many jobs of the group may run at a time, on all nodes together."),
     )
-    # Written by each claim of one of its jobs, so that of two claims one waits, and none reads what is out of date.
-    turn = models.PositiveBigIntegerField(_("turn"), default=0, editable=False, help_text=_("The number of claims."))
-
     objects = GroupQuerySet.as_manager()
 
     class Meta:

@@ -45,6 +45,18 @@ def blind_finish():
     holding._held = lambda claim: Job.objects.filter(pk=claim.job_id)
 
 
+def blind_seats():
+    """Let a claim look which seats of a group are free, and not keep others from taking one meanwhile."""
+    from cronkite.claims import seats
+    from cronkite.models import Group
+
+    def free(groups, node, using):
+        rows = dict(Group.objects.using(using).filter(pk__in=groups.values()).values_list("pk", "max_running"))
+        return {name: seats._free(key, rows[key], node, using) for name, key in groups.items()}
+
+    seats.free = free
+
+
 def silent_pass_over():
     """Let a node move past missed slots without a word in the log."""
     from cronkite.models import Log
@@ -250,6 +262,7 @@ SABOTAGES = {
     "blind-claim": blind_claim,
     "blind-queue": blind_queue,
     "blind-finish": blind_finish,
+    "blind-seats": blind_seats,
     "silent-pass-over": silent_pass_over,
     "deaf-renewal": deaf_renewal,
     "held-node": held_node,

@@ -1,0 +1,77 @@
+"""Storms of jobs in a group: however many nodes want them, and whoever is killed, no more run at a time than may."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from cronkite.models import Group
+from cronkite.models.logs import Status
+from proof.race.storm import LOCK_TIMEOUT, all_of, assert_kept, fleet, is_long, slots_wanted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: How many jobs of the group may run at a time.
+MOST = 2
+#: After how many runs somebody is killed.
+RUNS_PER_KILL = 200 if is_long() else 20
+
+
+def jobs_of_group(storm, number):
+    """Add jobs of one group that fall due each second."""
+    Group.objects.create(name="reports", max_running=MOST)
+    storm.jobs_each_second(number, seconds=0.02, group="reports")
+
+
+def most_at_a_time(intervals):
+    """Return how many of the intervals, pairs of instants, have an instant in common, at most."""
+    # At the same instant, ends come first.
+    events = sorted([(began, 1) for began, _ in intervals] + [(ended, -1) for _, ended in intervals])
+    most = now = 0
+    for _, step in events:
+        now += step
+        most = max(most, now)
+    return most
+
+
+def most_that_ran(storm):
+    """Return how many runs went on at a time: by the evidence of those that have ended, and by the logs of all."""
+    evidence = [(run.began, run.ended) for run in storm.runs() if run.ended is not None]
+    logs = [(log.started_at, log.finished_at) for log in storm.logs() if log.started_at and log.finished_at]
+    return most_at_a_time(evidence), most_at_a_time(logs)
+
+
+def test_of_a_group_no_more_run_than_may_though_nodes_and_workers_are_killed(storm, say):
+    dice, killed_at = random.Random(11), 0
+    wanted = slots_wanted() if is_long() else slots_wanted() // 2
+    jobs_of_group(storm, 12)
+
+    def kill():
+        nonlocal killed_at
+        if storm.progress() > killed_at + RUNS_PER_KILL:
+            killed_at = storm.progress()
+            what = dice.choice([nodes.kill_worker, nodes.kill_node, nodes.kill_node_and_workers])
+            what(dice)
+
+    def is_enough():
+        return storm.progress() >= wanted and nodes.kills and storm.winners() >= all_of(nodes)
+
+    with fleet(storm.folder, 4, "cron", "loop", "--workers", "4", options={"lock_timeout": LOCK_TIMEOUT}) as nodes:
+        storm.drive(nodes, is_enough, kill)
+        nodes.stop()
+        verdict = storm.audit(nodes)
+    ran = most_that_ran(storm)
+    say(f"a group that lets {MOST} run, {nodes.kills} kills: {verdict}; at a time, by the evidence and the logs: {ran}")
+    assert_kept(verdict)
+    assert max(ran) == MOST
+    assert any(log.status == Status.LOST for log in storm.logs())
+
+
+def test_with_seats_taken_out_of_turn_and_without_the_constraint_more_run_than_may(storm, tally, without_unique_seats):
+    """The saboteur."""
+    jobs_of_group(storm, 12)
+    options = {"CRONKITE_TEST_SABOTAGE": "blind-seats"}
+    with fleet(storm.folder, 3, "cron", "loop", "--workers", "4", options=options) as nodes:
+        storm.drive(nodes, lambda: most_that_ran(storm)[0] > MOST)
+    tally.add(saboteurs=1)

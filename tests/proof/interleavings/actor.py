@@ -25,8 +25,9 @@ CATALOGS = ("pg_catalog", "pg_class", "information_schema", "sqlite_master", "PR
 LOCKING = re.compile(r" FOR (NO KEY )?UPDATE\b")
 #: And what it says if it does not wait for that.
 SKIPPING = re.compile(r" (SKIP LOCKED|NOWAIT)\b")
-#: What an UPDATE of jobs says that asks for nothing of what stands in another table.
-UPDATE = re.compile(r"UPDATE .cronkite_job. SET (?!.*\bSELECT\b)", re.DOTALL)
+#: What an UPDATE of jobs says that asks for nothing of what stands in another table, and takes no seat of a group, for
+#: which another row's claim would have to wait.
+UPDATE = re.compile(r"UPDATE .cronkite_job. SET (?!.*\bSELECT\b)(?!.*.seat. = %s)", re.DOTALL)
 #: And a SELECT of jobs.
 OF_JOBS = re.compile(r"\bFROM .cronkite_job. ")
 #: What puts a task into an engine's queue.

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                         default=1,
                         help_text="How many jobs of the group may run at a time, on all nodes together.",
                         validators=[MinValueValidator(1), MaxValueValidator(1000)],
-                        verbose_name="most that run",
+                        verbose_name="runs at a time",
                     ),
                 ),
             ],

@@ -33,7 +33,7 @@ class Group(models.Model):
 
     name = GroupName(_("name"), max_length=64, unique=True)
     max_running = models.PositiveSmallIntegerField(
-        _("most that run"),
+        _("runs at a time"),
         default=DEFAULT_RUNNING,
         validators=[MinValueValidator(1), MaxValueValidator(MOST_RUNNING)],
         help_text=_("How many jobs of the group may run at a time, on all nodes together."),

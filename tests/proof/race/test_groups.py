@@ -66,7 +66,7 @@ def test_of_a_group_no_more_run_than_may_though_nodes_and_workers_are_killed(sto
         verdict = storm.audit(nodes)
     ran = most_that_ran(storm)
     say(
-        f"a group that lets {MOST} run, {nodes.kills} kills: {verdict}; {places_taken()} seats of dead runs were taken; "
+        f"a group that lets {MOST} run, {nodes.kills} kills: {verdict}; {places_taken()} seats of dead runs taken; "
         f"at a time, by the evidence and the logs: {ran}"
     )
     assert_kept(verdict)

@@ -13,6 +13,7 @@ from cronkite.models import Job, Log
 
 JOBS = "/admin/cronkite/job/"
 LOGS = "/admin/cronkite/log/"
+GROUPS = "/admin/cronkite/group/"
 TIMELINE = f"{JOBS}timeline/"
 PREVIEW = f"{JOBS}preview/"
 EVIL = "<script>alert('x')</script>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from admin_pages import JOBS
+from admin_pages import GROUPS, JOBS
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -11,7 +11,6 @@ from cronkite.claims import claiming
 from cronkite.models import Group, Job
 
 pytestmark = pytest.mark.django_db
-GROUPS = "/admin/cronkite/group/"
 
 
 def text(response):

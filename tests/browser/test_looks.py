@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import django
 import pytest
-from admin_pages import JOBS, LOGS, TIMELINE, change
+from admin_pages import GROUPS, JOBS, LOGS, TIMELINE, change
 from axe_playwright_python.sync_playwright import Axe
 
 from browser.pictures import DESK, PHONE, picture
 from cronkite.database import clock
-from cronkite.models import Log, Node
+from cronkite.models import Group, Log, Node
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,6 +34,8 @@ def pages(shop):
     return {
         "jobs": JOBS,
         "add": f"{JOBS}add/",
+        "groups": GROUPS,
+        "group": f"{GROUPS}{Group.objects.get_or_create(name='reports')[0].pk}/change/",
         "job": change(shop["Report sales"]),
         "logs": LOGS,
         "log": f"{LOGS}{failed.pk}/change/",

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from admin_pages import JOBS, LOGS, TIMELINE, change, lock
+from admin_pages import GROUPS, JOBS, LOGS, TIMELINE, change, lock
 from playwright.sync_api import expect
 
 from browser.pictures import DESK, PHONE, picture
 from cronkite.database import clock
-from cronkite.models import Job, Log, Node
+from cronkite.models import Group, Job, Log, Node
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Names without a blank, as long as they are met and as long as they may be.
 LONG, LONGEST = "Rebuild_the_search_index_of_the_warehouse_in_Lyon", "nightly" * 28 + "run!"
+LONG_GROUP = "report" * 10 + "ing"
 NODE = "worker-" + "0123456789abcdef" * 8
 WIDTHS = (390, 1024, 1280, 1440)
 
@@ -108,6 +109,8 @@ def fleet(shop):
         Log.objects.bulk_create(logs)
         Job.objects.filter(pk=job.pk).write(fence=29)
     lock(job, NODE, age=1500)
+    group = Group.objects.create(name=LONG_GROUP, max_running=1000)
+    Job.objects.filter(pk=job.pk).write(group=LONG_GROUP, seated_in=group.pk, seat=1)
     missing = Job.objects.create(
         name="Missing", function="app.jobs.ok", schedule="@daily", timezone="America/Argentina/ComodRivadavia"
     )
@@ -135,6 +138,8 @@ def pages(fleet):
         "log": f"{LOGS}{failed.pk}/change/",
         "timeline": TIMELINE,
         "timeline-day-nodes": f"{TIMELINE}?window=day&by=node",
+        "groups": GROUPS,
+        "group": f"{GROUPS}{Group.objects.get(name=LONG_GROUP).pk}/change/",
         "delete": f"{JOBS}{longest.pk}/delete/",
         "history": f"{JOBS}{longest.pk}/history/",
     }

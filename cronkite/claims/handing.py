@@ -10,7 +10,8 @@ has ended, or until it is stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -26,6 +27,7 @@ from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise
 from cronkite.code.outcomes import Outcome
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
+from cronkite.database.batches import Each
 from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place, stand_in
 from cronkite.models import Job, Log, Task, primary
@@ -38,6 +40,8 @@ RESERVED = timedelta(seconds=30)
 
 #: Hands over what is claimed, and returns the receipt; raises whatever it likes.
 Enqueue = Callable[[Claim], Receipt]
+#: Has what is handed over meanwhile, in the database that it is given, be there when it ends.
+Together = Callable[[str], AbstractContextManager[object]]
 
 
 class Handed(NamedTuple):
@@ -63,30 +67,30 @@ class Ended(NamedTuple):
     worker: str
 
 
-def joined(enqueue: Enqueue, keeping: Collection[int]) -> Callable[[list[Attempt], str], list[Claim]]:
+def joined(
+    enqueue: Enqueue, keeping: Collection[int], together: Together = nullcontext
+) -> Callable[[list[Attempt], str], list[Claim]]:
     """Return what takes slots and hands them over, for :func:`cronkite.claims.claiming.claim_all`; all or nothing.
 
-    ``enqueue`` writes the task into this database, over this connection. ``keeping`` are the keys of the jobs whose
-    lock is kept. Raises :class:`NotHandedOver` for what ``enqueue`` raises.
+    ``enqueue`` writes the task into this database, over this connection; or, within ``together(using)``, has it written
+    when that ends. ``keeping`` are the keys of the jobs whose lock is kept. Raises :class:`NotHandedOver` for what
+    either raises: for the claim itself if there is only one, else for any of them.
     """
 
     def take(attempts: list[Attempt], using: str) -> list[Claim]:
-        timeout = get_conf().lock_timeout
-        keeps = [attempt.job.pk in keeping for attempt in attempts]
-        takes = [_HAND_OVER.ready(using, each, (timeout, kept)) for each, kept in zip(attempts, keeps, strict=True)]
+        take_each = _ready(attempts, keeping, using)
         taken: list[Handed] = []
         try:
             with waits.limited(using):
                 available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
-                logs = []
-                for attempt, take, kept in zip(attempts, takes, keeps, strict=True):
-                    if attempt.job.pk in available and take():
-                        if attempt.job.is_locked:
-                            taking.mark_lost(attempt.job.pk, attempt.node, using)
-                        receipt = _enqueue(enqueue, attempt.claim, using)
-                        taken.append(Handed(attempt.claim, receipt, kept))
-                        logs.append(_log(attempt, receipt))
-                Log.objects.using(using).bulk_create(logs)
+                ours = take_each(available)
+                for attempt in ours:
+                    if attempt.job.is_locked:
+                        taking.mark_lost(attempt.job.pk, attempt.node, using)
+                receipts = _enqueue_all(ours, enqueue, together, using)
+                for attempt, receipt in zip(ours, receipts, strict=True):
+                    taken.append(Handed(attempt.claim, receipt, attempt.job.pk in keeping))
+                Log.objects.using(using).bulk_create([*map(_log, ours, receipts)])
                 _expect(taken, using)
         except UNFIT:
             raise
@@ -153,9 +157,47 @@ def conclude(answers: Answers, jobs: Collection[int]) -> datetime | None:
     return rows.order_by("follow_at").values_list("follow_at", flat=True).first()
 
 
+def _ready(attempts: list[Attempt], keeping: Collection[int], using: str) -> Callable[[set[int]], list[Attempt]]:
+    """Return what takes the slots of those jobs whose keys it is given; it tells which it could have."""
+    timeout = get_conf().lock_timeout
+    kept = [attempt for attempt in attempts if attempt.job.pk in keeping]
+    free = [attempt for attempt in attempts if attempt.job.pk not in keeping]
+    groups = [
+        (group, _HAND_EACH_OVER.ready(using, group, (timeout, keeps_lock)))
+        for group, keeps_lock in ((free, False), (kept, True))
+        if group
+    ]
+
+    def take(available: set[int]) -> list[Attempt]:
+        taken: list[Attempt] = []
+        for group, take_each in groups:
+            chosen = [n for n, attempt in enumerate(group) if attempt.job.pk in available]
+            taken += [group[n] for n in take_each(chosen)]
+        return taken
+
+    return take
+
+
+def _enqueue_all(ours: list[Attempt], enqueue: Enqueue, together: Together, using: str) -> list[Receipt]:
+    if len(ours) < 2:  # noqa: PLR2004
+        # What is raised is about this one, then.
+        return [_enqueue(enqueue, attempt.claim, using) for attempt in ours]
+    with _refusal(ours[-1].claim, using), together(using):
+        return [_enqueue(enqueue, attempt.claim, using) for attempt in ours]
+
+
 def _enqueue(enqueue: Enqueue, claim: Claim, using: str) -> Receipt:
-    try:
+    with _refusal(claim, using):
         return enqueue(claim)
+
+
+@contextmanager
+def _refusal(claim: Claim, using: str) -> Iterator[None]:
+    """Raise :class:`NotHandedOver` for what an engine raises."""
+    try:
+        yield
+    except NotHandedOver:
+        raise
     except Exception as error:
         # What the database has against all of us is not the task's fault.
         if isinstance(error, DatabaseError) and (quirks.is_conflict(error) or not _answers(error, using)):
@@ -317,7 +359,7 @@ def _hand_over(using: str, variant: tuple[timedelta | None, bool]) -> tuple[JobQ
     return rows, {**lock, **slots, **retries.NONE, "follow_at": _soon()}
 
 
-_HAND_OVER = Update(_hand_over)
+_HAND_EACH_OVER = Each(Update(_hand_over), "job.pk")
 
 
 def _release(using: str, variant: tuple[bool, bool]) -> tuple[JobQuerySet, dict[str, Any]]:

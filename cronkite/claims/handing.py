@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import DatabaseError, connections
 from django.db.models import OuterRef, Subquery
@@ -27,7 +28,7 @@ from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise
 from cronkite.code.outcomes import Outcome
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
-from cronkite.database.batches import Each
+from cronkite.database.batches import Each, Rows
 from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place, stand_in
 from cronkite.models import Job, Log, Task, primary
@@ -55,6 +56,18 @@ class Handed(NamedTuple):
     def reason(self) -> str:
         """What people have to know of it."""
         return "; ".join(filter(None, [self.claim.reason, self.receipt.note]))
+
+    @property
+    def lock(self) -> UUID | None:
+        """What the task keeps locked."""
+        return self.claim.token if self.keeps_lock else None
+
+
+class _Entry(NamedTuple):
+    """What the log of a claim is about that was handed over as it was taken."""
+
+    attempt: Attempt
+    handed: Handed
 
 
 class Ended(NamedTuple):
@@ -90,7 +103,7 @@ def joined(
                 receipts = _enqueue_all(ours, enqueue, together, using)
                 for attempt, receipt in zip(ours, receipts, strict=True):
                     taken.append(Handed(attempt.claim, receipt, attempt.job.pk in keeping))
-                Log.objects.using(using).bulk_create([*map(_log, ours, receipts)])
+                _NEW_LOGS.execute(using, [_Entry(*each) for each in zip(ours, taken, strict=True)])
                 _expect(taken, using)
         except UNFIT:
             raise
@@ -210,47 +223,9 @@ def _answers(error: DatabaseError, using: str) -> bool:
     return quirks.is_refusal(error) or connection.vendor == "sqlite" or quirks.lives(connection)
 
 
-def _log(attempt: Attempt, receipt: Receipt) -> Log:
-    claim = attempt.claim
-    return Log(
-        job_id=claim.job_id,
-        job_name=claim.job_name,
-        function=claim.function,
-        slot=claim.slot,
-        fence=claim.fence,
-        node=attempt.node,
-        status=Log.Status.HANDED_OVER,
-        created=Now(),
-        args=claim.kept_args,
-        kwargs=claim.kept_kwargs,
-        missed=attempt.missed,
-        reason=Handed(claim, receipt, False).reason,
-        attempt=claim.attempt,
-        engine=receipt.engine,
-        backend=receipt.backend,
-        queue=receipt.queue,
-        task_id=receipt.task_id,
-    )
-
-
 def _expect(handed: Iterable[Handed], using: str) -> None:
     """Have it asked what becomes of the tasks."""
-    tasks = [
-        Task(
-            job_id=claim.job_id,
-            fence=claim.fence,
-            engine=receipt.engine,
-            backend=receipt.backend,
-            task_id=receipt.task_id,
-            lock=claim.token if keeps_lock else None,
-            created=Now(),
-            ask_at=Now() + FIRST,
-        )
-        for claim, receipt, keeps_lock in handed
-        if receipt.is_followed
-    ]
-    if tasks:
-        Task.objects.using(using).bulk_create(tasks, ignore_conflicts=True)
+    _NEW_TASKS.execute(using, [each for each in handed if each.receipt.is_followed])
 
 
 def _record(handed: list[Handed], using: str) -> list[Claim]:
@@ -360,6 +335,39 @@ def _hand_over(using: str, variant: tuple[timedelta | None, bool]) -> tuple[JobQ
 
 
 _HAND_EACH_OVER = Each(Update(_hand_over), "job.pk")
+
+
+def _new_log() -> Log:
+    names = ("job_id", "job_name", "function", "slot", "fence", "attempt")
+    claim = vars(stand_in(Log, "handed.claim", **{name: name for name in names}))
+    return Log(
+        **claim,
+        **_receipt("handed.receipt", Log),
+        args=place(Log, "args", "handed.claim.kept_args"),
+        kwargs=place(Log, "kwargs", "handed.claim.kept_kwargs"),
+        reason=place(Log, "reason", "handed.reason"),
+        queue=place(Log, "queue", "handed.receipt.queue"),
+        node=place(Log, "node", "attempt.node"),
+        missed=place(Log, "missed", "attempt.missed"),
+        status=Log.Status.HANDED_OVER,
+        created=Now(),
+    )
+
+
+def _new_task() -> Task:
+    claim = vars(stand_in(Task, "claim", job_id="job_id", fence="fence"))
+    row = {**claim, **_receipt("receipt", Task), "lock": place(Task, "lock", "lock")}
+    return Task(**row, created=Now(), ask_at=Now() + FIRST)
+
+
+def _receipt(path: str, model: type[Log | Task]) -> dict[str, Any]:
+    columns = stand_in(model, path, engine="engine", backend="backend", task_id="task_id")
+    return dict(vars(columns))
+
+
+_NEW_LOGS = Rows(_new_log)
+# They may be there already: what is recorded may be recorded again.
+_NEW_TASKS = Rows(_new_task, ignore_conflicts=True)
 
 
 def _release(using: str, variant: tuple[bool, bool]) -> tuple[JobQuerySet, dict[str, Any]]:

@@ -14,6 +14,8 @@ from typing import Any
 
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.constants import OnConflict
+from django.db.models.sql import InsertQuery
 
 from cronkite.database import quirks
 from cronkite.database.statements import Place, Update, filled, made, options, place
@@ -21,6 +23,11 @@ from cronkite.database.statements import Place, Update, filled, made, options, p
 #: How many characters of text are kept back at most: MySQL and MariaDB take statements of a certain length only.
 MOST_TEXT = 1_000_000
 
+#: How many parameters a statement has at most where the database sets no limit: one that none of the others exceeds.
+MOST_PARAMS = 30_000
+
+#: An INSERT of one row: what comes before its values, those, and what comes after.
+_VALUES = re.compile(r"(INSERT .*? VALUES )(\(.*\))( ON CONFLICT DO NOTHING)?")
 #: An INSERT of one row of plain values, which answers with nothing: what comes before the values, and those.
 _ROW = re.compile(r"(INSERT INTO (\S+) \([^()]*\) VALUES )(\((?:%s, )*%s\))")
 #: A place in a statement, or what only looks like one.
@@ -117,6 +124,39 @@ def _by_column(sql: str, given: Iterator[Any], places: list[Place]) -> tuple[str
 def _type(column: Place, connection: BaseDatabaseWrapper) -> str:
     # Without its size: a text that is too long would be cut without a word, where the column refuses it.
     return _SIZE.sub("", str(column.output_field.cast_db_type(connection)))
+
+
+class Rows:
+    """An INSERT of a row for each of several subjects, whose keys nobody asks for; ``build()`` returns the row.
+
+    ``build()`` is called as for others. What the database has already is refused, unless conflicts are ignored.
+    """
+
+    def __init__(self, build: Callable[[], models.Model], *, ignore_conflicts: bool = False) -> None:
+        self._build = build
+        self._on_conflict = OnConflict.IGNORE if ignore_conflicts else None
+
+    def execute(self, using: str, subjects: Sequence[object]) -> None:
+        """Insert the rows, with the values of the subjects; in as few statements as the database allows."""
+        connection = connections[using]
+        head, row, tail, params = made(connection, self, lambda: self._make(using))
+        most = (connection.features.max_query_params or MOST_PARAMS) // len(params)
+        for start in range(0, len(subjects), most):
+            part = subjects[start : start + most]
+            values = [value for subject in part for value in filled(params, subject, connection)]
+            with transaction.mark_for_rollback_on_error(using), connection.cursor() as cursor:
+                cursor.execute(head + ", ".join([row] * len(part)) + tail, values)
+
+    def _make(self, using: str) -> tuple[str, str, str, tuple[Any, ...]]:
+        """Return what comes before the rows, a row, and what comes after them, and the parameters of a row."""
+        row = self._build()
+        query = InsertQuery(type(row), on_conflict=self._on_conflict)
+        query.insert_values([field for field in options(row).concrete_fields if field is not options(row).pk], [row])
+        ((sql, params),) = query.get_compiler(using).as_sql()
+        parts = _VALUES.fullmatch(sql)
+        assert parts is not None, f"Django has another way to say this now: {sql}"
+        head, values, tail = parts.groups()
+        return head, values, tail or "", params
 
 
 @contextmanager

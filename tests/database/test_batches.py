@@ -13,7 +13,7 @@ from django_tasks_db.models import DBTaskResult
 
 from app import handed
 from cronkite.database import batches, quirks
-from cronkite.database.batches import Each
+from cronkite.database.batches import Each, Rows
 from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place, stand_in
 from cronkite.models import Job, Log
@@ -32,6 +32,18 @@ def statements(monkeypatch):
 
     monkeypatch.setattr(CursorWrapper, "_execute", listen)
     return said
+
+
+@pytest.fixture
+def at_most(monkeypatch):
+    """Let a statement have no more parameters than so many."""
+
+    def set_to(number):
+        features = connection.features
+        monkeypatch.setattr(type(features), "max_query_params", number)
+        monkeypatch.delitem(vars(features), "max_query_params", raising=False)  # where it is known already
+
+    return set_to
 
 
 # An UPDATE of each.
@@ -116,6 +128,55 @@ def test_what_the_column_refuses_is_not_cut_to_fit(make_job):
     with pytest.raises(DatabaseError), transaction.atomic():
         Each(Update(name), "pk").ready("default", [long, long])([0])
     assert Job.objects.get().locked_by == ""
+
+
+# An INSERT of many rows.
+
+
+def new_log():
+    names = ("job_id", "job_name", "fence", "slot", "result")
+    return Log(**{name: place(Log, name, name) for name in names}, created=Now())
+
+
+def entries(job, number):
+    """Return what so many logs are about."""
+    first = {"job_name": "ä % %s ?", "slot": job.next_run, "result": {"a": [1, None]}}
+    others = {"job_name": "", "slot": None, "result": None}
+    return [SimpleNamespace(job_id=job.pk, fence=n + 1, **(others if n else first)) for n in range(number)]
+
+
+def test_rows_are_inserted_in_one_statement(make_job, statements):
+    subjects = entries(make_job(), 3)
+    statements.clear()
+    Rows(new_log).execute("default", subjects)
+    assert len(statements) == 1
+    for log, subject in zip(Log.objects.order_by("fence"), subjects, strict=True):
+        assert {name: getattr(log, name) for name in vars(subject)} == vars(subject)
+        assert (log.status, log.output, log.missed) == (Log.Status.RUNNING, "", 0)
+
+
+def test_no_rows_are_no_statement(transactional_db, statements):
+    Rows(new_log).execute("default", [])
+    assert not statements
+
+
+def test_more_rows_than_a_statement_may_have_take_several(make_job, statements, at_most):
+    subjects = entries(make_job(), 5)
+    at_most(2 * len(Log._meta.concrete_fields))
+    statements.clear()
+    Rows(new_log).execute("default", subjects)
+    assert len(statements) == 3
+    assert Log.objects.count() == 5
+
+
+def test_what_is_there_already_is_refused_or_ignored_as_was_said(make_job):
+    subjects = entries(make_job(), 3)
+    Rows(new_log).execute("default", subjects[:2])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Rows(new_log).execute("default", subjects)
+    assert Log.objects.count() == 2
+    Rows(new_log, ignore_conflicts=True).execute("default", subjects)
+    assert Log.objects.count() == 3
 
 
 # INSERTs that are kept back.
@@ -212,15 +273,14 @@ def test_what_is_no_plain_insert_of_one_row_is_said_at_once(together, statements
     assert DBTaskResult.objects.count() == 3
 
 
-def test_a_statement_becomes_neither_too_long_nor_too_full(together, statements, monkeypatch):
+def test_a_statement_becomes_neither_too_long_nor_too_full(together, statements, at_most, monkeypatch):
     monkeypatch.setattr(batches, "MOST_TEXT", 2000)
     with together():
         for number in range(9):
             add_task(traceback="x" * (300 if number else 5000))
     assert len(of_tasks(statements)) == 3
     statements.clear()
-    monkeypatch.setattr(type(connection.features), "max_query_params", 40)
-    monkeypatch.delitem(vars(connection.features), "max_query_params", raising=False)  # where it is known already
+    at_most(40)
     with together():
         for number in range(5):
             handed.bill.enqueue(number)

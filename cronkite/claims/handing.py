@@ -1,8 +1,9 @@
 """How is a slot handed over to an engine, and how does its log learn what became of it?
 
 Promise P7: where the engine keeps its queue in this very database, the claim, the task and the log are one transaction.
-A crash leaves all of them, or the slot still due. Elsewhere the slot is claimed first, as for a run, and handed over
-then: at most once.
+A crash leaves all of them, or the slot still due. Several slots share it, step by step: all that can be had are taken,
+each by a verdict of its own; then their tasks are enqueued; then their logs are written. Elsewhere the slot is claimed
+first, as for a run, and handed over then: at most once.
 
 The lock ends with the hand-off, unless the job waits for its task: then it stays until the engine says that the task
 has ended, or until it is stale.

@@ -193,7 +193,7 @@ def _ready(attempts: list[Attempt], keeping: Collection[int], using: str) -> Cal
 
 
 def _enqueue_all(ours: list[Attempt], enqueue: Enqueue, together: Together, using: str) -> list[Receipt]:
-    if len(ours) < 2:  # noqa: PLR2004
+    if len(ours) <= 1:
         # What is raised is about this one, then.
         return [_enqueue(enqueue, attempt.claim, using) for attempt in ours]
     with _refusal(ours[-1].claim, using), together(using):

@@ -37,10 +37,11 @@ _SIZE = re.compile(r"\([^)]*\)")
 
 
 class Each:
-    """An UPDATE that is said of several subjects, of one row each at most; none sees what is done for the others.
+    """An UPDATE that is said of several subjects, each of which has a row of its own.
 
     The row is the one whose primary key is the subject's attribute ``path``, if it meets the conditions. In one
-    statement where the database can tell which rows it met, else one after the other.
+    statement where the database can tell which rows it met, else one after the other. So it is for conditions that
+    look at the row alone: what is done for one subject may be seen, or not, by those of the others.
     """
 
     def __init__(self, update: Update, path: str) -> None:
@@ -85,22 +86,15 @@ class Each:
         to_set, before = _by_column(to_set, given, places)
         condition, after = _by_column(condition, given, places)
         names = ", ".join(f"p{n}" for n in range(len(places)))
-        # The types of the first row are those of all. By itself, a text would be of none, nor would a null.
-        types = ", ".join(f"CAST(%s AS {_type(each, connection)})" for each in places)
         head = f"{to_set} FROM (VALUES "
+        # The types of the first row are those of all. By itself, a text would be of none, nor would a null.
+        first = f"({{}}, {', '.join(f'CAST(%s AS {_type(each, connection)})' for each in places)})"
+        row = f"({{}}, {', '.join(['%s'] * len(places))})"
         # Rows are found by their keys. Of the conditions a planner may think, as long as it knows little of the table,
         # that one row meets them at most, and then compare each row of it with each subject: CASE keeps them from it.
         condition = f"{table}.{key} = subject.p0 AND CASE WHEN subject.n >= 0 THEN {condition} END"
         tail = f") AS subject (n, {names}) WHERE {condition} RETURNING subject.n"
-        return (
-            head,
-            before,
-            f"({{}}, {types})",
-            f"({{}}, {', '.join(['%s'] * len(places))})",
-            tuple(places),
-            tail,
-            after,
-        )
+        return head, before, first, row, tuple(places), tail, after
 
 
 def _by_column(sql: str, given: Iterator[Any], places: list[Place]) -> tuple[str, list[Any]]:

@@ -10,9 +10,9 @@ import pytest
 from django.db import connections
 from django_tasks_db.models import DBTaskResult
 
-from cronkite.claims import claiming, handing
+from cronkite.claims import claiming, conditions, handing
 from cronkite.database import batches, waits
-from cronkite.models import Log, Task
+from cronkite.models import Job, Log, Task
 from proof.interleavings import server
 from proof.interleavings.explorer import explore
 from proof.interleavings.world import Violation, World, enqueue
@@ -117,10 +117,29 @@ def test_every_order_hands_over_exactly_once(worlds, meeting, kills, twins, tall
     assert count > 1
 
 
+def test_without_the_condition_of_the_claim_the_constraint_has_to_step_in(worlds, tally, monkeypatch):
+    """A saboteur of the above: the UPDATE, of both rows at once or of each, asks for nothing but the row."""
+    monkeypatch.setattr(
+        conditions, "claimable", lambda job, decision, using: Job.objects.using(using).filter(pk=job.pk)
+    )
+    found = []
+
+    def check(order):
+        try:
+            for world in worlds:
+                world.check(order)
+        except Violation as violation:
+            found.append(str(violation))
+
+    explore(partial(hand_over_of_both_against_hand_over_of_both, worlds), check, twins=("a", "b"))
+    tally.add(saboteurs=1)
+    assert any("the constraint had to step in" in text for text in found)
+
+
 def test_with_what_is_kept_back_sent_after_the_commit_a_death_leaves_logs_without_their_tasks(
     worlds, tally, monkeypatch
 ):
-    """The saboteur of the above: what is kept back is none of the transaction's business."""
+    """Another: what is kept back is none of the transaction's business."""
     late = []
 
     @contextmanager

@@ -1,8 +1,9 @@
 """How is a slot handed over to an engine, and how does its log learn what became of it?
 
 Promise P7: where the engine keeps its queue in this very database, the claim, the task and the log are one transaction.
-A crash leaves all of them, or the slot still due. Elsewhere the slot is claimed first, as for a run, and handed over
-then: at most once.
+A crash leaves all of them, or the slot still due. Several slots share it, step by step: all that can be had are taken,
+each by a verdict of its own; then their tasks are enqueued; then their logs are written. Elsewhere the slot is claimed
+first, as for a run, and handed over then: at most once.
 
 The lock ends with the hand-off, unless the job waits for its task: then it stays until the engine says that the task
 has ended, or until it is stale.
@@ -10,11 +11,13 @@ has ended, or until it is stale.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import DatabaseError, connections
 from django.db.models import OuterRef, Subquery
@@ -26,6 +29,7 @@ from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise
 from cronkite.code.outcomes import Outcome
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
+from cronkite.database.batches import Each, Rows
 from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place, stand_in
 from cronkite.models import Job, Log, Task, primary
@@ -38,6 +42,8 @@ RESERVED = timedelta(seconds=30)
 
 #: Hands over what is claimed, and returns the receipt; raises whatever it likes.
 Enqueue = Callable[[Claim], Receipt]
+#: Has what is handed over meanwhile, in the database that it is given, be there when it ends.
+Together = Callable[[str], AbstractContextManager[object]]
 
 
 class Handed(NamedTuple):
@@ -52,6 +58,18 @@ class Handed(NamedTuple):
         """What people have to know of it."""
         return "; ".join(filter(None, [self.claim.reason, self.receipt.note]))
 
+    @property
+    def lock(self) -> UUID | None:
+        """What the task keeps locked."""
+        return self.claim.token if self.keeps_lock else None
+
+
+class _Entry(NamedTuple):
+    """What the log of a claim is about that was handed over as it was taken."""
+
+    attempt: Attempt
+    handed: Handed
+
 
 class Ended(NamedTuple):
     """What became of a task: how it ended, when (UTC, by the engine's clock) and who worked on it."""
@@ -63,35 +81,30 @@ class Ended(NamedTuple):
     worker: str
 
 
-def joined(enqueue: Enqueue, keeping: Collection[int]) -> Callable[[list[Attempt], str], list[Claim]]:
+def joined(
+    enqueue: Enqueue, keeping: Collection[int], together: Together = nullcontext
+) -> Callable[[list[Attempt], str], list[Claim]]:
     """Return what takes slots and hands them over, for :func:`cronkite.claims.claiming.claim_all`; all or nothing.
 
-    ``enqueue`` writes the task into this database, over this connection. ``keeping`` are the keys of the jobs whose
-    lock is kept. Raises :class:`NotHandedOver` for what ``enqueue`` raises.
+    ``enqueue`` writes the task into this database, over this connection; or, within ``together(using)``, has it written
+    when that ends. ``keeping`` are the keys of the jobs whose lock is kept. Raises :class:`NotHandedOver` for what
+    either raises: for the claim itself if there is only one, else for any of them.
     """
 
     def take(attempts: list[Attempt], using: str) -> list[Claim]:
-        def make(attempt: Attempt, using: str) -> Callable[[], int]:
-            variant = _Handing(get_conf().lock_timeout, attempt.job.pk in keeping, attempt.seat is not None)
-            return _HAND_OVER.ready(using, attempt, variant)
-
-        groups = seats.groups_of([attempt.job for attempt in attempts], using)
-        takes = {attempt.job.pk: make(attempt, using) for attempt in attempts if not attempt.job.group}
+        take_each = _ready(attempts, keeping, using)
         taken: list[Handed] = []
         try:
             with waits.limited(using):
                 available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
-                takes |= taking.seated(attempts, available, groups, using, make)
-                logs = []
-                for attempt in attempts:
-                    take, kept = takes.get(attempt.job.pk), attempt.job.pk in keeping
-                    if attempt.job.pk in available and take is not None and take():
-                        if attempt.job.is_locked:
-                            taking.mark_lost(attempt.job.pk, attempt.node, using)
-                        receipt = _enqueue(enqueue, attempt.claim, using)
-                        taken.append(Handed(attempt.claim, receipt, kept))
-                        logs.append(_log(attempt, receipt))
-                Log.objects.using(using).bulk_create(logs)
+                ours = take_each(available)
+                for attempt in ours:
+                    if attempt.job.is_locked:
+                        taking.mark_lost(attempt.job.pk, attempt.node, using)
+                receipts = _enqueue_all(ours, enqueue, together, using)
+                for attempt, receipt in zip(ours, receipts, strict=True):
+                    taken.append(Handed(attempt.claim, receipt, _keeps(attempt, keeping)))
+                _NEW_LOGS.execute(using, [_Entry(*each) for each in zip(ours, taken, strict=True)])
                 _expect(taken, using)
         except UNFIT:
             raise
@@ -158,9 +171,56 @@ def conclude(answers: Answers, jobs: Collection[int]) -> datetime | None:
     return rows.order_by("follow_at").values_list("follow_at", flat=True).first()
 
 
+def _ready(attempts: list[Attempt], keeping: Collection[int], using: str) -> Callable[[set[int]], list[Attempt]]:
+    """Return what takes the slots of those jobs whose keys it is given; it tells which it could have."""
+    timeout = get_conf().lock_timeout
+    groups = seats.groups_of([attempt.job for attempt in attempts], using)
+    free = [attempt for attempt in attempts if not _keeps(attempt, keeping)]
+    kept = [attempt for attempt in attempts if _keeps(attempt, keeping) and not attempt.job.group]
+    ready = [
+        (batch, _HAND_EACH_OVER.ready(using, batch, _Handing(timeout, keeps_lock)))
+        for batch, keeps_lock in ((free, False), (kept, True))
+        if batch
+    ]
+
+    def take(available: set[int]) -> list[Attempt]:
+        taken: list[Attempt] = []
+        for batch, take_each in ready:
+            chosen = [n for n, attempt in enumerate(batch) if attempt.job.pk in available]
+            taken += [batch[n] for n in take_each(chosen)]
+        if seated := taking.seated(attempts, available, groups, using):
+            take_each = _HAND_EACH_OVER.ready(using, seated, _Handing(timeout, keeps_lock=True, has_seat=True))
+            taken += [seated[n] for n in take_each(range(len(seated)))]
+        return taken
+
+    return take
+
+
+def _keeps(attempt: Attempt, keeping: Collection[int]) -> bool:
+    """Whether the lock is kept until the task has ended: so is a seat."""
+    return attempt.job.pk in keeping or bool(attempt.job.group)
+
+
+def _enqueue_all(ours: list[Attempt], enqueue: Enqueue, together: Together, using: str) -> list[Receipt]:
+    if len(ours) <= 1:
+        # What is raised is about this one, then.
+        return [_enqueue(enqueue, attempt.claim, using) for attempt in ours]
+    with _refusal(ours[-1].claim, using), together(using):
+        return [_enqueue(enqueue, attempt.claim, using) for attempt in ours]
+
+
 def _enqueue(enqueue: Enqueue, claim: Claim, using: str) -> Receipt:
-    try:
+    with _refusal(claim, using):
         return enqueue(claim)
+
+
+@contextmanager
+def _refusal(claim: Claim, using: str) -> Iterator[None]:
+    """Raise :class:`NotHandedOver` for what an engine raises."""
+    try:
+        yield
+    except NotHandedOver:
+        raise
     except Exception as error:
         # What the database has against all of us is not the task's fault.
         if isinstance(error, DatabaseError) and (quirks.is_conflict(error) or not _answers(error, using)):
@@ -173,47 +233,9 @@ def _answers(error: DatabaseError, using: str) -> bool:
     return quirks.is_refusal(error) or connection.vendor == "sqlite" or quirks.lives(connection)
 
 
-def _log(attempt: Attempt, receipt: Receipt) -> Log:
-    claim = attempt.claim
-    return Log(
-        job_id=claim.job_id,
-        job_name=claim.job_name,
-        function=claim.function,
-        slot=claim.slot,
-        fence=claim.fence,
-        node=attempt.node,
-        status=Log.Status.HANDED_OVER,
-        created=Now(),
-        args=claim.kept_args,
-        kwargs=claim.kept_kwargs,
-        missed=attempt.missed,
-        reason=Handed(claim, receipt, False).reason,
-        attempt=claim.attempt,
-        engine=receipt.engine,
-        backend=receipt.backend,
-        queue=receipt.queue,
-        task_id=receipt.task_id,
-    )
-
-
 def _expect(handed: Iterable[Handed], using: str) -> None:
     """Have it asked what becomes of the tasks."""
-    tasks = [
-        Task(
-            job_id=claim.job_id,
-            fence=claim.fence,
-            engine=receipt.engine,
-            backend=receipt.backend,
-            task_id=receipt.task_id,
-            lock=claim.token if keeps_lock else None,
-            created=Now(),
-            ask_at=Now() + FIRST,
-        )
-        for claim, receipt, keeps_lock in handed
-        if receipt.is_followed
-    ]
-    if tasks:
-        Task.objects.using(using).bulk_create(tasks, ignore_conflicts=True)
+    _NEW_TASKS.execute(using, [each for each in handed if each.receipt.is_followed])
 
 
 def _record(handed: list[Handed], using: str) -> list[Claim]:
@@ -316,7 +338,7 @@ def _soon() -> Coalesce:
 class _Handing(NamedTuple):
     lock_timeout: timedelta | None
     keeps_lock: bool
-    has_seat: bool
+    has_seat: bool = False
 
 
 def _hand_over(using: str, variant: _Handing) -> tuple[JobQuerySet, dict[str, Any]]:
@@ -325,7 +347,40 @@ def _hand_over(using: str, variant: _Handing) -> tuple[JobQuerySet, dict[str, An
     return rows, {**lock, **slots, **retries.NONE, "follow_at": _soon()}
 
 
-_HAND_OVER = Update(_hand_over)
+_HAND_EACH_OVER = Each(Update(_hand_over), "job.pk")
+
+
+def _new_log() -> Log:
+    names = ("job_id", "job_name", "function", "slot", "fence", "attempt")
+    claim = vars(stand_in(Log, "handed.claim", **{name: name for name in names}))
+    return Log(
+        **claim,
+        **_receipt("handed.receipt", Log),
+        args=place(Log, "args", "handed.claim.kept_args"),
+        kwargs=place(Log, "kwargs", "handed.claim.kept_kwargs"),
+        reason=place(Log, "reason", "handed.reason"),
+        queue=place(Log, "queue", "handed.receipt.queue"),
+        node=place(Log, "node", "attempt.node"),
+        missed=place(Log, "missed", "attempt.missed"),
+        status=Log.Status.HANDED_OVER,
+        created=Now(),
+    )
+
+
+def _new_task() -> Task:
+    claim = vars(stand_in(Task, "claim", job_id="job_id", fence="fence"))
+    row = {**claim, **_receipt("receipt", Task), "lock": place(Task, "lock", "lock")}
+    return Task(**row, created=Now(), ask_at=Now() + FIRST)
+
+
+def _receipt(path: str, model: type[Log | Task]) -> dict[str, Any]:
+    columns = stand_in(model, path, engine="engine", backend="backend", task_id="task_id")
+    return dict(vars(columns))
+
+
+_NEW_LOGS = Rows(_new_log)
+# They may be there already: what is recorded may be recorded again.
+_NEW_TASKS = Rows(_new_task, ignore_conflicts=True)
 
 
 def _release(using: str, variant: tuple[bool, bool]) -> tuple[JobQuerySet, dict[str, Any]]:

@@ -63,7 +63,7 @@ def in_steps(attempts: list[Attempt], using: str) -> list[Claim]:
     try:
         with waits.limited(using):
             available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
-            takes |= seated(attempts, available, groups, using)
+            takes |= {each.job.pk: take_of(each, using) for each in seated(attempts, available, groups, using)}
             for attempt, insert in zip(attempts, records, strict=True):
                 take = takes.get(attempt.job.pk)
                 if attempt.job.pk in available and take is not None and take():
@@ -104,26 +104,16 @@ def take_of(attempt: Attempt, using: str) -> Callable[[], int]:
     return _TAKE.ready(using, attempt, Taking(get_conf().lock_timeout, attempt.seat is not None))
 
 
-def seated(
-    attempts: list[Attempt],
-    available: Collection[int],
-    groups: Mapping[str, int],
-    using: str,
-    make: Callable[[Attempt, str], Callable[[], int]] = take_of,
-) -> dict[int, Callable[[], int]]:
-    """Return the UPDATEs of those attempts at jobs in groups that have a seat, by the jobs' keys.
+def seated(attempts: list[Attempt], available: Collection[int], groups: Mapping[str, int], using: str) -> list[Attempt]:
+    """Return those attempts at jobs in groups for which there is a seat, each with its own.
 
     Within the transaction, in which the rows of the jobs that are ``available`` are locked.
     """
     wanted = [each for each in attempts if each.job.group and each.job.pk in available]
     if not wanted:
-        return {}
+        return []
     free = seats.free({name: groups[name] for name in {each.job.group for each in wanted}}, wanted[0].node, using)
-    found = {}
-    for attempt in wanted:
-        if left := free.get(attempt.job.group):
-            found[attempt.job.pk] = make(attempt._replace(seat=left.pop(0)), using)
-    return found
+    return [each._replace(seat=left.pop(0)) for each in wanted if (left := free.get(each.job.group))]
 
 
 def ready(attempt: Attempt, using: str) -> Callable[[], int]:

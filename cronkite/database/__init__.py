@@ -7,8 +7,9 @@ Statements of ours, said to any database that Django supports.
 - ``commits``: whether what is written is committed.
 - ``waits``: for how long a statement waits for a locked row.
 - ``statements``: queries that are put together once.
+- ``batches``: what is said of many at a time.
 - ``generated``: how migrations change what the database keeps.
 """
 
 #: What other wings may use.
-__all__ = ["clock", "commits", "generated", "quirks", "statements", "waits"]
+__all__ = ["batches", "clock", "commits", "generated", "quirks", "statements", "waits"]

@@ -37,7 +37,7 @@ class Place(Expression):
         self._get = attrgetter(path)
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
-        """Return a parameter that :func:`_filled` replaces."""
+        """Return a parameter that :func:`filled` replaces."""
         return "%s", (self,)
 
     def value(self, subject: object, connection: BaseDatabaseWrapper) -> Any:
@@ -47,7 +47,7 @@ class Place(Expression):
 
 def place(model: type[models.Model], column: str, path: str) -> Place:
     """Return the place of a value of ``model``'s ``column``."""
-    return Place(path, cast("models.Field[Any, Any]", _options(model).get_field(column)))
+    return Place(path, cast("models.Field[Any, Any]", options(model).get_field(column)))
 
 
 def stand_in(model: type[models.Model], path: str, **columns: str) -> Any:
@@ -68,8 +68,8 @@ class Update:
     def ready(self, using: str, subject: object, variant: Hashable = None) -> Callable[[], int]:
         """Return what updates the rows, with the values of ``subject`` as they are now; it tells how many they were."""
         connection = connections[using]
-        sql, params = _made(connection, (self, variant), lambda: self.make(using, variant))
-        return partial(_updated, connection, sql, _filled(params, subject, connection))
+        sql, params = made(connection, (self, variant), lambda: self.make(using, variant))
+        return partial(_updated, connection, sql, filled(params, subject, connection))
 
     def make(self, using: str, variant: Hashable) -> tuple[str, tuple[Any, ...]]:
         """Return the statement, and what its parameters are, with a :class:`Place` for each value."""
@@ -79,11 +79,15 @@ class Update:
         sql, params = query.get_compiler(using).as_sql()
         return sql, params
 
+    def model(self, using: str, variant: Hashable) -> type[models.Model]:
+        """Return the model whose rows are updated."""
+        rows, _ = self._build(using, variant)
+        return rows.model
+
     def make_skipping(self, using: str, variant: Hashable) -> tuple[str, tuple[Any, ...]]:
         """Return the statement as one that skips a row which another transaction has locked, and its parameters."""
         sql, params = self.make(using, variant)
-        rows, _ = self._build(using, variant)
-        return waits.skipping(sql, rows.model, connections[using]), params
+        return waits.skipping(sql, self.model(using, variant), connections[using]), params
 
 
 class Both:
@@ -102,8 +106,8 @@ class Both:
             updates = [update.ready(using, subject, variant) for update in self._updates]
             with transaction.atomic(using=using):
                 return [update() for update in updates][-1]
-        sql, params = _made(connection, (self, variant), lambda: self._make(using, variant))
-        return _updated(connection, sql, _filled(params, subject, connection))
+        sql, params = made(connection, (self, variant), lambda: self._make(using, variant))
+        return _updated(connection, sql, filled(params, subject, connection))
 
     def _make(self, using: str, variant: Hashable) -> tuple[str, tuple[Any, ...]]:
         (first, first_params), (second, second_params) = (update.make(using, variant) for update in self._updates)
@@ -121,12 +125,12 @@ class Insert:
     def ready(self, using: str, subject: object) -> Callable[[], Any]:
         """Return what inserts the row, with the values of ``subject`` as they are now; it tells its primary key."""
         connection = connections[using]
-        compiler, key, sql, params = _made(connection, self, lambda: self.make(using))
-        filled = _filled(params, subject, connection)
+        compiler, key, sql, params = made(connection, self, lambda: self.make(using))
+        values = filled(params, subject, connection)
 
         def insert() -> Any:
             # How a database tells the key of a new row is the compiler's business; only its statement is known already.
-            compiler.as_sql = lambda: [(sql, filled)]
+            compiler.as_sql = lambda: [(sql, values)]
             with transaction.mark_for_rollback_on_error(using):
                 ((value,),) = compiler.execute_sql([key])
             return value
@@ -136,8 +140,8 @@ class Insert:
     def make(self, using: str) -> tuple[Any, models.Field[Any, Any], str, tuple[Any, ...]]:
         """Return a compiler, the field of the key, the statement and its parameters, as :meth:`Update.make` does."""
         row = self._build()
-        query, key = InsertQuery(type(row)), _options(row).pk
-        query.insert_values([field for field in _options(row).concrete_fields if field is not key], [row])
+        query, key = InsertQuery(type(row)), options(row).pk
+        query.insert_values([field for field in options(row).concrete_fields if field is not key], [row])
         compiler: Any = query.get_compiler(using)
         compiler.returning_fields = [key]
         ((sql, params),) = compiler.as_sql()
@@ -157,10 +161,10 @@ class Chains:
     def execute(self, using: str, subjects: Sequence[object], variant: Hashable = None) -> list[Any]:
         """Return the primary key of each subject's new row, or ``None`` where there was nothing to update."""
         connection, count = connections[using], len(subjects)
-        sql, params = _made(connection, (self, variant, count), lambda: self._make(using, variant, count))
-        filled = [value for subject in subjects for value in _filled(params, subject, connection)]
+        sql, params = made(connection, (self, variant, count), lambda: self._make(using, variant, count))
+        values = [value for subject in subjects for value in filled(params, subject, connection)]
         with transaction.mark_for_rollback_on_error(using), connection.cursor() as cursor:
-            cursor.execute(sql, filled)
+            cursor.execute(sql, values)
             keys = dict(cursor.fetchall())
         return [keys.get(n) for n in range(count)]
 
@@ -195,10 +199,10 @@ class Select(Generic[M]):
     def execute(self, using: str, subject: object, variant: Hashable = None) -> list[M]:
         """Return the rows, with the values of ``subject``, as objects of the model."""
         connection = connections[using]
-        model, columns, extra, compiler, sql, params = _made(
+        model, columns, extra, compiler, sql, params = made(
             connection, (self, variant), lambda: self._make(using, variant)
         )
-        compiler.as_sql = lambda: (sql, _filled(params, subject, connection))
+        compiler.as_sql = lambda: (sql, filled(params, subject, connection))
         found = []
         for row in compiler.results_iter():
             one = model.from_db(using, columns, row[: len(columns)])
@@ -208,13 +212,14 @@ class Select(Generic[M]):
 
     def _make(self, using: str, variant: Hashable) -> tuple[Any, ...]:
         rows = self._build(using, variant)
-        columns = [field.attname for field in _options(rows.model).concrete_fields]
+        columns = [field.attname for field in options(rows.model).concrete_fields]
         extra = list(rows.query.annotation_select)
         compiler = rows.values_list(*columns, *extra).query.get_compiler(using)
         return rows.model, columns, extra, compiler, *compiler.as_sql()
 
 
-def _made(connection: BaseDatabaseWrapper, key: Hashable, make: Callable[[], Any]) -> Any:
+def made(connection: BaseDatabaseWrapper, key: Hashable, make: Callable[[], Any]) -> Any:
+    """Return what ``make()`` puts together; it is called once per connection and ``key``."""
     # Kept with the connection, as they refer to it: both go at a time.
     known = vars(connection).setdefault("_cronkite_statements", {})
     if key not in known:
@@ -228,9 +233,11 @@ def _updated(connection: BaseDatabaseWrapper, sql: str, params: tuple[Any, ...])
         return int(cursor.rowcount)
 
 
-def _filled(params: tuple[Any, ...], subject: object, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
+def filled(params: tuple[Any, ...], subject: object, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
+    """Return the parameters with the values of ``subject`` in their places."""
     return tuple(param.value(subject, connection) if isinstance(param, Place) else param for param in params)
 
 
-def _options(model: models.Model | type[models.Model]) -> Any:
+def options(model: models.Model | type[models.Model]) -> Any:
+    """Return what Django knows of the model."""
     return model._meta  # noqa: SLF001 - documented, in spite of its name

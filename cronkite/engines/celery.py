@@ -8,7 +8,7 @@ does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from celery import states
@@ -62,6 +62,11 @@ def place(order: Order) -> Any:
 def joins(order: Order, using: str) -> bool:
     """Return ``False``: a broker is no database of the project's."""
     return False
+
+
+def together(order: Order, using: str) -> AbstractContextManager[None]:
+    """Have nothing kept back: its queue is elsewhere."""
+    return nullcontext()
 
 
 def can_tell(order: Order) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from socket import gaierror
 
@@ -58,8 +59,8 @@ def sort(jobs: list[Job]) -> list[Sorted]:
 def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | None]:
     """Take the slots of jobs and hand them over, in one transaction; ``None`` for those that others were first to take.
 
-    One whose engine refuses its task is taken all the same, and has failed. Raises what
-    :func:`cronkite.claims.claiming.claim_all` raises.
+    All have one :attr:`~Sorted.place`. One whose engine refuses its task is taken all the same, and has failed. Raises
+    what :func:`cronkite.claims.claiming.claim_all` raises.
     """
     orders = {each.job.pk: each.order for each, _ in wanted}
     keeping = {each.job.pk for each, _ in wanted if each.keeps_lock}
@@ -70,9 +71,15 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
         with kinds.get(order.engine).line(order) as line:
             return line.enqueue(order, claim)
 
+    def together(using: str) -> AbstractContextManager[None]:
+        # All are for one place, so whichever of the orders is asked will do.
+        order = wanted[0][0].order
+        assert order is not None
+        return kinds.get(order.engine).together(order, using)
+
     pairs = [(each.job, decision) for each, decision in wanted]
     try:
-        return claiming.claim_all(pairs, node, handing.joined(enqueue, keeping))
+        return claiming.claim_all(pairs, node, handing.joined(enqueue, keeping, together))
     except NotHandedOver as refusal:
         if len(wanted) > 1:
             return [claim for each in wanted for claim in hand_over([each], node)]

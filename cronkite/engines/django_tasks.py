@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +17,7 @@ from cronkite.claims.verdicts import Claim, Receipt
 from cronkite.code import calls
 from cronkite.code.outcomes import Outcome, keep_result, keep_text
 from cronkite.code.tasks import Order
+from cronkite.database import batches
 from cronkite.engines.kinds import Line, Told
 from cronkite.models import Job, Log
 
@@ -52,6 +53,11 @@ def joins(order: Order, using: str) -> bool:
     # The backport can be told to wait for a commit, and then writes it after that.
     waits = getattr(backend, "_get_enqueue_on_commit_for_task", None)
     return not (waits and waits(order.task))
+
+
+def together(order: Order, using: str) -> AbstractContextManager[None]:
+    """Have the rows of tasks be written at a time."""
+    return batches.together(using, _table(order.task.get_backend()))
 
 
 def other_database(order: Order, using: str) -> str:

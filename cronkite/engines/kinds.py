@@ -66,6 +66,12 @@ class Engine(Protocol):
     def joins(self, order: Order, using: str) -> bool:
         """Tell whether the task is written into the database ``using``, by whoever hands it over, at once."""
 
+    def together(self, order: Order, using: str) -> AbstractContextManager[None]:
+        """Have tasks like this one, of which the engine :meth:`joins`, be in the database when the block ends.
+
+        Till then they may be kept back, to be written at a time. Raises whatever it likes.
+        """
+
     def can_tell(self, order: Order) -> bool:
         """Tell whether the engine knows what became of a task."""
 

@@ -215,7 +215,7 @@ STEPS = {
 STEPS_OF_HAND_OVER = {
     "before-hand-over": ("claim_all", "before"),  # read and decided; nothing is sent yet
     "before-enqueue": ("_enqueue", "before"),  # the UPDATE has been answered
-    "after-enqueue": ("_enqueue", "after"),  # the engine's INSERT has been answered
+    "after-enqueue": ("_enqueue", "after"),  # the engine's INSERT has been answered, or is kept back
     "before-expect": ("_expect", "before"),  # the log's INSERT has been answered
     "after-hand-over": ("claim_all", "after"),  # committed, and nobody told
 }

@@ -5,22 +5,27 @@ from __future__ import annotations
 import logging
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from conftest import due
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.db.backends.utils import CursorWrapper
+from django_tasks_db.compat import task_enqueued
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
 from nodes import cron, nodes, turn_of_tasks, until
 
 import families
+from app import handed
 from cronkite import requests
 from cronkite.claims import claiming, handing, holding
 from cronkite.claims.handing import Handed
 from cronkite.claims.verdicts import Receipt
 from cronkite.database import clock
+from cronkite.engines import counter
 from cronkite.models import Job, Log, Task
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp
@@ -341,9 +346,9 @@ def test_of_a_job_that_is_deleted_the_log_says_that_its_task_is_not_followed(mak
 def test_what_was_handed_over_is_recorded_once_however_often_it_is_written(make_job):
     job = save(make_job("app.handed.elsewhere", due=0))
     claim = claiming.claim(due(job), decide(due(job)), "node")
-    handed = [Handed(claim, Receipt("django.tasks", "id-1", "elsewhere", "default"), keeps_lock=False)]
+    given = [Handed(claim, Receipt("django.tasks", "id-1", "elsewhere", "default"), keeps_lock=False)]
     for _ in "twice, as when the answer is lost":
-        assert handing.record(handed) == []
+        assert handing.record(given) == []
     log = Log.objects.get()
     assert (log.status, log.task_id) == (Status.HANDED_OVER, "id-1")
     assert Task.objects.count() == 1
@@ -354,8 +359,8 @@ def test_a_hand_over_whose_lock_was_lost_meanwhile_is_told_in_its_log(make_job, 
     job = save(make_job("app.handed.elsewhere", due=0))
     claim = claiming.claim(due(job), decide(due(job)), "node")
     assert holding.unlock(Job.objects.get(), by="ada")
-    handed = [Handed(claim, Receipt("django.tasks", "id-1", "elsewhere", "default"), keeps_lock=False)]
-    assert handing.record(handed) == [claim]
+    given = [Handed(claim, Receipt("django.tasks", "id-1", "elsewhere", "default"), keeps_lock=False)]
+    assert handing.record(given) == [claim]
     log = Log.objects.get()
     assert (log.status, log.task_id) == (Status.LOST, "id-1")
     assert log.reason.endswith("its lock was lost before it was known that the engine has the task")
@@ -431,3 +436,102 @@ def test_cron_run_calls_the_task_in_place(make_job):
     call_command("cron", "run", "bill")
     assert (Log.objects.get().status, Log.objects.get().result) == (Status.SUCCEEDED, {"number": 3})
     assert not DBTaskResult.objects.exists()
+
+
+# Several at a time.
+
+
+@pytest.fixture
+def five(make_job):
+    """Five jobs that are due, the odd ones of which wait for their tasks."""
+    overlaps = ["hand over", "wait for the task"] * 3
+    columns = {"due": 0, "engine": "django.tasks"}
+    return [make_job("app.handed.bill", args=[n], overlap=overlaps[n], **columns) for n in range(5)]
+
+
+def wanted(jobs):
+    """Return what a node hands over that has read these jobs."""
+    return [(each, decide(each.job)) for each in counter.sort([due(job) for job in jobs])]
+
+
+def billed():
+    """Return what the tasks in the queue are about, each of which its log knows."""
+    tasks = {str(task.pk): task.args_kwargs["args"] for task in DBTaskResult.objects.all()}
+    logs = Log.objects.filter(status=Status.HANDED_OVER)
+    assert tasks == {log.task_id: log.args for log in logs}
+    assert set(logs.values_list("job", "fence")) == set(Task.objects.values_list("job", "fence"))
+    return sorted(number for (number,) in tasks.values())
+
+
+def test_jobs_are_handed_over_together_each_with_its_own_lock(five):
+    claims = counter.hand_over(wanted(five), "node")
+    assert [claim.job_id for claim in claims] == [job.pk for job in five]
+    assert billed() == [0, 1, 2, 3, 4]
+    locked = {claim.job_id: claim.token for claim in claims[1::2]}
+    assert dict(Job.objects.filter(lock__isnull=False).values_list("pk", "lock")) == locked
+    assert dict(Task.objects.filter(lock__isnull=False).values_list("job", "lock")) == locked
+
+
+def test_of_jobs_that_are_handed_over_together_those_that_others_took_are_left_to_them(five):
+    mine = wanted(five)
+    others = counter.hand_over(wanted(five[1:3]), "other")
+    assert [claim is None for claim in counter.hand_over(mine, "node")] == [False, True, True, False, False]
+    assert billed() == [0, 1, 2, 3, 4]
+    assert set(Log.objects.filter(node="other").values_list("job", flat=True)) == {claim.job_id for claim in others}
+
+
+def test_a_stale_lock_among_jobs_that_are_handed_over_together_is_taken_over(five, lock_timeout):
+    lock_timeout(60)
+    claiming.claim(due(five[3]), decide(due(five[3])), "dead")
+    an_hour_ago = clock.now("default") - timedelta(hours=1)
+    slot = five[3].get_schedule().latest_at(an_hour_ago - timedelta(days=400))
+    Job.objects.filter(pk=five[3].pk).write(locked_at=an_hour_ago, next_run=five[3].next_run, last_slot=slot)
+    Log.objects.update(slot=slot)
+    assert all(counter.hand_over(wanted(five), "node"))
+    assert billed() == [0, 1, 2, 3, 4]
+    assert Log.objects.get(node="dead").status == Status.LOST
+
+
+def test_what_the_queue_refuses_of_jobs_that_are_handed_over_together_has_failed_alone(five, monkeypatch, caplog):
+    ids = [uuid4(), uuid4(), uuid4(), uuid4()]
+    again = iter([*ids, ids[2]] * 3)
+    backend = handed.bill.get_backend()
+    monkeypatch.setattr(backend, "id_function", lambda: next(again))
+    claims = counter.hand_over(wanted(five), "node")
+    assert all(claims)
+    assert billed() == [0, 1, 2, 3]
+    log = Log.objects.get(status=Status.FAILED)
+    assert log.job == five[4]
+    assert log.reason.startswith("could not be handed over: IntegrityError")
+    assert not Job.objects.filter(pk=five[4].pk, lock__isnull=False).exists()
+
+
+def test_what_an_engine_refuses_of_jobs_that_are_handed_over_together_has_failed_alone(five, make_job):
+    broken = make_job("app.handed.bill", due=0, name="unfit", engine="django.tasks", kwargs={"unknown": 1})
+    pairs = wanted([*five, broken])
+
+    def refuse(sender, task_result, **kwargs):
+        if task_result.kwargs:
+            raise LookupError("nobody is called unknown")
+
+    task_enqueued.connect(refuse)
+    try:
+        assert all(counter.hand_over(pairs, "node"))
+    finally:
+        task_enqueued.disconnect(refuse)
+    assert billed() == [0, 1, 2, 3, 4]
+    log = Log.objects.get(status=Status.FAILED)
+    assert (log.job, log.reason) == (broken, "could not be handed over: LookupError: nobody is called unknown")
+
+
+def test_however_many_are_handed_over_together_their_tasks_take_one_insert(five, monkeypatch):
+    said, execute = [], CursorWrapper._execute
+
+    def listen(cursor, sql, *args):
+        said.append(sql)
+        return execute(cursor, sql, *args)
+
+    pairs = wanted(five)
+    monkeypatch.setattr(CursorWrapper, "_execute", listen)
+    assert all(counter.hand_over(pairs, "node"))
+    assert sum(sql.startswith("INSERT") for sql in said) == 3  # of tasks, logs, and what is to be asked about

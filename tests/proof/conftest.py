@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 
 from cronkite.claims import handing, holding, taking
+from cronkite.database.batches import Each, Rows
 from cronkite.database.statements import Both, Chains, Insert, Select, Update
 from cronkite.nodes import agenda
 from proof.tally import Tally
@@ -35,7 +36,7 @@ def statements_anew(monkeypatch):
     """Have each test's statements put together anew: the saboteurs change what they are made of."""
     for module in (agenda, handing, holding, taking):
         for name, statement in list(vars(module).items()):
-            if isinstance(statement, (Both, Chains, Insert, Select, Update)):
+            if isinstance(statement, (Both, Chains, Each, Insert, Rows, Select, Update)):
                 monkeypatch.setattr(module, name, copy.copy(statement))
 
 

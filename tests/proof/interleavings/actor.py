@@ -27,7 +27,7 @@ LOCKING = re.compile(r" FOR (NO KEY )?UPDATE\b")
 SKIPPING = re.compile(r" (SKIP LOCKED|NOWAIT)\b")
 #: What an UPDATE of jobs says that asks for nothing of what stands in another table, and takes no seat of a group, for
 #: which another row's claim would have to wait.
-UPDATE = re.compile(r"UPDATE .cronkite_job. SET (?!.*\bSELECT\b)(?!.*.seat. = %s)", re.DOTALL)
+UPDATE = re.compile(r"UPDATE .cronkite_job. SET (?!.*\bSELECT\b)(?!.*.seat. = (%s|subject))", re.DOTALL)
 #: And a SELECT of jobs.
 OF_JOBS = re.compile(r"\bFROM .cronkite_job. ")
 #: What puts a task into an engine's queue.

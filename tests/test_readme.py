@@ -20,7 +20,7 @@ from cronkite.checks import declared_checks, job_checks, setting_checks
 from cronkite.cli import COMMANDS, loop, parsers
 from cronkite.code import outcomes
 from cronkite.management.commands import cron
-from cronkite.models import Job, Log
+from cronkite.models import Group, Job, Log
 from cronkite.nodes import agenda, outages
 from cronkite.processes import kin
 from cronkite.runs import farewell, pool, runner, worker
@@ -128,7 +128,8 @@ def test_the_files_for_probes_are_those_of_the_command():
 def test_the_permissions_are_those_of_the_models():
     stated = {name for cell in _first_cells("Permission") for name in re.findall(r"``cronkite\.(\w+)``", cell)}
     of_jobs = {f"{verb}_job" for verb in Job._meta.default_permissions} | {name for name, _ in Job._meta.permissions}
-    assert stated == of_jobs | {"view_log"}
+    of_groups = {f"{verb}_group" for verb in Group._meta.default_permissions}
+    assert stated == of_jobs | of_groups | {"view_log"}
 
 
 def _first_cells(head: str) -> list[str]:

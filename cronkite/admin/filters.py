@@ -126,7 +126,7 @@ class AppFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, _StrOrPromise]]:
         """Offer the apps that have jobs."""
-        every = Job.objects.order_by().values_list("function", flat=True).distinct()
+        every = {function for function, _group in _said(request)}
         found = {config.label: config for function in every if (config := _app_of(function))}
         return sorted(((label, config.verbose_name) for label, config in found.items()), key=lambda pair: str(pair[1]))
 
@@ -145,6 +145,15 @@ class AppFilter(admin.SimpleListFilter):
         for other in within:
             others |= Q(function__startswith=f"{other.name}.")
         return queryset.filter(Q(function__startswith=f"{config.name}.") & ~others)
+
+
+def _said(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the functions and groups that jobs name; two filters ask for them, by one query."""
+    said: list[tuple[str, str]] | None = getattr(request, "_cronkite_said", None)
+    if said is None:
+        said = list(Job.objects.order_by().values_list("function", "group").distinct())
+        request._cronkite_said = said  # type: ignore[attr-defined]  # noqa: SLF001 - by our own name
+    return said
 
 
 def _app_of(function: str) -> AppConfig | None:
@@ -182,7 +191,7 @@ class GroupFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, _StrOrPromise]]:
         """Offer the groups that jobs name; most projects have none."""
-        named = Job.objects.exclude(group="").order_by("group").values_list("group", flat=True).distinct()
+        named = sorted({group for _function, group in _said(request)} - {""})
         return [(group, group) for group in named[:JOBS]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def migrate():
     """Migrate to a state of the app; at the end, to the newest."""
 
-    def migrate(to):
-        call_command("migrate", "cronkite", to, verbosity=0, interactive=False)
+    def migrate(*to):
+        call_command("migrate", "cronkite", *to, verbosity=0, interactive=False)
 
     yield migrate
     call_command("migrate", "cronkite", verbosity=0, interactive=False)
@@ -30,7 +30,7 @@ def test_jobs_and_logs_live_through_all_migrations(make_job, migrate, back):
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM cronkite_job")
         assert cursor.fetchone() == (1,)
-    migrate("0006")
+    migrate()
     fresh = Job.objects.get()
     assert (fresh.next_run, fresh.due_at, fresh.run_mode) == (job.next_run, job.next_run, "automatic")
     assert Log.objects.get().slot == job.next_run

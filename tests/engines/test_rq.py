@@ -115,16 +115,25 @@ def test_while_the_broker_is_away_slots_fail_and_say_why_and_later_ones_are_hand
     with nodes(("cron", "loop"), CRONKITE_TEST_RQ=redis.url, log=tmp_path / "log") as (node,):
         until(lambda: logs.filter(status=Status.HANDED_OVER).count() >= 2)
         redis.kill()
-        until(lambda: logs.filter(status=Status.FAILED).count() >= 2)
+        until(lambda: logs.filter(reason__contains="Error 111 connecting").count() >= 2)
         redis.start()
         last = logs.filter(status=Status.FAILED).last()
         until(lambda: logs.filter(status=Status.HANDED_OVER, slot__gt=last.slot).count() >= 2)
         node.process.terminate()
         assert node.wait() == 0
     assert set(logs.values_list("status", flat=True)) == {Status.HANDED_OVER, Status.FAILED}
-    for log in logs.filter(status=Status.FAILED):
-        assert log.reason.startswith("could not be handed over: ConnectionError: Error 111 connecting to 127.0.0.1")
-    assert sorted(queued(redis)) == sorted(logs.filter(status=Status.HANDED_OVER).values_list("task_id", flat=True))
+    failed, refused = (
+        logs.filter(status=Status.FAILED),
+        "could not be handed over: ConnectionError: Error 111 connecting to",
+    )
+    assert failed.filter(reason__startswith=refused).count() >= 2
+    # Of what was on its way when the broker died, nobody knows whether it has arrived.
+    doubted = failed.exclude(reason__startswith=refused)
+    assert all(log.reason.startswith("could not be handed over: ConnectionError: ") for log in doubted)
+    there = set(queued(redis))
+    handed = set(logs.filter(status=Status.HANDED_OVER).values_list("task_id", flat=True))
+    assert handed <= there
+    assert len(there - handed) <= doubted.count()
     assert Job.objects.get().lock is None
 
 

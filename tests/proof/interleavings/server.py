@@ -37,6 +37,7 @@ WAITING = "SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND locktype IN (
 CONNECTED = "SELECT pid FROM pg_stat_activity"
 #: The part of InnoDB's status that lists the transactions. It is left out when its locks are busy.
 TRANSACTIONS = re.compile(r"^LIST OF TRANSACTIONS FOR EACH SESSION:$(.*?)^FILE I/O$", re.MULTILINE | re.DOTALL)
+HISTORY = re.compile(r"^History list length (\d+)$", re.MULTILINE)
 THREAD = re.compile(r"thread id (\d+),")
 
 
@@ -85,6 +86,27 @@ def wait_until_gone(identity: int | None) -> None:
     while not _is_gone(identity):
         assert time.monotonic() < deadline, f"the server still has the severed connection {identity}"
         time.sleep(PACE)
+
+
+def wait_until_purged() -> None:
+    """Wait until InnoDB has dropped the rows that were deleted: beside one that is there still, INSERTs may wait."""
+    if connection.vendor != "mysql":
+        return
+    if not connection.mysql_is_mariadb:
+        # Else MySQL strikes them off its list after 128 rounds only.
+        with connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL innodb_purge_rseg_truncate_frequency = 1")
+    deadline = time.monotonic() + PATIENCE
+    while (rest := _history()) != 0:
+        assert time.monotonic() < deadline, f"InnoDB has {rest} transactions to purge still"
+        time.sleep(PACE)
+
+
+def _history() -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW ENGINE INNODB STATUS")
+        found = HISTORY.search(cursor.fetchone()[2])
+    return int(found[1]) if found else None
 
 
 def _is_gone(identity: int | None) -> bool:

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from functools import partial
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.models.signals import pre_delete
 
 from cronkite.claims import conditions, handing, holding, taking
@@ -123,6 +123,8 @@ def test_with_a_hand_off_without_a_transaction_a_death_leaves_a_log_without_its_
 
 
 def test_with_a_task_enqueued_outside_of_the_transaction_a_death_leaves_it_without_its_log(violations, monkeypatch):
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite lets nobody else write while the transaction is open: it can't be enqueued outside of it")
     monkeypatch.setattr(handing, "_enqueue", lambda enqueue, claim, using: _elsewhere(enqueue, claim))
     found = violations(meetings.hand_over_against_hand_over, kills=1)
     assert said(found, "a task without its log", "a:KILLED")

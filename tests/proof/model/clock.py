@@ -35,7 +35,7 @@ def held_clock(read):
     for name in names:
         setattr(Now, name, as_sql)
     # What is put together once would keep the first instant for ever.
-    anew = patch.object(statements, "_made", lambda connection, key, make: make())
+    anew = patch.object(statements, "made", lambda connection, key, make: make())
     try:
         with anew:
             yield

@@ -325,7 +325,8 @@ def why_missed(job: Job) -> str:
         return f"the run before was going on until {ended:%Y-%m-%d %H:%M:%S} UTC (log {last.pk})"
     if job.group and job.next_run is not None:
         others = Log.objects.using(primary.alias()).filter(job__group=job.group).exclude(job=job.pk)
-        if others.filter(Q(status=Log.Status.RUNNING) | Q(finished_at__gte=job.next_run), started_at__isnull=False):
+        were_running = Q(status=Log.Status.RUNNING) | Q(finished_at__gte=job.next_run)
+        if others.filter(were_running, started_at__isnull=False).exists():
             return f"other jobs of its group, {job.group}, were running"
     return "no node ticked in time"
 

@@ -101,8 +101,7 @@ def unlock(job: Job, by: str) -> bool:
         rows = Job.objects.using(using).filter(pk=job.pk, lock=job.lock, lock__isnull=False)
         if not rows.write(**FREE):
             return False
-        running = Log.objects.using(using).filter(job=job.pk, status=Log.Status.RUNNING)
-        running.update(status=Log.Status.LOST, finished_at=Now(), reason=also(f"unlocked by {by}"))
+        Log.objects.using(using).filter(job=job.pk).lose(f"unlocked by {by}")
     return True
 
 

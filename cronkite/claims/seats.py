@@ -23,9 +23,7 @@ from django.db.models import Count, F
 from cronkite.code.groups import DEFAULT_RUNNING
 from cronkite.conf import get as get_conf
 from cronkite.database import waits
-from cronkite.database.clock import Now
 from cronkite.models import Group, Job, Log, primary
-from cronkite.models.logs import also
 from cronkite.models.queries import FREE, is_free
 
 logger = logging.getLogger("cronkite")
@@ -115,8 +113,6 @@ def _clear_stale(group: int, node: str, using: str) -> int:
     locks = dict(stale.values_list("pk", "lock"))
     available = waits.lock_available(Job, sorted(locks), using)
     cleared = [key for key in sorted(available) if stale.filter(pk=key, lock=locks[key]).write(**FREE)]
-    logs = Log.objects.using(using).filter(job__in=cleared, status=Log.Status.RUNNING)
-    reason = also(PLACE_TAKEN.format(node=node))
-    if cleared and logs.update(status=Log.Status.LOST, finished_at=Now(), reason=reason):
+    if cleared and Log.objects.using(using).filter(job__in=cleared).lose(PLACE_TAKEN.format(node=node)):
         logger.warning("Jobs %s: their locks were stale, and their places in the group are taken.", cleared)
     return len(cleared)

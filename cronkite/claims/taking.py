@@ -24,7 +24,6 @@ from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.database.statements import Chains, Insert, Update, place, stand_in
 from cronkite.models import Job, Log
-from cronkite.models.logs import also
 from cronkite.models.queries import JobQuerySet
 from cronkite.schedules.catch_up import Decision
 
@@ -128,8 +127,7 @@ def record(claim: Claim, insert: Callable[[], int]) -> Claim:
 
 def mark_lost(job_id: int, node: str, using: str) -> None:
     """Mark the run that held the stale lock. The claim of ours has no log yet, so whatever runs is that one."""
-    logs = Log.objects.using(using).filter(job=job_id, status=Log.Status.RUNNING)
-    if logs.update(status=Log.Status.LOST, finished_at=Now(), reason=also(TAKEN_OVER.format(node=node))):
+    if Log.objects.using(using).filter(job=job_id).lose(TAKEN_OVER.format(node=node)):
         logger.warning("Job %s: a stale lock was cleared, and the run that held it is marked as lost.", job_id)
 
 

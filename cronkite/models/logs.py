@@ -58,6 +58,11 @@ def also(note: str) -> Case:
 class LogQuerySet(PrimaryQuerySet["Log"]):
     """Queries over logs."""
 
+    def lose(self, reason: str) -> int:
+        """Mark those that run as lost, and say why; return how many that were."""
+        running = self.filter(status=Status.RUNNING)
+        return running.update(status=Status.LOST, finished_at=clock.Now(), reason=also(reason))
+
 
 class Log(models.Model):
     """The record of one run, or of a stretch of missed slots.
@@ -160,8 +165,7 @@ class Log(models.Model):
 
         Now, and not when it has shown no life for too long: without its job there is nowhere to show any.
         """
-        running = cls.objects.using(using).filter(job=job.pk, status=Status.RUNNING)
-        running.update(status=Status.LOST, finished_at=clock.Now(), reason=also(JOB_DELETED))
+        cls.objects.using(using).filter(job=job.pk).lose(JOB_DELETED)
         if job.tasks.using(using).exists():
             handed = cls.objects.using(using).filter(job=job.pk, status=Status.HANDED_OVER)
             handed.update(reason=also(NOT_FOLLOWED))

@@ -13,13 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from cronkite import conf
 from cronkite.database import quirks, waits
-from cronkite.database.clock import Now
 from cronkite.exceptions import ScheduleError
-from cronkite.models.logs import Log, Status, also
+from cronkite.models.logs import Log, LogQuerySet
 from cronkite.models.queries import FREE, is_free
 
 if TYPE_CHECKING:
@@ -84,8 +83,7 @@ def _move(job: Job, using: str) -> dict[str, Any]:
     if fence > job.fence and rows.filter(is_free(conf.get().lock_timeout)).exists():
         # With a stale lock: what its run writes at its end goes by the number of its claim, and would not free it.
         moved |= {"fence": fence, **FREE}
-        lost = _logs(job, using).filter(status=Status.RUNNING, fence__gte=job.fence)
-        lost.update(status=Status.LOST, finished_at=Now(), reason=also(REPLACED))
+        _logs(job, using).filter(fence__gte=job.fence).lose(REPLACED)
     if moved:
         rows.write(**moved)
     return moved
@@ -95,13 +93,13 @@ def _slot_moves(job: Job, slot: datetime | None) -> bool:
     return slot is not None and (job.last_slot is None or slot > job.last_slot)
 
 
-def _logs(job: Job, using: str) -> QuerySet[Log]:
+def _logs(job: Job, using: str) -> LogQuerySet:
     return Log.objects.using(using).filter(job=job.pk)
 
 
-def _newest_slot(logs: QuerySet[Log]) -> datetime | None:
+def _newest_slot(logs: LogQuerySet) -> datetime | None:
     return logs.filter(slot__isnull=False).order_by("-slot").values_list("slot", flat=True).first()
 
 
-def _newest_fence(logs: QuerySet[Log]) -> int:
+def _newest_fence(logs: LogQuerySet) -> int:
     return logs.filter(fence__isnull=False).order_by("-fence").values_list("fence", flat=True).first() or 0

@@ -28,7 +28,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial, wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import DatabaseError, IntegrityError, transaction
@@ -41,6 +41,7 @@ from cronkite.database import commits, quirks, waits
 from cronkite.database.clock import Now
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Job, Log, primary, restores
+from cronkite.models.queries import NO_SEAT
 from cronkite.schedules.catch_up import Decision
 
 P = ParamSpec("P")
@@ -246,12 +247,12 @@ def claim_retry(job: Job, node: str) -> Claim | None:
     return taken[0]
 
 
-def _seat(job: Job, node: str, groups: Mapping[str, int], using: str) -> dict[str, int | None] | None:
+def _seat(job: Job, node: str, groups: Mapping[str, int], using: str) -> dict[str, Any] | None:
     """Return what the job's row says of the seat that its run has, or ``None`` if there is none to be had."""
     if not job.group:
-        return {"seated_in": None, "seat": None}
+        return NO_SEAT
     free = seats.free(groups, node, using).get(job.group)
-    return {"seated_in": free[0].group, "seat": free[0].number} if free else None
+    return free[0].columns if free else None
 
 
 def _counted(job: Job, attempt: int) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from django.db import DatabaseError, connections
-from django.db.models import Count, F
+from django.db.models import F
 
 from cronkite.code.groups import DEFAULT_RUNNING
 from cronkite.conf import get as get_conf
@@ -38,6 +38,11 @@ class Seat(NamedTuple):
 
     group: int
     number: int
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """Return what the row of the job says whose run has it."""
+        return {"seated_in": self.group, "seat": self.number}
 
 
 def groups_of(jobs: Collection[Job], using: str) -> dict[str, int]:
@@ -65,9 +70,8 @@ def free(groups: Mapping[str, int], node: str, using: str) -> dict[str, list[Sea
     if not groups:
         return {}
     rows = Group.objects.using(using).filter(pk__in=groups.values()).order_by("pk")
-    connection = connections[using]
-    if waits.skips(connection):
-        rows = rows.select_for_update(skip_locked=True, no_key=connection.features.has_select_for_no_key_update)
+    if waits.skips(connections[using]):
+        rows = waits.available(rows)
     else:
         # Where rows can't be locked so, who writes first keeps others from writing.
         rows.update(max_running=F("max_running"))
@@ -80,12 +84,8 @@ def full(jobs: Collection[Job]) -> set[str]:
     names = {job.group for job in jobs if job.group}
     if not names:
         return set()
-    using = primary.alias()
-    groups = list(Group.objects.using(using).filter(name__in=names).values_list("pk", "name", "max_running"))
-    seated = Job.objects.using(using).filter(seated_in__in=[key for key, _, _ in groups])
-    live = seated.exclude(is_free(get_conf().lock_timeout)).order_by().values_list("seated_in")
-    running = dict(live.annotate(number=Count("pk")))
-    return {name for key, name, most in groups if running.get(key, 0) >= most}
+    full_groups = Job.objects.using(primary.alias()).full_groups()
+    return set(full_groups.filter(name__in=names).values_list("name", flat=True))
 
 
 def is_taken(error: DatabaseError) -> bool:

@@ -24,7 +24,7 @@ from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.database.statements import Chains, Insert, Update, place, stand_in
 from cronkite.models import Job, Log
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_SEAT, JobQuerySet
 from cronkite.schedules.catch_up import Decision
 
 logger = logging.getLogger("cronkite")
@@ -154,7 +154,7 @@ def lock_taken(has_seat: bool) -> dict[str, Any]:
         "locked_by": place(Job, "locked_by", "node"),
         "locked_at": Now(),
         # Of a lock that was stale, there may be a seat.
-        **(seat if has_seat else {"seated_in": None, "seat": None}),
+        **(seat if has_seat else NO_SEAT),
     }
 
 

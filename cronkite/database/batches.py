@@ -15,10 +15,9 @@ from typing import Any
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import OnConflict
-from django.db.models.sql import InsertQuery
 
 from cronkite.database import quirks
-from cronkite.database.statements import Place, Update, filled, made, options, place
+from cronkite.database.statements import Place, Update, filled, inserting, made, options, place
 
 #: How many characters of text are kept back at most: MySQL and MariaDB take statements of a certain length only.
 MOST_TEXT = 1_000_000
@@ -143,10 +142,7 @@ class Rows:
 
     def _make(self, using: str) -> tuple[str, str, str, tuple[Any, ...]]:
         """Return what comes before the rows, a row, and what comes after them, and the parameters of a row."""
-        row = self._build()
-        query = InsertQuery(type(row), on_conflict=self._on_conflict)
-        query.insert_values([field for field in options(row).concrete_fields if field is not options(row).pk], [row])
-        ((sql, params),) = query.get_compiler(using).as_sql()
+        ((sql, params),) = inserting(self._build(), self._on_conflict).get_compiler(using).as_sql()
         parts = _VALUES.fullmatch(sql)
         assert parts is not None, f"Django has another way to say this now: {sql}"
         head, values, tail = parts.groups()

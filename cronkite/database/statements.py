@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.constants import OnConflict
 from django.db.models.expressions import Expression
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
@@ -140,12 +141,18 @@ class Insert:
     def make(self, using: str) -> tuple[Any, models.Field[Any, Any], str, tuple[Any, ...]]:
         """Return a compiler, the field of the key, the statement and its parameters, as :meth:`Update.make` does."""
         row = self._build()
-        query, key = InsertQuery(type(row)), options(row).pk
-        query.insert_values([field for field in options(row).concrete_fields if field is not key], [row])
-        compiler: Any = query.get_compiler(using)
+        key = options(row).pk
+        compiler: Any = inserting(row).get_compiler(using)
         compiler.returning_fields = [key]
         ((sql, params),) = compiler.as_sql()
         return compiler, key, sql, params
+
+
+def inserting(row: models.Model, on_conflict: OnConflict | None = None) -> InsertQuery:
+    """Return the INSERT of a row whose key the database gives."""
+    query = InsertQuery(type(row), on_conflict=on_conflict)
+    query.insert_values([field for field in options(row).concrete_fields if field is not options(row).pk], [row])
+    return query
 
 
 class Chains:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import FullResultSet
 from django.db import Error, connections, models, transaction
@@ -22,6 +22,8 @@ from django.db.models.expressions import Expression
 from django.db.models.sql.compiler import SQLCompiler
 
 from cronkite.database import quirks
+
+R = TypeVar("R", bound=models.QuerySet[Any])
 
 #: For how long a statement waits: what PostgreSQL calls it, and the least that MySQL and MariaDB know, in seconds.
 MOMENT = "500ms"
@@ -65,6 +67,15 @@ def skipping(update: str, model: type[models.Model], connection: BaseDatabaseWra
     for_update = connection.ops.for_update_sql(skip_locked=True, no_key=True)
     row = f"SELECT {key} FROM {table} WHERE {condition} {for_update}"  # noqa: S608
     return f"{head} WHERE {table}.{key} = ({row})"
+
+
+def available(rows: R) -> R:
+    """Return those of the rows that no other transaction has locked: to read them locks them, and waits for nobody.
+
+    For databases that skip rows; see :func:`skips`.
+    """
+    no_key = connections[rows.db].features.has_select_for_no_key_update
+    return rows.select_for_update(skip_locked=True, no_key=no_key)
 
 
 def lock_at_once(rows: models.QuerySet[Any]) -> None:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 #: Without a lock timeout, a run that has shown no life for so long is taken to be gone: ten renewals.
 STUCK_AFTER = 10 * conf.RENEWAL_INTERVAL_WITHOUT_TIMEOUT
 
-#: The columns of a lock, and of what goes with it, where nobody has it.
-FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None, "seated_in": None, "seat": None}
+#: The columns of a seat of a group, where nobody has it.
+NO_SEAT: dict[str, Any] = {"seated_in": None, "seat": None}
+#: The columns of a lock, and of the seat that goes with it, where nobody has it.
+FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None, **NO_SEAT}
 
 #: How many jobs a statement names at most: databases bound the number of its parameters.
 CHUNK = 500
@@ -71,11 +73,15 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
 
     def with_room(self) -> JobQuerySet:
         """Leave out the jobs that are free to be run, but whose group lets no more run now."""
-        live = self.model.objects.using(self.db).exclude(is_free(conf.get().lock_timeout))
-        seated = live.filter(seated_in=OuterRef("pk")).order_by().values("seated_in")
-        running = Coalesce(Subquery(seated.annotate(number=models.Count("pk")).values("number")), 0)
-        full = Group.objects.using(self.db).annotate(running=running).filter(running__gte=F("max_running"))
-        return self.exclude(~Q(group=""), lock__isnull=True, group__in=full.order_by().values("name"))
+        full = self.model.objects.using(self.db).full_groups()
+        return self.exclude(~Q(group=""), lock__isnull=True, group__in=full.values("name"))
+
+    def full_groups(self) -> models.QuerySet[Group]:
+        """Return the groups of which as many of these jobs run as may; a run that shows no life counts for none."""
+        seated = self.exclude(is_free(conf.get().lock_timeout)).filter(seated_in=OuterRef("pk")).order_by()
+        number = seated.values("seated_in").annotate(number=models.Count("pk")).values("number")
+        groups = Group.objects.using(self.db).annotate(running=Coalesce(Subquery(number), 0))
+        return groups.filter(running__gte=F("max_running")).order_by()
 
     def with_now(self) -> JobQuerySet:
         """Give each job the database's clock in its attribute ``now`` (aware, UTC)."""

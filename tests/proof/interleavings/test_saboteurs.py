@@ -18,28 +18,16 @@ from cronkite.claims import conditions, handing, holding, taking
 from cronkite.database import waits
 from cronkite.models import Job, Log, edits
 from proof.interleavings import meetings
-from proof.interleavings.explorer import explore
-from proof.interleavings.world import Violation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def violations(world, tally):
-    """Explore a meeting, and return all that is found, without an end at the first."""
+def violations(world, violations_of):
+    """Explore a meeting, and return all that is found."""
 
     def violations(meeting, kills=0):
-        found = []
-
-        def collect(order):
-            try:
-                world.check(order)
-            except Violation as violation:
-                found.append(str(violation))
-
-        explore(partial(meeting, world), collect, kills=kills, twins=getattr(meeting, "twins", ()))
-        tally.add(saboteurs=1)
-        return found
+        return violations_of(partial(meeting, world), world.check, kills=kills, twins=getattr(meeting, "twins", ()))
 
     return violations
 

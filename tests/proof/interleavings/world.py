@@ -309,6 +309,14 @@ class World:
             logger.removeHandler(handler)
 
 
+def claim_all(node: str, worlds: list[World], reads: list[Job]) -> None:
+    """What a tick does that has read several jobs and has a worker for each."""
+    wanted = [(read, world.decide(read)) for world, read in zip(worlds, reads, strict=True)]
+    for world, claim in zip(worlds, claiming.claim_all(wanted, node), strict=True):
+        if claim is not None:
+            world.start(claim)
+
+
 def enqueue(claim: verdicts.Claim) -> verdicts.Receipt:
     """Have the engine take a task for the claim."""
     result = handed.bill.enqueue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -194,6 +195,21 @@ class Storm:
         return verdict
 
 
+def killing(storm: Storm, nodes: Fleet, dice: random.Random, every: int) -> Callable[[], None]:
+    """Return what kills a worker, a node, or a node with its workers, each time that so many runs have begun."""
+    killed_at = 0
+
+    def kill() -> None:
+        nonlocal killed_at
+        # By the runs, not by the clock: on a slow machine, all nodes would be dead before one of them has begun.
+        if storm.progress() > killed_at + every:
+            killed_at = storm.progress()
+            what = dice.choice([nodes.kill_worker, nodes.kill_node, nodes.kill_node_and_workers])
+            what(dice)
+
+    return kill
+
+
 def all_of(nodes: Fleet) -> set[str]:
     """Return the names of the fleet's nodes."""
     return {f"node-{n}" for n in range(1, nodes.number + 1)}
@@ -215,4 +231,4 @@ def is_long() -> bool:
     return "CRONKITE_PROOF_SLOTS" in os.environ
 
 
-__all__ = ["LOCK_TIMEOUT", "MOST_DUE", "Storm", "all_of", "assert_kept", "fleet", "is_long", "slots_wanted"]
+__all__ = ["LOCK_TIMEOUT", "MOST_DUE", "Storm", "all_of", "assert_kept", "fleet", "is_long", "killing", "slots_wanted"]

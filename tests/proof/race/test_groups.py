@@ -8,7 +8,7 @@ import pytest
 
 from cronkite.models import Group, Log
 from cronkite.models.logs import Status
-from proof.race.storm import LOCK_TIMEOUT, all_of, assert_kept, fleet, is_long, slots_wanted
+from proof.race.storm import LOCK_TIMEOUT, all_of, assert_kept, fleet, is_long, killing, slots_wanted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,16 +43,8 @@ def most_that_ran(storm):
 
 
 def test_of_a_group_no_more_run_than_may_though_nodes_and_workers_are_killed(storm, say):
-    dice, killed_at = random.Random(11), 0
     wanted = slots_wanted() if is_long() else slots_wanted() // 2
     jobs_of_group(storm, 12)
-
-    def kill():
-        nonlocal killed_at
-        if storm.progress() > killed_at + RUNS_PER_KILL:
-            killed_at = storm.progress()
-            what = dice.choice([nodes.kill_worker, nodes.kill_node, nodes.kill_node_and_workers])
-            what(dice)
 
     def is_enough():
         return storm.progress() >= wanted and storm.winners() >= all_of(nodes) and places_taken()
@@ -61,7 +53,7 @@ def test_of_a_group_no_more_run_than_may_though_nodes_and_workers_are_killed(sto
         return Log.objects.filter(status=Status.LOST, reason__contains="took its place in the group").count()
 
     with fleet(storm.folder, 4, "cron", "loop", "--workers", "4", options={"lock_timeout": LOCK_TIMEOUT}) as nodes:
-        storm.drive(nodes, is_enough, kill)
+        storm.drive(nodes, is_enough, killing(storm, nodes, random.Random(11), RUNS_PER_KILL))
         nodes.stop()
         verdict = storm.audit(nodes)
     ran = most_that_ran(storm)

@@ -20,8 +20,7 @@ from app.sabotage import STEPS
 from cronkite.claims import skips
 from cronkite.models import Job
 from cronkite.models.logs import Status
-from proof.race.fleet import Fleet
-from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long, slots_wanted
+from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long, killing, slots_wanted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +40,7 @@ def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
     with fleet(storm.folder, 6, "cron", "loop", options=options) as nodes:
         while raced < wanted:
             storm.jobs_in_arrears(40, min(MOST_DUE, -(-(wanted - raced) // 40)))
-            storm.drive(nodes, storm.all_taken, killing(storm, nodes, dice))
+            storm.drive(nodes, storm.all_taken, killing(storm, nodes, dice, RUNS_PER_KILL))
             verdict = storm.next_round()
             assert_kept(verdict)
             raced += verdict.slots
@@ -49,21 +48,6 @@ def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
         nodes.stop()
     storm.tally.add(kills=nodes.kills, nodes=nodes.started)
     assert nodes.kills
-
-
-def killing(storm, nodes: Fleet, dice: random.Random):
-    """Return what kills a worker, a node, or a node with its workers, each time that ``RUNS_PER_KILL`` have begun."""
-    killed_at = 0
-
-    def kill():
-        nonlocal killed_at
-        # By the runs, not by the clock: on a slow machine, all nodes would be dead before one of them has begun.
-        if storm.progress() > killed_at + RUNS_PER_KILL:
-            killed_at = storm.progress()
-            what = dice.choice([nodes.kill_worker, nodes.kill_node, nodes.kill_node_and_workers])
-            what(dice)
-
-    return kill
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -12,8 +12,7 @@ from django_tasks_db.models import DBTaskResult
 from cronkite.claims import claiming, conditions, handing
 from cronkite.database import batches, waits
 from cronkite.models import Job, Log, Task
-from proof.interleavings import server
-from proof.interleavings.world import Violation, World, claim_all, enqueue
+from proof.interleavings.world import Violation, World, claim_all, enqueue, purged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,12 +99,7 @@ def test_every_order_hands_over_exactly_once(worlds, meeting, kills, twins, try_
         for world in worlds:
             world.check(order)
 
-    def meet():
-        actions = meeting(worlds)
-        server.wait_until_purged()
-        return actions
-
-    try_all(meeting, meet, check, kills=kills, twins=twins)
+    try_all(meeting, purged(partial(meeting, worlds)), check, kills=kills, twins=twins)
 
 
 def test_without_the_condition_of_the_claim_the_constraint_has_to_step_in(worlds, violations_of, monkeypatch):
@@ -118,7 +112,7 @@ def test_without_the_condition_of_the_claim_the_constraint_has_to_step_in(worlds
         for world in worlds:
             world.check(order)
 
-    found = violations_of(partial(hand_over_of_both_against_hand_over_of_both, worlds), check, twins=("a", "b"))
+    found = violations_of(purged(partial(hand_over_of_both_against_hand_over_of_both, worlds)), check, twins=("a", "b"))
     assert any("the constraint had to step in" in text for text in found)
 
 
@@ -145,7 +139,7 @@ def test_with_what_is_kept_back_sent_after_the_commit_a_death_leaves_logs_withou
 
     monkeypatch.setattr(waits, "limited", limited)
     monkeypatch.setattr(batches, "together", together)
-    meet = partial(hand_over_of_both_against_hand_over_of_both, worlds)
+    meet = purged(partial(hand_over_of_both_against_hand_over_of_both, worlds))
     found = violations_of(meet, check_queue, kills=1, twins=("a", "b"))
     assert any("a:KILLED" in text for text in found)
 
@@ -156,4 +150,4 @@ def test_every_order_keeps_the_promises(worlds, meeting, try_all):
         for world in worlds:
             world.check(order)
 
-    try_all(meeting, partial(meeting, worlds), check, kills=1)
+    try_all(meeting, purged(partial(meeting, worlds)), check, kills=1)

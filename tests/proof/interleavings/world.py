@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django_tasks_db.models import DBTaskResult
@@ -19,12 +19,15 @@ from cronkite.engines import following
 from cronkite.models import Job, Log, Task
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp, Decision
+from proof.interleavings import server
 from proof.interleavings.explorer import Order
 
 Status = Log.Status
 
 
 Row = TypeVar("Row", "JobRow", "LogRow")
+#: What each node of a meeting does, by the node's name.
+Actions = Mapping[str, Callable[[], Any]]
 
 
 class JobRow(NamedTuple):
@@ -307,6 +310,20 @@ class World:
             yield
         finally:
             logger.removeHandler(handler)
+
+
+def purged(meeting: Callable[[], Actions]) -> Callable[[], Actions]:
+    """Have a meeting of several jobs begin when InnoDB has dropped what was deleted for it.
+
+    Else the nodes, each of which writes logs of its own, wait for each other or not, as the purge has just come by.
+    """
+
+    def begin() -> Actions:
+        actions = meeting()
+        server.wait_until_purged()
+        return actions
+
+    return begin
 
 
 def claim_all(node: str, worlds: list[World], reads: list[Job]) -> None:

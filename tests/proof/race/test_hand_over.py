@@ -16,12 +16,14 @@ from cronkite.engines import following
 from cronkite.models import Job, Log, Task
 from cronkite.models.logs import Status
 from proof.race import tasks
-from proof.race.storm import LOCK_TIMEOUT, assert_kept, fleet, is_long, slots_wanted
+from proof.race.storm import LOCK_TIMEOUT, assert_kept, fleet, is_long
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: A worker of the engine that looks for tasks again and again.
 WORKER = ("db_worker", "--backend", "db", "--queue-name", "*", "--interval", "0.1", "--no-startup-delay", "--no-reload")
+#: How many slots a storm is to hand over. Each second has some, whatever the proof was asked for.
+SLOTS = 5000 if is_long() else 250
 #: After how many slots somebody is killed.
 SLOTS_PER_KILL = 200 if is_long() else 20
 
@@ -40,11 +42,6 @@ def hand_over_each_second(storm, number, **columns):
     evidence = [str(storm.evidence), 0.02]
     columns = {"function": "app.handed.leave", "args": evidence, "engine": "django.tasks", "catch_up": "all", **columns}
     storm.jobs_each_second(number, **columns)
-
-
-def wanted():
-    """How many slots a storm is to hand over."""
-    return slots_wanted() if is_long() else slots_wanted() // 2
 
 
 def handed():
@@ -84,7 +81,7 @@ def test_nodes_and_workers_are_killed_at_random_moments(storm, engine, say):
             dice.choice([nodes, nodes, engine]).kill_node(dice)
 
     with fleet(storm.folder, 3, "cron", "loop", options={"lock_timeout": LOCK_TIMEOUT}) as nodes:
-        storm.drive(nodes, lambda: handed() >= wanted(), kill)
+        storm.drive(nodes, lambda: handed() >= SLOTS, kill)
         nodes.stop()
     verdict = audit(storm, nodes, engine)
     say(f"{nodes.kills} nodes and {engine.kills} workers killed: {verdict}")
@@ -101,7 +98,7 @@ def test_nodes_are_killed_at_each_step_of_a_hand_off(storm, engine, say):
         return {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SABOTAGE": f"die={steps[n - 1]}:0.1"}
 
     with fleet(storm.folder, len(steps), "cron", "loop", options=options) as nodes:
-        storm.drive(nodes, lambda: len(nodes.deaths) == len(steps) and handed() >= wanted(), engine.tend)
+        storm.drive(nodes, lambda: len(nodes.deaths) == len(steps) and handed() >= SLOTS, engine.tend)
         nodes.stop()
     verdict = audit(storm, nodes, engine)
     say(f"killed at steps, {dict(nodes.deaths)}: {verdict}")

@@ -251,6 +251,7 @@ class Dispatch:
             for each, claim, _ in found:
                 self._claims.pop(each.job.pk, None)
                 self.release(each.job)
+                self._agenda.have_room(claim.group)
                 if claim.next_run is not None:
                     self._agenda.look_for(claim.next_run)
             self._expect(claim for _, claim, said in found if isinstance(said, Receipt))

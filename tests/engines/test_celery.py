@@ -15,7 +15,7 @@ from django_tasks_db.models import DBTaskResult
 from nodes import HERE, cron, nodes, turn_of_tasks, until
 
 from cronkite.database import clock
-from cronkite.models import Job, Log, Task
+from cronkite.models import Group, Job, Log, Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Status = Log.Status
@@ -152,6 +152,16 @@ def test_with_the_broker_down_the_slot_has_failed_and_says_why(make_task, broker
     assert Job.objects.get().lock is None
     broker.start()
     assert sent(broker) == []
+
+
+def test_what_could_not_be_handed_over_makes_room_in_its_group_at_once(make_task, broker, tick):
+    Group.objects.create(name="reports", max_running=1)
+    make_task("double", group="reports")
+    make_task("fail", group="reports")
+    broker.kill()
+    tick(results=broker.url)
+    broker.start()
+    assert list(Log.objects.values_list("status", flat=True)) == [Status.FAILED, Status.FAILED]
 
 
 def test_a_broker_whose_answer_is_lost_has_the_task_once(make_task, broker, tick, tmp_path, working):

@@ -33,10 +33,20 @@ PATIENCE = 10.0
 Telling = Callable[[], object]
 
 
+#: All that there are in this process.
+_all: list[Teller] = []
+
+
 class Teller:
     """Calls what it is given, in a thread of its own; what is raised is logged."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.forget()
+        _all.append(self)
+
+    def forget(self) -> None:
+        """Begin anew, as in a process that was forked, which has none of its parent's threads."""
         self._waiting: deque[Telling] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -62,7 +72,7 @@ class Teller:
             self._changed.notify_all()
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._tell_all, name="cronkite teller", daemon=True)
+        thread = threading.Thread(target=self._tell_all, name=self._name, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
@@ -84,10 +94,15 @@ class Teller:
             self._closing = False
             left = len(self._waiting) + (self._began is not None)
         if not has_ended:
-            logger.warning("%d signals are not told to all receivers, which take longer than %g s.", left, seconds)
+            logger.warning("%d signals or alerts are not told, or not to all, as that takes too long.", left)
         else:
             thread.join()
         return has_ended
+
+    def busy_for(self) -> float:
+        """Return for how long (seconds) it has been telling the same; 0: it has nothing to tell."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     def _tell_all(self) -> None:
         try:
@@ -134,7 +149,7 @@ def _give_back() -> None:
             connection.close()
 
 
-_teller = Teller()
+_teller = Teller("cronkite teller")
 _is_silent = False
 
 
@@ -145,7 +160,9 @@ def put(telling: Telling) -> None:
 
 def wait(seconds: float = PATIENCE) -> bool:
     """Wait for so many seconds until all is told, and no thread is left of it; tell whether that is so."""
-    return _teller.wait(seconds)
+    until = time.monotonic() + seconds
+    ended = [each.wait(until - time.monotonic()) for each in _all]
+    return all(ended)
 
 
 def silence() -> None:
@@ -160,9 +177,8 @@ def is_silent() -> bool:
 
 
 def _forget() -> None:
-    """Have a process that was forked tell its own, and nothing of its parent's."""
-    global _teller  # noqa: PLW0603 - as above
-    _teller = Teller()
+    for each in _all:
+        each.forget()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -7,7 +7,7 @@ Rows, and what an edit does to a job's plan.
 - ``fields``: columns that Django lacks.
 - ``validation``: what is wrong with a job.
 - ``ways``: who runs a job.
-- ``logs``, ``nodes``, ``tasks``, ``groups``, ``jobs``: the five tables.
+- ``logs``, ``nodes``, ``tasks``, ``groups``, ``alerts``, ``jobs``: the six tables.
 - ``queries``: which jobs are due, and which locks are free.
 - ``edits``, ``switches``: what an edit does to the plan.
 - ``restores``: what if a row knows less than its logs.
@@ -15,6 +15,7 @@ Rows, and what an edit does to a job's plan.
 - ``verbs``: what a job can do whose code stands above.
 """
 
+from cronkite.models.alerts import Alert
 from cronkite.models.groups import Group
 from cronkite.models.jobs import Job
 from cronkite.models.logs import Log, status_label
@@ -23,11 +24,13 @@ from cronkite.models.tasks import Task
 
 #: What other wings may use.
 __all__ = [
+    "Alert",
     "Group",
     "Job",
     "Log",
     "Node",
     "Task",
+    "alerts",
     "edits",
     "fields",
     "logs",

@@ -28,6 +28,7 @@ from cronkite.models.fields import (
     LongText,
     Seconds,
     ShortText,
+    Wish,
     earliest,
 )
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
@@ -174,6 +175,17 @@ class Job(models.Model):
         db_default="",
         help_text=_("Of the jobs of a group, so many run at a time as the group says. Empty: it is in none."),
     )
+    alert = Wish(
+        _("alert"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Who is told when something is wrong, and after how many failures in a row, as in ada@example.com after 3. "
+            "Empty: the project's admins, after 1. Off: nobody."
+        ),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
     declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
@@ -318,6 +330,7 @@ class Job(models.Model):
             "retry_delay",
             "retry_until",
             "on_lost",
+            "alert",
             "declared_as",
         ]
     )

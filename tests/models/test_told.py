@@ -129,8 +129,8 @@ def test_missed_slots_are_told_of_once_for_each_record(make_job, listening):
 
 @pytest.mark.django_db(transaction=True)
 def test_slots_that_nothing_was_run_of_are_told_of(make_job, listening):
-    job = make_job(schedule="0 * * * *", catch_up="none", grace=1)
-    slot = make_due(job, 60)
+    job = make_job(due=60, catch_up="none", grace=1)
+    slot = job.next_run
     ticks.tick(workers=0)
     teller.wait(30)
     (missed,) = listening.all("slots_missed")

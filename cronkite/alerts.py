@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,7 +35,7 @@ from django.utils.module_loading import import_string
 from cronkite import conf
 from cronkite.code import wishes
 from cronkite.code.wishes import Wish
-from cronkite.database import clock, quirks
+from cronkite.database import clock, leftovers, quirks
 from cronkite.database.clock import Now
 from cronkite.database.teller import Teller
 from cronkite.models import Alert, Job, Log, Node, primary, told
@@ -119,9 +119,8 @@ def look() -> None:
     using = primary.alias()
     if not quirks.anew(using, partial(_is_our_turn, using)):
         return
-    now = clock.now(using)
-    seen = _see(using, now)
     rows = {row.about: row for row in Alert.objects.using(using).exclude(about=TURN)}
+    seen = _see(rows, using)
     for about, wrong in seen.wrong.items():
         if about in rows:
             _go_on(rows[about], using)
@@ -142,12 +141,11 @@ _teller = Teller("cronkite alerts")
 
 @dataclass(frozen=True)
 class _Wrong:
-    """Something that is wrong, and who wants to know; ``node`` is set where it is a node that is silent."""
+    """Something that is wrong; ``node`` is set where it is a node that is silent, ``log_id`` where a run failed."""
 
     name: str
     text: str
     job_id: int | None = None
-    wish: Wish = NOBODY
     log_id: int | None = None
     node: Node | None = None
 
@@ -175,41 +173,56 @@ class _Well:
         return about not in self._ailing and which.isdecimal() and int(which) in there
 
 
-def _see(using: str, now: datetime) -> _Seen:
-    jobs = list(Job.objects.using(using).values_list("pk", "enabled", "alert"))
-    wanted = {pk: wishes.of(text) for pk, _, text in jobs if text}
+def _see(rows: Collection[str], using: str) -> _Seen:
+    """Look what is wrong, and which of the ``rows``, by what they are about, tell of what is well again."""
+    now = clock.now(using)
+    silent, there = _see_nodes(now, using)
+    if not conf.get().alert:
+        return _Seen(silent, _Well(set(), set(), set(), there), {})
+    keys = [int(about.partition(" ")[2]) for about in rows if not about.startswith("silent ")]
+    jobs = Job.objects.using(using).filter(Q(pk__in=keys) | ~Q(alert="")).values_list("pk", "enabled", "alert")
+    wanted = {pk: wishes.of(text) for pk, _, text in jobs}
     off = {pk for pk, wish in wanted.items() if wish.is_off}
-    found: dict[str, _Wrong] = {}
-    ailing: set[str] = set()
-    for failing in vitals.failing(using):
-        ailing.add(f"failing {failing.id}")
-        wish = wanted.get(failing.id, NOBODY)
-        if failing.count >= wish.after:
-            times = "its last run has failed" if failing.count == 1 else f"its last {failing.count} runs have failed"
-            said = f"Job {failing.name!r} fails: {times}"
-            found[f"failing {failing.id}"] = _Wrong(failing.name, said, failing.id, wish, failing.log)
-    for each in vitals.missed(using, now, USUAL.brief):
-        if each.id is not None and each.count > each.brief:
-            said = f"Slots of job {each.name!r} were missed: {each.count} in the last 24 hours."
-            found[f"missed {each.id}"] = _Wrong(each.name, said, each.id, wanted.get(each.id, NOBODY))
-    for stuck in vitals.stuck(using, now):
-        said = (
-            f"Job {stuck.name!r} is stuck: locked by {stuck.locked_by}, last seen alive {in_short(stuck.age)} ago. If "
-            "its run is gone, unlock the job."
-        )
-        found[f"stuck {stuck.id}"] = _Wrong(stuck.name, said, stuck.id, wanted.get(stuck.id, NOBODY))
-    found = {about: wrong for about, wrong in found.items() if wrong.job_id not in off}
-    there = set()
+    wrong, ailing = _see_jobs(wanted, now, using)
+    kept = {pk for pk, _, _ in jobs} - off
+    well = _Well(kept, kept & {pk for pk, enabled, _ in jobs if enabled}, ailing, there)
+    return _Seen({about: each for about, each in wrong.items() if each.job_id not in off} | silent, well, wanted)
+
+
+def _see_nodes(now: datetime, using: str) -> tuple[dict[str, _Wrong], set[str]]:
+    """Return which nodes are silent, and the names of those that are not."""
+    silent, there = {}, set()
     for node in Node.objects.using(using):
         age = now - node.ticked_at
         if node.stopped_at is not None or USUAL.silent.level(age.total_seconds()) == Level.OK:
             there.add(node.name)
         elif age < GONE:
             said = f"Node {node.name} is silent: its last sign of life was {in_short(age.total_seconds())} ago."
-            found[f"silent {node.name}"] = _Wrong(node.name, said, node=node)
-    kept = {pk for pk, _, _ in jobs} - off
-    well = _Well(kept, kept & {pk for pk, enabled, _ in jobs if enabled}, ailing, there)
-    return _Seen(found, well, wanted)
+            silent[f"silent {node.name}"] = _Wrong(node.name, said, node=node)
+    return silent, there
+
+
+def _see_jobs(wanted: Mapping[int, Wish], now: datetime, using: str) -> tuple[dict[str, _Wrong], set[str]]:
+    """Return what is wrong with jobs, and what fails, be it less often than somebody wants to know of."""
+    found, ailing = {}, set()
+    for failing in vitals.failing(using):
+        ailing.add(f"failing {failing.id}")
+        wish = wanted.get(failing.id, NOBODY)
+        if failing.count >= wish.after:
+            times = "its last run has failed" if failing.count == 1 else f"its last {failing.count} runs have failed"
+            said = f"Job {failing.name!r} fails: {times}"
+            found[f"failing {failing.id}"] = _Wrong(failing.name, said, failing.id, failing.log)
+    for each in vitals.missed(using, now, USUAL.brief):
+        if each.id is not None and each.count > each.brief:
+            said = f"Slots of job {each.name!r} were missed: {each.count} in the last 24 hours."
+            found[f"missed {each.id}"] = _Wrong(each.name, said, each.id)
+    for stuck in vitals.stuck(using, now):
+        said = (
+            f"Job {stuck.name!r} is stuck: locked by {stuck.locked_by}, last seen alive {in_short(stuck.age)} ago. If "
+            "its run is gone, unlock the job."
+        )
+        found[f"stuck {stuck.id}"] = _Wrong(stuck.name, said, stuck.id)
+    return found, ailing
 
 
 def _raised(log_id: int, using: str) -> str:
@@ -277,6 +290,7 @@ def _tell(seen: _Seen, using: str) -> None:
         notice = _notice(row, seen, using)
         if notice is not None and claim(row, using):
             groups[notice.who].append((row, notice))
+    leftovers.give_back(using)
     for pairs in groups.values():
         try:
             _callable()([notice for _, notice in pairs])

@@ -39,6 +39,7 @@ __all__ = [
 class Run:
     """One run, as its log and its job tell of it; all instants are UTC.
 
+    ``job_id`` is 0, and what is the job's is empty, if the job was deleted since.
     ``slot`` is ``None`` for a run by hand. ``due_at`` is when the slot was to be begun: then, or later by the job's
     jitter; ``None`` for runs by hand and retries. ``started_at`` is ``None`` for a task of an engine that did not tell.
     ``schedule``, ``timezone`` (empty: the project's), ``grace`` and ``timeout`` (seconds) are the job's, as they are

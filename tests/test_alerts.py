@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import django
 import pytest
 from django.core import mail
 from django.core.exceptions import ValidationError
@@ -13,7 +14,7 @@ from nodes import cron, nodes, until
 
 import cronkite
 from app import alerted
-from cronkite import alerts, conf, signals
+from cronkite import alerts, apps, conf, signals
 from cronkite.claims import claiming
 from cronkite.code import wishes
 from cronkite.database import clock
@@ -44,6 +45,12 @@ def told(tmp_path, monkeypatch):
     monkeypatch.setenv("CRONKITE_TEST_ALERT", "app.alerted.note")
     with override_settings(CRONKITE_ALERT="app.alerted.note"):
         yield Told(tmp_path / "alerted")
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_looks(monkeypatch):
+    """In this process, what the tests have looked at is all that is."""
+    monkeypatch.setattr(heartbeat, "watch", bool)
 
 
 def look():
@@ -185,7 +192,7 @@ def test_what_is_wrong_again_before_anybody_was_told_that_it_is_over_is_told_of_
     run(job, fails=True)
     look()
     run(job, fails=False)
-    with override_settings(CRONKITE_ALERT=""):
+    with override_settings(CRONKITE_ALERT="nowhere.at_all"):
         look()
     assert Alert.objects.get(about=f"failing {job.pk}").over_at is not None
     run(job, fails=True)
@@ -219,6 +226,17 @@ def test_a_silent_node_is_told_of_by_a_signal_once_for_each_silence():
     signals.node_silent.disconnect(hear)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_tells_of_a_silent_node_by_the_signal(tmp_path):
+    heartbeat.beat("old", stays=True)
+    Node.objects.update(ticked_at=clock.Now() - timedelta(minutes=10))
+    for _ in range(2):
+        cron("--workers", "1", name="new", CRONKITE_TEST_LISTEN=str(tmp_path / "heard"))
+        Alert.objects.update(try_at=clock.Now())
+    (heard,) = map(json.loads, (tmp_path / "heard").read_text().splitlines())
+    assert (heard["signal"], heard["sender"], heard["name"]) == ("node_silent", "Node", "old")
+
+
 # Who tells.
 
 
@@ -243,6 +261,7 @@ def test_the_turn_comes_once_a_minute_whoever_looks(make_job, told, django_asser
 @pytest.mark.django_db(transaction=True)
 def test_where_nobody_is_to_be_told_a_tick_does_not_even_look(make_job, monkeypatch):
     run(make_job(), fails=True)
+    monkeypatch.setattr(heartbeat, "watch", apps._watch)
     monkeypatch.setattr(alerts, "begin", lambda: pytest.fail("it looked"))
     ticks.tick(workers=0)
     assert not Alert.objects.exists()
@@ -362,7 +381,7 @@ def test_a_thread_that_hangs_is_left_to_itself(monkeypatch, told, make_job):
 @pytest.mark.django_db(transaction=True)
 @override_settings(
     CRONKITE_ALERT="cronkite.alerts.mail",
-    # Django 5.2 knows them as pairs; so does each later one that is supported, but for this.
+    # Before 6.0, Django has them as pairs.
     ADMINS=["root@example.com"] if django.VERSION >= (6, 0) else [("root", "root@example.com")],
     EMAIL_SUBJECT_PREFIX="[shop] ",
     MAILERS={"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}},

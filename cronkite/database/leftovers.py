@@ -21,3 +21,10 @@ def close(*, everything: bool = False) -> None:
                 logger.debug("Connection %s could not be closed.", connection.alias, exc_info=True)
             # The wrapper still believes in the atomic block that nobody will leave. A new one takes its place.
             del connections[connection.alias]
+
+
+def give_back(using: str) -> None:
+    """Keep none of a pool's few connections while code of others takes its time."""
+    connection = connections[using]
+    if quirks.is_of_pool(connection) and not quirks.is_borrowed(connection):
+        connection.close()

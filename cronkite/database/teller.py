@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from django.db import connections
 
-from cronkite.database import leftovers, quirks
+from cronkite.database import leftovers
 
 logger = logging.getLogger("cronkite")
 
@@ -145,12 +145,12 @@ def _give_back() -> None:
     """Leave no transaction open that a receiver has left, and keep no connection of a pool: there are few of them."""
     leftovers.close()
     for connection in connections.all(initialized_only=True):
-        if quirks.is_of_pool(connection):
-            connection.close()
+        leftovers.give_back(connection.alias)
 
 
 _teller = Teller("cronkite teller")
 _is_silent = False
+_waited_in_vain = False
 
 
 def put(telling: Telling) -> None:
@@ -160,14 +160,22 @@ def put(telling: Telling) -> None:
 
 def wait(seconds: float = PATIENCE) -> bool:
     """Wait for so many seconds until all is told, and no thread is left of it; tell whether that is so."""
+    global _waited_in_vain  # noqa: PLW0603 - it is about the process, of which there is one
     until = time.monotonic() + seconds
-    ended = [each.wait(until - time.monotonic()) for each in _all]
-    return all(ended)
+    # What was made later may have something to tell to those before.
+    _waited_in_vain = not all([each.wait(until - time.monotonic()) for each in reversed(_all)])  # noqa: C419
+    return not _waited_in_vain
+
+
+def _wait_at_exit() -> None:
+    # Once is enough: it may be that somebody kills this process if it takes longer.
+    if not _waited_in_vain:
+        wait()
 
 
 def silence() -> None:
     """Have nothing told in this process."""
-    global _is_silent  # noqa: PLW0603 - it is about the process, of which there is one
+    global _is_silent  # noqa: PLW0603 - as above
     _is_silent = True
 
 
@@ -182,4 +190,4 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
-atexit.register(wait)
+atexit.register(_wait_at_exit)

@@ -18,7 +18,7 @@ from django.db import Error, connections, transaction
 from django.dispatch import Signal
 
 from cronkite.code.outcomes import Outcome
-from cronkite.database import quirks, teller
+from cronkite.database import leftovers, quirks, teller
 from cronkite.exceptions import ScheduleError
 from cronkite.models.primary import alias as database
 from cronkite.schedules.catch_up import Decision
@@ -218,7 +218,8 @@ def _tell_end(log: Log | None, but: str = "") -> None:
 
 def _tell_loss(log_id: int) -> None:
     log = _read(pk=log_id)
-    if log is not None:
+    # Its end may have been written in the very moment.
+    if log is not None and log.status == "lost":
         _send(lock_lost, run=_run(log), reason=log.reason)
         _tell_end(log)
 
@@ -252,16 +253,9 @@ def _read(**which: Any) -> Log | None:
             connection.close()
             time.sleep(PAUSE)
         else:
-            _give_back(logs.db)
+            leftovers.give_back(logs.db)
             return found
     raise AssertionError("unreachable")
-
-
-def _give_back(using: str) -> None:
-    """Keep none of a pool's few connections while receivers take their time."""
-    connection = connections[using]
-    if quirks.is_of_pool(connection) and not quirks.is_borrowed(connection):
-        connection.close()
 
 
 def _run(log: Log) -> Run:

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 
 from django.db import connection, transaction
 
@@ -36,13 +37,14 @@ def listen(path, *names):
     """Connect a receiver to each signal of these names, or to all; return what disconnects them."""
     receivers = []
     for name in names or NAMES:
-
-        def receive(sender, name=name, **values):
-            write(path, name, sender, values)
-
+        receive = partial(_receive, path, name)
         getattr(signals, name).connect(receive, weak=False)
         receivers.append((getattr(signals, name), receive))
     return lambda: [signal.disconnect(receive) for signal, receive in receivers]
+
+
+def _receive(path, of, /, sender, **values):
+    write(path, of, sender, values)
 
 
 def _raise(**values):

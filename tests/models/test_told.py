@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from datetime import timedelta
@@ -12,6 +13,7 @@ import pytest
 from conftest import make_due
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from documents import table
 from nodes import cron, nodes, until
 
 from app.listening import listen
@@ -248,6 +250,21 @@ def test_within_a_transaction_nothing_is_told_before_it_is_committed(
         job.run()
         assert listening.names() == []
     assert listening.names() == ["run_started", "run_finished"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_told_is_what_the_page_says(make_job, listening):
+    job = make_job(due=60, catch_up="none", grace=1)
+    ticks.tick(workers=0)
+    job.run()
+    claiming.claim_by_hand(job, "gone")
+    job.refresh_from_db()
+    holding.unlock(job, by="ada")
+    job.delete()
+    assert teller.wait(30)
+    stated = {name: re.findall(r"``(\w+)``", cells[0]) for name, cells in table("Signal", "What is told").items()}
+    heard = {each["signal"]: [*each][4:] for each in listening.all()}
+    assert heard == {name: names for name, names in stated.items() if name != "node_silent"}
 
 
 # Receivers that behave badly.

@@ -68,6 +68,8 @@ class Conf:
     """What this node can do that not every node can: it alone sees jobs that name such labels."""
     task: str
     """The dotted name of the task that calls plain functions for an engine; empty: there is none."""
+    alert: str
+    """The dotted name of what tells people that something is wrong; empty: nobody is told."""
     log_max_days: timedelta | None
     """The age from which on a nightly job deletes logs; ``None``: however old."""
     log_max_per_job: int | None
@@ -255,8 +257,17 @@ def is_label(text: str) -> bool:
 
 def _task(value: object) -> str:
     """Return the dotted name of a task."""
+    return _dotted(value, "a task")
+
+
+def _alert(value: object) -> str:
+    """Return the dotted name of what tells people."""
+    return _dotted(value, "a function")
+
+
+def _dotted(value: object, what: str) -> str:
     if not isinstance(value, str) or (value and not all(part.isidentifier() for part in value.split("."))):
-        raise ValueError("the dotted name of a task")
+        raise ValueError(f"the dotted name of {what}")
     return value
 
 
@@ -280,6 +291,7 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
     "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),
     "CRONKITE_NODE_LABELS": ((), _labels, 'Write for example CRONKITE_NODE_LABELS = ["gpu", "eu"].'),
     "CRONKITE_TASK": ("", _task, 'Write for example CRONKITE_TASK = "cronkite.tasks.run".'),
+    "CRONKITE_ALERT": ("", _alert, 'Write for example CRONKITE_ALERT = "cronkite.alerts.mail".'),
     "CRONKITE_LOG_MAX_DAYS": (None, _log_max_days, "Write for example CRONKITE_LOG_MAX_DAYS = 90."),
     "CRONKITE_LOG_MAX_PER_JOB": (None, _log_max_per_job, "Write for example CRONKITE_LOG_MAX_PER_JOB = 1000."),
 }

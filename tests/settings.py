@@ -100,6 +100,7 @@ TASKS = {
     "broken": {"BACKEND": "app.engines.BrokenBackend"},
     "elsewhere": {"BACKEND": "app.engines.ElsewhereBackend"},
 }
+CRONKITE_ALERT = os.environ.get("CRONKITE_TEST_ALERT", "")
 CRONKITE_TASK = os.environ.get("CRONKITE_TEST_TASK", "")
 if "CRONKITE_TEST_RQ" in os.environ:
     INSTALLED_APPS.append("django_rq")

@@ -61,6 +61,7 @@ def test_defaults_are_those_of_the_documentation():
     CRONKITE_SHUTDOWN_GRACE=0.5,
     CRONKITE_NODE_LABELS=["gpu", "gpu"],
     CRONKITE_TASK="app.tasks.call",
+    CRONKITE_ALERT="app.alerts.tell",
     CRONKITE_LOG_MAX_DAYS=90,
     CRONKITE_LOG_MAX_PER_JOB=1000,
 )
@@ -74,6 +75,7 @@ def test_settings_are_read_in_their_units():
         shutdown_grace=timedelta(seconds=0.5),
         node_labels=frozenset({"gpu"}),
         task="app.tasks.call",
+        alert="app.alerts.tell",
         log_max_days=timedelta(days=90),
         log_max_per_job=1000,
     )

@@ -36,7 +36,10 @@ START, DATABASES, HANDING = "docs/start.rst", "docs/guides/databases.rst", "docs
 FILES = {
     "settings.py",
     "shop/admin.py",
+    "shop/alerting.py",
+    "shop/apps.py",
     "shop/crontab.py",
+    "shop/listening.py",
     "shop/tasks.py",
     "shop/tests.py",
     "shop/urls.py",
@@ -297,6 +300,18 @@ for arguments in json.loads(pathlib.Path("commands.json").read_text()):
     except CommandError as error:
         code = error.returncode
     print(f"{' '.join(arguments)} -> {code}")
+if "listening" in modules:
+    from cronkite import signals
+
+    assert signals.run_finished.has_listeners(Job)
+if "alerting" in modules:
+    import io
+    from cronkite.alerts import Notice
+
+    alerting, sent = importlib.import_module("shop.alerting"), []
+    alerting.urlopen = lambda request, timeout: sent.append(json.loads(request.data)) or io.BytesIO()
+    alerting.tell([Notice("failing", False, "bill", 1, "Job 'bill' fails.", clock.now("default"), ("#ops",))])
+    assert sent == [{"text": "Job 'bill' fails.", "to": ["#ops"], "ok": False}], sent
 if "tests" in modules:
     call_command("test", "shop", verbosity=0)  # which exits where one fails
 """

@@ -15,7 +15,7 @@ from django.db.models import NOT_PROVIDED
 from documents import README, ROOT, TABLES, TEXTS, WORDS, blocks, table
 
 import cronkite
-from cronkite import conf, health
+from cronkite import conf, health, signals
 from cronkite.checks import declared_checks, job_checks, setting_checks
 from cronkite.cli import COMMANDS, loop, parsers
 from cronkite.code import outcomes
@@ -77,6 +77,10 @@ def test_the_options_are_those_of_the_command():
 
 def test_the_commands_are_those_of_the_code():
     assert list(table("Command")) == list(COMMANDS)
+
+
+def test_the_signals_are_those_of_the_code():
+    assert {*table("Signal", "What is told"), "Run"} == {*signals.__all__}
 
 
 def test_the_exit_codes_are_those_of_the_command():
@@ -178,10 +182,11 @@ COMPARED = {
     ("Option of ``loop``", ""),
     ("Permission", ""),
     ("Setting", ""),
+    ("Signal", "What is told"),
     ("Status", ""),
 }
 #: What people choose from, in words.
-CHOSEN = {"docs/guides/engines.rst"}
+CHOSEN = {"docs/guides/alerts.rst", "docs/guides/engines.rst"}
 MEASURED = {README, "docs/how/proof.rst", "docs/how/speed.rst"}
 OF_OTHERS = {"docs/guides/coming-from.rst"}
 

@@ -79,7 +79,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace", "jitter", "group"]}),
         (
             _("If it fails"),
-            {"fields": ["retries", "retry_delay", "retry_until", "on_lost"], "classes": ["collapse"]},
+            {"fields": ["retries", "retry_delay", "retry_until", "on_lost", "alert"], "classes": ["collapse"]},
         ),
         # Most jobs are functions, and never handed over.
         (

@@ -7,6 +7,7 @@ From a dotted name to a function that has been called.
 - ``functions``: which function a name means, if it may be run.
 - ``labels``: which nodes may have it.
 - ``groups``: with which others it shares a number of runs.
+- ``wishes``: who wants to be told that something is wrong with it.
 - ``calls``: how it is called.
 - ``tasks``: which task is handed over in its place.
 - ``current``: which run the code is part of.
@@ -26,4 +27,5 @@ __all__ = [
     "tasks",
     "taster",
     "trials",
+    "wishes",
 ]

@@ -18,7 +18,7 @@ from django.db.models import F, GeneratedField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.code import groups, labels
+from cronkite.code import groups, labels, wishes
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.database import clock
 from cronkite.models import rhythm
@@ -112,6 +112,12 @@ class GroupName(Canonical):
     """The name of a group of jobs."""
 
     canonical = staticmethod(groups.canonical)
+
+
+class Wish(Canonical):
+    """Who wants to be told that something is wrong, and after how many failures in a row."""
+
+    canonical = staticmethod(wishes.canonical)
 
 
 class CopiedText(ShortText):

@@ -17,7 +17,7 @@ from cronkite import conf, schedules
 from cronkite.code import calls, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
-from cronkite.models import edits, rhythm, validation, verbs
+from cronkite.models import edits, rhythm, told, validation, verbs
 from cronkite.models.fields import (
     Arguments,
     Expression,
@@ -28,6 +28,7 @@ from cronkite.models.fields import (
     LongText,
     Seconds,
     ShortText,
+    Wish,
     earliest,
 )
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
@@ -174,6 +175,17 @@ class Job(models.Model):
         db_default="",
         help_text=_("Of the jobs of a group, so many run at a time as the group says. Empty: it is in none."),
     )
+    alert = Wish(
+        _("alert"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Who is told when something is wrong, and after how many failures in a row, as in ada@example.com after 3. "
+            "Empty: the project's admins, after 1. Off: nobody."
+        ),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
     declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
@@ -318,6 +330,7 @@ class Job(models.Model):
             "retry_delay",
             "retry_until",
             "on_lost",
+            "alert",
             "declared_as",
         ]
     )
@@ -378,6 +391,7 @@ class Job(models.Model):
             self.engine = calls.engine(function, self.backend)
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
+            told.edited(self, "made", edits.said(self), using)
             return
         columns = edits.said(self) if update_fields is None else frozenset(update_fields)
         if others := columns - self.DEFINITION:

@@ -161,7 +161,7 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
         **sums,
         nodes=nodes,
         silent_for=min((node.age for node in nodes), default=None),
-        stuck=_stuck(using, now),
+        stuck=stuck(using, now),
         failing=failing(using),
         missed=missed(using, now, brief),
         late=late(using, now, late_after),
@@ -181,7 +181,8 @@ def unserved(using: str, now: datetime) -> list[UnservedJob]:
     return [UnservedJob(*job) for job in wanting if not any(labels.parts(job[2]) <= node for node in there)]
 
 
-def _stuck(using: str, now: datetime) -> list[StuckJob]:
+def stuck(using: str, now: datetime) -> list[StuckJob]:
+    """Return the jobs that only a person can unlock, those first whose run has been gone for longest."""
     found = []
     for job in Job.objects.using(using).filter(is_stuck()).order_by("locked_at"):
         assert job.locked_at is not None

@@ -4,6 +4,10 @@ Each is switched on by its name in ``CRONKITE_MONITORS``, listens to the signals
 dependency of ours. A module of anybody's can be one: it has a function ``connect()``, which connects its receivers.
 
 - ``connecting``: the modules that the setting names, imported and connected.
+- ``opentelemetry``: spans and metrics.
+- ``sentry``: check-ins of cron monitors, and errors grouped by job.
+- ``checkins``: what Sentry's monitors call a job, and know of its schedule.
+- ``tracebacks``: what a log's traceback says.
 """
 
 #: What other wings may use.

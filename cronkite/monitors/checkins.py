@@ -10,7 +10,6 @@ import hashlib
 import math
 import re
 import uuid
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -57,20 +56,23 @@ def slug(name: str) -> str:
     return f"{kept[: LONGEST - DIGITS - 1].strip('-_') or 'job'}-{digits}"
 
 
-def identity(environment: str | None, job_id: int, what: int | datetime) -> str:
+def identity(environment: str | None, job_name: str, *which: object) -> str:
     """Return the id of a check-in: the same on each node, for its beginning and its end.
 
-    ``what`` is the fencing token of a run, or the first of slots that were missed.
+    ``which`` tells the run from the job's others, or the slots that were missed. The job's key is no part of it: where
+    a job is deleted while it runs, nobody knows the key at its end.
     """
-    return uuid.uuid5(uuid.NAMESPACE_OID, f"cronkite {environment} {job_id} {what}").hex
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"cronkite {[environment, job_name, *map(str, which)]}").hex
 
 
-def config(run: Run) -> dict[str, Any]:
-    """Return how Sentry is to watch the job; raises :class:`Unreadable`.
+def config(run: Run) -> dict[str, Any] | None:
+    """Return how Sentry is to watch the job; ``None``: the job was deleted. Raises :class:`Unreadable`.
 
     Whole minutes, rounded up. Without a timeout, a run may take as long as Sentry lets it; without a grace, the margin
     is Sentry's own.
     """
+    if not run.schedule:
+        return None
     known = {
         "schedule": schedule(run.schedule),
         "timezone": run.timezone or settings.TIME_ZONE,

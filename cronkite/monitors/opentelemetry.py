@@ -108,7 +108,8 @@ class Telemetry:
         span = self._tracer.start_span(
             f"run {run.job_name}",
             context=trace.set_span_in_context(trace.INVALID_SPAN),  # a root, whatever this thread is at
-            links=[trace.Link(of_slot(run.job_id, run.slot))] if run.slot is not None else [],
+            # Of a job that was deleted meanwhile, nobody knows the key any more.
+            links=[trace.Link(of_slot(run.job_id, run.slot))] if run.slot is not None and run.job_id else [],
             start_time=_nanoseconds(run.started_at or finished_at),
             attributes=_described(run, outcome),
         )

@@ -62,13 +62,13 @@ def finished(run: Run, outcome: Outcome, finished_at: datetime, **_: Any) -> Non
         sentry_sdk.capture_event(_given(_event(run, outcome), run.job_name))
 
 
-def missed(job_id: int, job_name: str, first: datetime, **_: Any) -> None:
+def missed(job_name: str, first: datetime, **_: Any) -> None:
     """Check in with an error for slots that were missed: no check-in may say ``missed``, which Sentry finds by itself.
 
     Where Sentry knows of no such monitor, it takes no notice.
     """
     if _is_active():
-        crons.capture_checkin(checkins.slug(job_name), _identity(job_id, first), "error")
+        crons.capture_checkin(checkins.slug(job_name), _identity(job_name, first), "error")
 
 
 def by_job(event: Any, hint: Any) -> Any:
@@ -95,11 +95,11 @@ def _check_in(run: Run, status: str, duration: float | None = None) -> None:
             logger.info("Job %r is not watched by Sentry's cron monitors: %r, %s.", run.job_name, run.schedule, why)
         return
     slug = checkins.slug(run.job_name)
-    crons.capture_checkin(slug, _identity(run.job_id, run.fence), status, duration, config)
+    crons.capture_checkin(slug, _identity(run.job_name, run.slot, run.log_id), status, duration, config)
 
 
-def _identity(job_id: int, what: int | datetime) -> str:
-    return checkins.identity(sentry_sdk.get_client().options.get("environment"), job_id, what)
+def _identity(job_name: str, *which: object) -> str:
+    return checkins.identity(sentry_sdk.get_client().options.get("environment"), job_name, *which)
 
 
 def _is_active() -> bool:

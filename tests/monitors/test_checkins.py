@@ -6,7 +6,7 @@ Sentry reads schedules by cronsim, so that is the second opinion here. No databa
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from cronsim import CronSim
@@ -164,7 +164,15 @@ def test_without_a_timeout_a_run_may_take_as_long_as_sentry_lets_it_and_the_marg
 
 
 def test_each_run_has_an_id_of_its_own_which_is_the_same_everywhere():
-    assert checkins.identity("production", 7, 41) == checkins.identity("production", 7, 41)
-    others = [("production", 7, 42), ("production", 8, 41), ("staging", 7, 41), (None, 7, 41), ("production", 7, NOON)]
-    assert len({checkins.identity(*each) for each in [("production", 7, 41), *others]}) == 6
-    assert re.fullmatch("[0-9a-f]{32}", checkins.identity(None, 7, 41))
+    one = ("production", "bill", NOON, 99)
+    others = [
+        ("staging", "bill", NOON, 99),
+        (None, "bill", NOON, 99),
+        ("production", "pay", NOON, 99),
+        ("production", "bill", NOON + timedelta(days=1), 99),
+        ("production", "bill", NOON, 100),
+        ("production", "bill", NOON),
+    ]
+    assert checkins.identity(*one) == checkins.identity(*one)
+    assert len({checkins.identity(*each) for each in [one, *others]}) == 7
+    assert re.fullmatch("[0-9a-f]{32}", checkins.identity(*one))

@@ -152,14 +152,15 @@ def test_attempts_at_a_slot_are_traces_of_their_own_with_a_link_in_common(told):
 
 
 @pytest.mark.once
-def test_a_run_by_hand_and_a_task_that_did_not_tell_when_it_began_are_spans_too(told):
+def test_a_run_by_hand_a_task_that_did_not_tell_when_it_began_and_a_deleted_jobs_run_are_spans(told):
     told.telemetry.finished(replace(RUN, slot=None), Outcome(Status.SUCCEEDED), END)
     told.telemetry.finished(replace(RUN, started_at=None), Outcome(Status.SUCCEEDED), END)
-    by_hand, handed = told.spans()
-    assert by_hand.links == ()
+    told.telemetry.finished(replace(RUN, job_id=0), Outcome(Status.SUCCEEDED), END)
+    by_hand, handed, deleted = told.spans()
+    assert by_hand.links == deleted.links == ()
     assert "cronkite.slot" not in by_hand.attributes
     assert handed.start_time == handed.end_time
-    assert len(told.points("cronkite.run.duration")) == 1
+    assert [point.count for point in told.points("cronkite.run.duration")] == [2]
 
 
 @pytest.mark.once

@@ -137,7 +137,7 @@ def test_a_task_that_was_handed_over_checks_in_when_it_has_ended(client, ingest)
 def test_the_attempts_at_a_slot_check_in_each(client, ingest):
     flush = client()
     sentry.started(RUN)
-    sentry.started(replace(RUN, attempt=2, fence=42))
+    sentry.started(replace(RUN, attempt=2, fence=42, log_id=100))
     flush()
     assert len({each["check_in_id"] for each in ingest.items("check_in")}) == 2
 
@@ -182,12 +182,25 @@ def test_a_schedule_that_sentry_cannot_read_is_named_once_and_left_out(client, i
 
 
 @pytest.mark.once
+def test_a_run_whose_job_was_deleted_meanwhile_still_checks_in(client, ingest, caplog):
+    flush = client()
+    with caplog.at_level(logging.INFO, "cronkite"):
+        sentry.started(RUN)
+        sentry.finished(replace(RUN, job_id=0, schedule="", timezone=""), Outcome(Status.SUCCEEDED), END)
+    flush()
+    begin, end = ingest.items("check_in")
+    assert (end["status"], end["check_in_id"]) == ("ok", begin["check_in_id"])
+    assert "monitor_config" not in end
+    assert caplog.records == []
+
+
+@pytest.mark.once
 def test_nothing_is_said_where_the_project_has_not_set_sentry_up(caplog):
     with sentry_sdk.new_scope() as current, caplog.at_level(logging.DEBUG, "cronkite"):
         current.set_client(None)
         sentry.started(replace(RUN, schedule="* * * * * 30"))
         sentry.finished(RUN, failed(), END)
-        sentry.missed(7, "send_invoices", NOON)
+        sentry.missed("send_invoices", NOON)
     assert caplog.records == []
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.models.signals import post_migrate, pre_delete, pre_save
 
 
@@ -17,7 +18,10 @@ class CronkiteConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks, give the models their verbs, and follow ``migrate`` and deletions."""
+        """Register the system checks, give the models their verbs, and follow ``migrate`` and deletions.
+
+        Monitors that the project names are connected.
+        """
         # Here and nowhere else may an import stand in a function: the models are not ready before.
         from cronkite.checks import declared_checks, job_checks, setting_checks
         from cronkite.declared import discovery
@@ -33,6 +37,8 @@ class CronkiteConfig(AppConfig):
         post_migrate.connect(_discover, sender=self, dispatch_uid="cronkite.discover_apps")
         while verbs.asked_early:
             discovery.auto_discover(*verbs.asked_early.pop(0))
+        if getattr(settings, "CRONKITE_MONITORS", ()):
+            import_module("cronkite.monitors.connecting").connect()  # what most projects never need
 
 
 def _discover(**options: Any) -> None:

@@ -72,6 +72,8 @@ class Conf:
     """The age from which on a nightly job deletes logs; ``None``: however old."""
     log_max_per_job: int | None
     """How many logs of a job a nightly job leaves; ``None``: however many."""
+    monitors: tuple[str, ...]
+    """The dotted names of the modules that tell other services of runs; see :mod:`cronkite.monitors`."""
 
     @property
     def allows_apps(self) -> bool:
@@ -255,9 +257,21 @@ def is_label(text: str) -> bool:
 
 def _task(value: object) -> str:
     """Return the dotted name of a task."""
-    if not isinstance(value, str) or (value and not all(part.isidentifier() for part in value.split("."))):
+    if not isinstance(value, str) or (value and not _is_dotted(value)):
         raise ValueError("the dotted name of a task")
     return value
+
+
+def _monitors(value: object) -> tuple[str, ...]:
+    """Return the dotted names of modules; each counts once, or it would tell everything twice."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and _is_dotted(item) for item in value):
+        raise ValueError("a list of dotted names of modules")
+    return tuple(dict.fromkeys(value))
+
+
+def _is_dotted(text: str) -> bool:
+    """Whether the text may be the dotted name of something."""
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def _is_word(text: str) -> bool:
@@ -282,4 +296,5 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
     "CRONKITE_TASK": ("", _task, 'Write for example CRONKITE_TASK = "cronkite.tasks.run".'),
     "CRONKITE_LOG_MAX_DAYS": (None, _log_max_days, "Write for example CRONKITE_LOG_MAX_DAYS = 90."),
     "CRONKITE_LOG_MAX_PER_JOB": (None, _log_max_per_job, "Write for example CRONKITE_LOG_MAX_PER_JOB = 1000."),
+    "CRONKITE_MONITORS": ((), _monitors, 'Write for example CRONKITE_MONITORS = ["cronkite.monitors.sentry"].'),
 }

@@ -91,6 +91,11 @@ if "CRONKITE_TEST_SENTRY" in os.environ:
     import sentry_sdk
 
     sentry_sdk.init(os.environ["CRONKITE_TEST_SENTRY"])
+if "CRONKITE_TEST_OTLP" in os.environ:
+    import telemetry
+
+    telemetry.export_to(os.environ["CRONKITE_TEST_OTLP"])
+CRONKITE_MONITORS = os.environ.get("CRONKITE_TEST_MONITORS", "").split()
 
 # What runs a task at once is no engine: a task of the default backend is run by nodes.
 _HOME = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"

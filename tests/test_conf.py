@@ -29,6 +29,7 @@ NAMES = [
     "CRONKITE_SHUTDOWN_GRACE",
     "CRONKITE_LOG_MAX_DAYS",
     "CRONKITE_LOG_MAX_PER_JOB",
+    "CRONKITE_MONITORS",
 ]
 
 
@@ -49,6 +50,7 @@ def test_defaults_are_those_of_the_documentation():
     assert found.node == socket.gethostname()
     assert found.shutdown_grace == timedelta(seconds=20)
     assert (found.log_max_days, found.log_max_per_job, found.prunes_logs) == (None, None, False)
+    assert found.monitors == ()
     assert conf.problems() == []
 
 
@@ -63,6 +65,7 @@ def test_defaults_are_those_of_the_documentation():
     CRONKITE_TASK="app.tasks.call",
     CRONKITE_LOG_MAX_DAYS=90,
     CRONKITE_LOG_MAX_PER_JOB=1000,
+    CRONKITE_MONITORS=["cronkite.monitors.sentry", "shop.monitors", "shop.monitors"],
 )
 def test_settings_are_read_in_their_units():
     assert conf.get() == conf.Conf(
@@ -76,6 +79,7 @@ def test_settings_are_read_in_their_units():
         task="app.tasks.call",
         log_max_days=timedelta(days=90),
         log_max_per_job=1000,
+        monitors=("cronkite.monitors.sentry", "shop.monitors"),
     )
     assert conf.problems() == []
 
@@ -136,6 +140,9 @@ def test_a_live_lock_is_always_renewed_before_it_is_stale(seconds):
         ("CRONKITE_LOG_MAX_DAYS", 0.5, "must be None or a whole number"),
         ("CRONKITE_LOG_MAX_PER_JOB", 0, "must be None or a whole number, 1 or more, not 0 (int)."),
         ("CRONKITE_LOG_MAX_PER_JOB", True, "must be None or a whole number"),
+        ("CRONKITE_MONITORS", "shop.monitors", "must be a list of dotted names of modules, not 'shop.monitors' (str)."),
+        ("CRONKITE_MONITORS", ["shop/monitors.py"], "a list of dotted names of modules"),
+        ("CRONKITE_MONITORS", [None], "not [None] (list)."),
         ("CRONKITE_NODE", None, "must be a text of at most 255 characters"),
         ("CRONKITE_NODE", "n" * 256, "..."),
         ("CRONKITE_NODE", "a\nb", "none of them a control character"),

@@ -32,6 +32,7 @@ PUBLIC = {
     "cronkite.pruning": ["prune"],
     "cronkite.requests": ["ask", "ask_with", "withdraw"],
     "cronkite.schedules": ["Schedule"],
+    "cronkite.signals": ["Run"],
     "cronkite.views": ["health"],
 }
 

@@ -11,6 +11,7 @@ Rows, and what an edit does to a job's plan.
 - ``queries``: which jobs are due, and which locks are free.
 - ``edits``, ``switches``: what an edit does to the plan.
 - ``restores``: what if a row knows less than its logs.
+- ``told``: who is told of what was written.
 - ``verbs``: what a job can do whose code stands above.
 """
 
@@ -35,6 +36,7 @@ __all__ = [
     "restores",
     "status_label",
     "switches",
+    "told",
     "validation",
     "verbs",
     "ways",

@@ -17,7 +17,7 @@ from cronkite import conf
 from cronkite.code import calls, functions
 from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models import restores, rhythm, validation
+from cronkite.models import restores, rhythm, told, validation
 from cronkite.models.logs import Log
 from cronkite.models.queries import JobQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
@@ -61,6 +61,7 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
     else:
         instance.engine = calls.engine(functions.look_up(instance.function), instance.backend)
         plan_new(instance, using)
+        told.edited(instance, "made", said(instance), using)
 
 
 def said(job: Job) -> frozenset[str]:
@@ -101,6 +102,7 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
                     rows.write(engine=job.engine)
             if written:
                 write()
+                told.edited(job, "changed", columns, using)
                 job.revision = before.revision + 1
                 plan = before if unchanged else after
                 job.next_run, job.planned_at = plan.next_run, plan.planned_at
@@ -133,6 +135,7 @@ def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -
         if _conditional(rows, before).write(revision=F("revision") + 1, enabled=False, next_run=None):
             Log.record_missed(before, decision, node=conf.get().node, using=using)
             Log.lose_with_job(before, using=using)
+            told.edited(before, "deleted", (), using)
             return
     raise DatabaseError(
         f"Job {instance.pk} could not be deleted: it was changed {ATTEMPTS} times meanwhile. Try again."

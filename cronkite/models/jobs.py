@@ -17,7 +17,7 @@ from cronkite import conf, schedules
 from cronkite.code import calls, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
-from cronkite.models import edits, rhythm, validation, verbs
+from cronkite.models import edits, rhythm, told, validation, verbs
 from cronkite.models.fields import (
     Arguments,
     Expression,
@@ -378,6 +378,7 @@ class Job(models.Model):
             self.engine = calls.engine(function, self.backend)
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
+            told.edited(self, "made", edits.said(self), using)
             return
         columns = edits.said(self) if update_fields is None else frozenset(update_fields)
         if others := columns - self.DEFINITION:

@@ -10,6 +10,7 @@ from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
 from cronkite.database import clock
+from cronkite.models import told
 from cronkite.models.fields import CopiedText, Json, ShortText
 from cronkite.models.primary import PrimaryQuerySet
 from cronkite.schedules.catch_up import Decision
@@ -61,6 +62,9 @@ class LogQuerySet(PrimaryQuerySet["Log"]):
     def lose(self, reason: str) -> int:
         """Mark those that run as lost, and say why; return how many that were."""
         running = self.filter(status=Status.RUNNING)
+        # Of a deleted job, a run goes on, and then its end is told.
+        keys = list(running.values_list("pk", flat=True)) if reason != JOB_DELETED and told.are_losses_wanted() else []
+        told.lost(keys)
         return running.update(status=Status.LOST, finished_at=clock.Now(), reason=also(reason))
 
 
@@ -147,6 +151,7 @@ class Log(models.Model):
     def record_missed(cls, job: Job, decision: Decision, *, node: str, using: str) -> None:
         """Insert the one row that says which slots of ``job`` are missed, and why; nothing if none are."""
         if decision.missed:
+            told.missed(job, decision)
             cls.objects.using(using).create(
                 job=job,
                 job_name=job.name,

@@ -16,6 +16,7 @@ from django.db.models.functions import Cast
 
 from cronkite.database import clock
 from cronkite.exceptions import CronkiteError
+from cronkite.models import told
 from cronkite.models.queries import JobQuerySet
 from cronkite.models.rhythm import SEEDED_BY
 from cronkite.schedules import chosen
@@ -48,12 +49,15 @@ def switch(jobs: Sequence[Job], *, on: bool, using: str) -> Switched:
         rows = type(part[0]).objects.using(using).filter(pk__in=[job.pk for job in part])
         if len(part) > 1:
             way(part, rows)
+        together = len(part) > 1
         left = set(rows.filter(enabled=not on).values_list("pk", flat=True))
         for job in part:
             job.enabled = on
             try:
                 if job.pk in left:
                     job.save(using=using, update_fields=["enabled"])
+                elif together:
+                    told.edited(job, "changed", ("enabled",), using)
             except CronkiteError as error:
                 refused.append((job, error))
             else:

@@ -19,6 +19,7 @@ from uuid import UUID
 from cronkite import conf
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
+from cronkite.database import teller
 from cronkite.engines.couriers import Couriers
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Log
@@ -42,6 +43,8 @@ logger = logging.getLogger("cronkite")
 HELD_PAUSE = 1.0
 #: How long (seconds) the heartbeat waits while jobs that are due are about to be claimed.
 COURTESY = 1.0
+#: How long (seconds) receivers of signals may take at least, however much a node is in a hurry.
+LEAST_PATIENCE = 0.5
 MILLISECOND = 0.001
 
 
@@ -102,6 +105,7 @@ class Node:
                 self._wake = None
                 self._dispatch.close()
                 self._runs.close(self._gone_by())
+                teller.wait(self._patience())
         if self._gave_up:
             raise DatabaseAway("The database is out of reach. What is due is left to other nodes and the next tick.")
 
@@ -128,6 +132,13 @@ class Node:
     def _gone_by(self) -> float | None:
         """Return when (monotonic) this node has to be gone: it was told to stop, or may take its time (``None``)."""
         return self._leave_by if self._stop_by is None else self._stop_by + KILL_AFTER
+
+    def _patience(self) -> float:
+        """Return how long (seconds) receivers of signals may take before this node ends."""
+        gone_by = self._gone_by()
+        if gone_by is None:
+            return teller.PATIENCE
+        return min(teller.PATIENCE, max(LEAST_PATIENCE, gone_by - time.monotonic()))
 
     def _abandon(self) -> None:
         self._stopping = True

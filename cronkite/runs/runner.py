@@ -23,9 +23,9 @@ from cronkite.claims.verdicts import Claim
 from cronkite.code import calls, current, functions
 from cronkite.code.current import CurrentRun
 from cronkite.code.outcomes import Outcome, keep_result, traceback_text
-from cronkite.database import commits, quirks
+from cronkite.database import commits, leftovers, quirks
 from cronkite.exceptions import JobIsLocked, RunEnded
-from cronkite.models import Job, Log, primary
+from cronkite.models import Job, Log, primary, told
 from cronkite.processes import forks
 from cronkite.runs import interrupts, onlookers
 from cronkite.runs.capture import Tee
@@ -72,7 +72,7 @@ def execute(
         ending = Ending(_outcome_of(error, is_interrupted=interrupted()), error=error)
     finally:
         if not borrowed:
-            close_left_over()
+            leftovers.close()
     return ending
 
 
@@ -96,18 +96,6 @@ def _told_to_end(error: BaseException) -> RunEnded | None:
     # An exception group has its members here; Python 3.10 has no groups, and no name for them.
     members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     return next((ended for member in members if (ended := _told_to_end(member)) is not None), None)
-
-
-def close_left_over(*, everything: bool = False) -> None:
-    """Roll back and close this thread's connections that a function left inside a transaction, or all of them."""
-    for connection in connections.all(initialized_only=True):
-        if everything or connection.in_atomic_block or quirks.has_open_transaction(connection):
-            try:
-                connection.close()
-            except Exception:
-                logger.debug("Connection %s could not be closed.", connection.alias, exc_info=True)
-            # The wrapper still believes in the atomic block that nobody will leave. A new one takes its place.
-            del connections[connection.alias]
 
 
 def announce(claim: Claim, ending: Ending) -> None:
@@ -161,9 +149,11 @@ def run_here(claim: Claim, guard: Guard | None = None) -> Any:
     it, since whoever called us has nobody who could end the function. What it writes to stdout and stderr is shown and
     kept, in the main thread: elsewhere it could not be told from what other threads write. No timeout is enforced.
     """
+    told.started(claim.log_id)
     with _shown_and_kept() as written, _renewed(claim, guard, written), interrupts.noted() as interrupted:
         ending = execute(claim, guard, interrupted)
-    record(claim, replace(ending.outcome, output=written()))
+    if record(claim, replace(ending.outcome, output=written())):
+        told.finished(claim.log_id)
     announce(claim, ending)
     if ending.error is not None:
         raise ending.error

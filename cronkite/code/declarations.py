@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
 from cronkite import schedules
-from cronkite.code import calls, groups
+from cronkite.code import calls, groups, pings
 from cronkite.code.labels import canonical
 from cronkite.exceptions import ZoneDataMissing
 from cronkite.schedules import chosen, zones
@@ -53,6 +53,7 @@ class Declaration:
     retry_delay: int = 60
     retry_until: str = "next slot"
     on_lost: str = "leave"
+    ping: str = ""
     enabled: bool = True
     #: Of its group, not of the job.
     max_running: int | None = None
@@ -122,6 +123,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     retry_delay: int | timedelta = 60,
     retry_until: Literal["next slot", "last retry"] = "next slot",
     on_lost: Literal["leave", "retry"] = "leave",
+    ping: str = "",
     enabled: bool = True,
 ) -> Callable[[T], T]:
     """Declare a job next to its function, which is returned as it is.
@@ -135,7 +137,8 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     slot is begun up to ``jitter`` seconds later, so that jobs of one time come apart. It may be one that another module
     defines. A slot whose function has raised is tried again, up to ``retries`` times, the first time after
     ``retry_delay``, then after twice that each time, until the next slot comes, or ``retry_until="last retry"``. With
-    ``on_lost="retry"``, by which a job says that it may run twice, so is one whose run was lost.
+    ``on_lost="retry"``, by which a job says that it may run twice, so is one whose run was lost. ``ping`` is a URL that
+    is told of its runs, as :mod:`cronkite.monitors.pings` says.
 
     Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
     :class:`TypeError` for what is no function.
@@ -176,6 +179,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "retry_delay": _seconds("retry_delay", retry_delay, 0),
         "retry_until": _one_of("retry_until", retry_until, RETRY_UNTIL),
         "on_lost": _one_of("on_lost", on_lost, ON_LOST),
+        "ping": pings.canonical(ping),
         "enabled": enabled,
     }
 

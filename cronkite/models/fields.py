@@ -18,7 +18,7 @@ from django.db.models import F, GeneratedField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.code import groups, labels
+from cronkite.code import groups, labels, pings
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.database import clock
 from cronkite.models import rhythm
@@ -112,6 +112,13 @@ class GroupName(Canonical):
     """The name of a group of jobs."""
 
     canonical = staticmethod(groups.canonical)
+
+
+class PingUrl(Canonical):
+    """A URL that is told of a job's runs, and nobody who may only look at jobs."""
+
+    is_secret = True
+    canonical = staticmethod(pings.canonical)
 
 
 class CopiedText(ShortText):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from itertools import pairwise
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import schedules
-from cronkite.code import calls, functions, groups, labels, tasks
+from cronkite.code import calls, functions, groups, labels, pings, tasks
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import rhythm
@@ -44,6 +44,12 @@ WORDS: dict[str, type[Enum]] = {
     "overlap": Overlap,
     "retry_until": RetryUntil,
     "on_lost": OnLost,
+}
+#: What is kept in one of the ways in which people write it; what is none is refused.
+CANONICAL: dict[str, Callable[[Any], str]] = {
+    "labels": labels.canonical,
+    "group": groups.canonical,
+    "ping": pings.canonical,
 }
 #: How many slots are looked at for the shortest time between two.
 SLOTS = 50
@@ -82,10 +88,9 @@ def demand(job: Job, columns: Collection[str]) -> None:
         known = [str(word.value) for word in words]
         if column in columns and getattr(job, column) not in known:
             raise ValueError(f"A job's {column} is {', '.join(known)}, and not {getattr(job, column)!r}.")
-    if "labels" in columns:
-        labels.canonical(job.labels)
-    if "group" in columns:
-        groups.canonical(job.group)
+    for column, canonical in CANONICAL.items():
+        if column in columns:
+            canonical(getattr(job, column))
     if "args" in columns and not isinstance(job.args, (list, tuple, Unreadable)):
         raise ValueError(f"A job's args must be a list, not {type(job.args).__name__}.")
     if "kwargs" in columns and not isinstance(job.kwargs, (dict, Unreadable)):

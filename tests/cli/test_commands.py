@@ -856,6 +856,18 @@ def test_sync_makes_groups_and_keeps_their_numbers_unless_told_otherwise(declare
     assert Group.objects.get().max_running == 2
 
 
+def test_sync_tells_of_a_ping_that_differs_and_not_what_it_is(declared, monkeypatch):
+    nightly = declarations.of(import_module("app.declared").nightly)
+    pinging = replace(nightly, ping="https://hc-ping.com/s3cret")
+    monkeypatch.setitem(declarations._declared, nightly.function, pinging)
+    said = [cron("sync", "--check", "--json"), cron("sync")]
+    Job.objects.filter(ping=pinging.ping).update(ping="https://other.example/s3cret")
+    said += [cron("sync"), cron("sync", "--json"), cron("sync", "--overwrite")]
+    assert "    ping: 'https://other.example/…' here, 'https://hc-ping.com/…' in the code" in said[2].lines
+    assert Job.objects.filter(ping=pinging.ping).count() == 1
+    assert not [each.out for each in said if "s3cret" in each.out + each.err]
+
+
 @pytest.mark.parametrize("gone", ["app.declared.dropped", "app.no_such_module.job", "no_such_app.crontab.job"])
 def test_sync_prunes_what_is_declared_no_more(declared, make_job, gone):
     job = make_job(name="dropped", declared_as=gone)

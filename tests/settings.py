@@ -89,8 +89,13 @@ if "CRONKITE_TEST_SHUTDOWN_GRACE" in os.environ:
 
 if "CRONKITE_TEST_SENTRY" in os.environ:
     import sentry_sdk
+    from sentry_sdk.integrations.logging import LoggingIntegration
 
-    sentry_sdk.init(os.environ["CRONKITE_TEST_SENTRY"])
+    sentry_sdk.init(
+        os.environ["CRONKITE_TEST_SENTRY"],
+        # What the logger says at ERROR is no event then.
+        disabled_integrations=[LoggingIntegration()] if os.environ.get("CRONKITE_TEST_SENTRY_LOGS") == "0" else [],
+    )
 if "CRONKITE_TEST_OTLP" in os.environ:
     import telemetry
 

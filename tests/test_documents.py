@@ -161,8 +161,15 @@ def _is_of_tox(block: Block, words: list[str]) -> bool:
 
 
 def _is_of_pip(block: Block, words: list[str]) -> bool:
-    project = re.findall(r'^name = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
-    return words in (["install", project], ["install", "--upgrade", project])
+    text = (ROOT / "pyproject.toml").read_text()
+    project = re.findall(r'^name = "(.*)"$', text, re.MULTILINE)[0]
+    _, _, rest = text.partition("[project.optional-dependencies]")
+    extras = re.findall(r"^(\w+) = ", rest.partition("\n[")[0], re.MULTILINE)
+    # What a page's code needs beside that, the tests have.
+    tested = {re.split(r"\W*[><=]", each)[0] for each in re.findall(r'^    "(.*)",$', text, re.MULTILINE)}
+    known = {project, *(f"{project}[{extra}]" for extra in extras)}
+    options = [word for word in words[1:] if word.startswith("-")]
+    return words[0] == "install" and options in ([], ["--upgrade"]) and {*words[1:]} - {*options} <= known | tested
 
 
 def _is_of_systemd(block: Block, words: list[str]) -> bool:
@@ -318,6 +325,19 @@ def commands_of(page: str) -> list[list[str]]:
     return [words for each_page, words in MANAGED if each_page == page and "loop" not in words]
 
 
+#: What has to be installed for a page's code, beside Django.
+NEEDED = {
+    "docs/guides/opentelemetry.rst": "opentelemetry.sdk",
+    "docs/guides/sentry.rst": "sentry_sdk",
+}
+
+
+def demand(page: str) -> None:
+    """Skip the test where what the page's code needs is not installed."""
+    if (needed := NEEDED.get(page)) is not None:
+        pytest.importorskip(needed, reason=f"{needed}, which {page} tells to install, is not installed")
+
+
 def files_of(page: str) -> list[Block]:
     """The blocks that make the page's project: the first hour's, and its own."""
     own = [block for block in of_kind("file") if block.page == page]
@@ -376,6 +396,7 @@ def call(folder: Path, *arguments: str, settings: str = "project_settings") -> s
 @pytest.mark.once
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_makes_a_project_that_passes_the_checks_runs_its_jobs_and_takes_its_commands(page, tmp_path):
+    demand(page)
     done = call(write(tmp_path / "project", page), "script.py")
     assert done.returncode == 0, done.stdout + done.stderr
     (told,) = [json.loads(line.removeprefix("told ")) for line in done.stdout.splitlines() if line.startswith("told ")]
@@ -493,7 +514,9 @@ def test_the_code_has_the_types_that_it_says(tmp_path):
 
 
 def _typed(code: str) -> str:
-    """Return the code without what no type checker can know: Celery, and a function that is given an attribute."""
+    """Return the code without what no type checker can know: Celery, what may be missing, a function's attribute."""
+    optional = r"^( *(?:from opentelemetry\S* import .*|import sentry_sdk))$"
+    code = re.sub(optional, r"\1  # type: ignore[import-not-found,unused-ignore]", code, flags=re.MULTILINE)
     code = re.sub(r"^(from celery import .*)$", r"\1  # type: ignore[import-untyped]", code, flags=re.MULTILINE)
     return re.sub(r"^(\w+\.schedule = .*)$", r"\1  # type: ignore[attr-defined]", code, flags=re.MULTILINE)
 

@@ -8,6 +8,7 @@ import io
 import re
 import typing
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import pytest
 from django.core.management.base import BaseCommand
@@ -21,10 +22,13 @@ from cronkite.cli import COMMANDS, loop, parsers
 from cronkite.code import outcomes
 from cronkite.management.commands import cron
 from cronkite.models import Group, Job, Log
+from cronkite.monitors import checkins
 from cronkite.nodes import agenda, outages
 from cronkite.processes import kin
 from cronkite.runs import farewell, pool, runner, worker
 from cronkite.schedules import Schedule, catch_up, expressions
+
+PACKAGE = Path(cronkite.__file__).parent
 
 
 def value(cell: str) -> object:
@@ -132,8 +136,8 @@ def test_the_permissions_are_those_of_the_models():
     assert stated == of_jobs | of_groups | {"view_log"}
 
 
-def _first_cells(head: str) -> list[str]:
-    (only,) = [each for each in TABLES if each.head[0] == head]
+def _first_cells(head: str, title: str = "") -> list[str]:
+    (only,) = [each for each in TABLES if (each.head[0], each.title) == (head, title)]
     return [row[0] for row in only.rows]
 
 
@@ -162,8 +166,34 @@ def test_the_readme_says_of_the_proof_what_its_table_says():
     assert {*proof["Duplicates"], *proof["Unaccounted"]} == {"0"}
 
 
+def test_what_opentelemetry_is_told_is_what_the_code_tells():
+    # By its text: the package that it imports need not be there.
+    source = (PACKAGE / "monitors" / "opentelemetry.py").read_text()
+    assert list(table("Metric")) == re.findall(r'create_\w+\(\s*"([\w.]+)"', source)
+    stated = {name for cell in _first_cells("Attribute", "What a span says") for name in re.findall(r"``(.+?)``", cell)}
+    assert stated == set(re.findall(r'"((?:code|cronkite|error|exception)\.[\w.]+)"[:,\]]', source)) - set(
+        table("Metric")
+    )
+    assert f"up to {_constant(source, 'MOST_DUE'):,}" in WORDS
+    assert f"the first {_constant(source, 'NAMED')} by name" in WORDS
+
+
+def _constant(source: str, name: str) -> int:
+    return int(re.search(rf"^{name} = (\d+)$", source, re.MULTILINE)[1])
+
+
+def test_what_sentry_makes_of_schedules_is_what_it_is_told():
+    for text, (said,) in table("Schedule, as written", "What Sentry makes of schedules").items():
+        try:
+            told = f"``{checkins.schedule(text)['value']}``"
+        except checkins.Unreadable as why:
+            told = f"no: {why}"
+        assert said == told
+
+
 #: The tables that are compared with the code, or with each other, and those that tell of others.
 COMPARED = {
+    ("Attribute", "What a span says"),
     ("Attribute", "What it has"),
     ("Call", ""),
     ("Catch-up", ""),
@@ -176,12 +206,14 @@ COMPARED = {
     ("Field", "What the nodes keep of a job"),
     ("Option", ""),
     ("Option of ``loop``", ""),
+    ("Metric", ""),
     ("Permission", ""),
+    ("Schedule, as written", "What Sentry makes of schedules"),
     ("Setting", ""),
     ("Status", ""),
 }
 #: What people choose from, in words.
-CHOSEN = {"docs/guides/engines.rst"}
+CHOSEN = {"docs/guides/engines.rst", "docs/guides/sentry.rst"}
 MEASURED = {README, "docs/how/proof.rst", "docs/how/speed.rst"}
 OF_OTHERS = {"docs/guides/coming-from.rst"}
 

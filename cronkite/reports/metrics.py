@@ -58,7 +58,9 @@ def _jobs(vitals: Vitals) -> Iterator[Metric]:
     yield _one("cronkite_running_jobs", "Jobs that are locked, as by a run that goes on.", vitals.running)
     yield _one("cronkite_stuck_jobs", "Jobs whose lock nobody clears but a person.", len(vitals.stuck))
     yield _one("cronkite_failing_jobs", "Jobs whose last run failed.", len(vitals.failing))
-    yield _one("cronkite_late_jobs", "Jobs that are due, or asked for, and that no node has taken.", len(vitals.late))
+    yield _one(
+        "cronkite_late_jobs", "Jobs that are due, or asked for, and that no node has taken in time.", len(vitals.late)
+    )
     longest = max((job.age for job in vitals.late), default=0)
     yield _one("cronkite_late_seconds", "For how long the one of these has waited that waits longest.", longest)
     yield _one("cronkite_unserved_jobs", "Jobs with labels that no node has.", len(vitals.unserved))

@@ -14,6 +14,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import django
@@ -22,13 +23,15 @@ import typed
 import yaml
 from django.core.management import get_commands
 from django.db import ConnectionHandler, connection
-from documents import BLOCKS, README, ROOT, TEXTS, WORDS, Block
+from documents import BLOCKS, README, ROOT, TEXTS, WORDS, Block, table
 from nodes import until
+from prometheus_client.parser import text_string_to_metric_families
 
 import cronkite
-from cronkite import conf
+from cronkite import conf, health
 from cronkite.cli import COMMANDS
 from cronkite.management.commands import cron
+from cronkite.reports import metrics, vitals
 from cronkite.schedules import Schedule
 from databases import ENGINES
 
@@ -45,6 +48,7 @@ FILES = {
     "shop/urls.py",
     "shop/views.py",
 }
+NOON = datetime(2026, 3, 3, 12, tzinfo=timezone.utc)
 #: What a node takes at most to end, in seconds: the grace, and what `test_readme` holds the documents to.
 GRACE = conf._SETTINGS["CRONKITE_SHUTDOWN_GRACE"][0] + 5
 #: Lines of a crontab, and of a Procfile.
@@ -76,6 +80,10 @@ COVERED = {
     "unit": lambda block: block.language == "ini" and block.title.startswith("/etc/systemd/system/shop-"),
     "compose": lambda block: block.language == "yaml" and block.title == "compose.yaml",
     "manifest": lambda block: block.language == "yaml" and block.title.startswith("deployment.yaml"),
+    # what Prometheus is told to read, what it reads, and what it makes of that
+    "scrape": lambda block: block.language == "yaml" and block.title == "prometheus.yml",
+    "rules": lambda block: block.language == "yaml" and block.title == "rules.yml",
+    "numbers": lambda block: block.language == "text" and block.title.startswith("HELP cronkite_"),
     "image": lambda block: block.language == "docker",
 }
 
@@ -545,7 +553,10 @@ def test_a_crontabs_line_ticks_each_minute(block):
     assert lines
     for match in lines:
         assert Schedule(match[1].strip(), "UTC").expression == "* * * * *"
-        assert understood(shlex.split(match[2]))
+        command, _, reader = match[2].partition(" | ")
+        assert understood(shlex.split(command))
+        # Of a file that is read while it is written, half is read.
+        assert not reader or re.fullmatch(r"sponge /\S+\.prom", reader)
 
 
 @each("processes")
@@ -638,6 +649,56 @@ def test_an_image_starts_a_node_without_a_shell(block):
     assert [name for name, _ in instructions] == ["FROM", "WORKDIR", "COPY", "RUN", "ENV", "CMD"]
     python, script, *arguments = json.loads(instructions[-1][1])
     assert (python, script, understood(arguments)) == ("python", "manage.py", True)
+
+
+# Its files for what monitors.
+
+#: What there is to be known, with a node.
+KNOWN = vitals.Vitals(
+    now=NOON,
+    jobs=0,
+    enabled=0,
+    running=0,
+    nodes=[vitals.NodeHealth("web-1", NOON, 0.0, 0.0, True, None)],
+    silent_for=0.0,
+    stuck=[],
+    failing=[],
+    missed=[],
+    late=[],
+    unserved=[],
+)
+METRICS = {metric.name: metric.words for metric in metrics.of(KNOWN, [], health.USUAL, {})}
+
+
+def test_the_metrics_are_those_of_the_code():
+    assert set(table("Metric", "What Prometheus gets")) == set(METRICS)
+
+
+@each("numbers")
+def test_the_numbers_that_are_shown_are_such_as_are_told(block):
+    for family in text_string_to_metric_families(block.code):
+        assert (family.documentation, family.type) == (METRICS[family.name], "gauge")
+        labels = table("Metric", "What Prometheus gets")[family.name][0]
+        for sample in family.samples:
+            assert sorted(sample.labels) == re.findall(r"``(\w+)``", labels)
+
+
+@each("scrape")
+def test_prometheus_is_told_to_read_what_the_page_has_the_project_answer(block):
+    (job,) = yaml.safe_load(block.code)["scrape_configs"]
+    (urls,) = [other for other in _of_the_page(block, "file") if other.title == "shop/urls.py"]
+    assert f'path("{job["metrics_path"].removeprefix("/")}", views.health' in urls.code
+    assert job.keys() == {"job_name", "scrape_interval", "metrics_path", "scheme", "authorization", "static_configs"}
+    # The kind is "Bearer", if nothing is said.
+    assert job["authorization"].keys() == {"credentials_file"}
+
+
+@each("rules")
+def test_alerts_are_about_numbers_that_there_are(block):
+    (group,) = yaml.safe_load(block.code)["groups"]
+    for rule in group["rules"]:
+        assert set(re.findall(r"cronkite_\w+", rule["expr"])) <= set(METRICS)
+        assert set(re.findall(r"cronkite_\w+", rule["expr"]))
 
 
 # What it quotes.

@@ -20,9 +20,10 @@ from cronkite import conf, health, signals
 from cronkite.checks import declared_checks, job_checks, setting_checks
 from cronkite.cli import COMMANDS, loop, parsers
 from cronkite.code import outcomes
+from cronkite.database import teller
 from cronkite.management.commands import cron
 from cronkite.models import Group, Job, Log
-from cronkite.monitors import checkins
+from cronkite.monitors import checkins, pings
 from cronkite.nodes import agenda, outages
 from cronkite.processes import kin
 from cronkite.runs import farewell, pool, runner, worker
@@ -184,6 +185,17 @@ def test_what_opentelemetry_is_told_is_what_the_code_tells():
 
 def _constant(source: str, name: str) -> int:
     return int(re.search(rf"^{name} = (\d+)$", source, re.MULTILINE)[1])
+
+
+def test_what_a_ping_takes_is_what_the_code_says():
+    words = WORDS
+    assert f"the last {pings.TAIL:,} bytes" in words
+    assert f"An answer is waited for {pings.TIMEOUT:g} seconds" in words
+    assert f"A host that has cost {pings.PATIENCE:g} seconds so within a minute" in words
+    assert (pings.WINDOW, pings.PAUSE, pings.ATTEMPTS) == (60, 0.5, 2)
+    assert f"for {teller.PATIENCE:g} seconds, before it ends" in words
+    told = {cells[0].strip("`") for cells in table("When", "What is told").values()}
+    assert told == {f"URL{end}" for end in (pings.START, pings.SUCCESS, pings.FAIL)}
 
 
 def test_what_sentry_makes_of_schedules_is_what_it_is_told():

@@ -39,6 +39,7 @@ from cronkite.admin.actions import JobActions
 from cronkite.admin.forms import ACTION, JobForm
 from cronkite.admin.lists import JobChangeList
 from cronkite.admin.timeline import view as timeline
+from cronkite.code import pings
 from cronkite.database import clock
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
@@ -72,7 +73,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     show_full_result_count = False
     list_max_show_all = 100
     kept = ["source", "next_run_at", "last_slot_at", "fence", "locked_by", "last_sign"]
-    readonly_fields = [*kept, "state_now", "takes", "ahead", "overridden", "lately"]
+    readonly_fields = [*kept, "state_now", "takes", "ahead", "overridden", "lately", "masked_ping"]
     definition = [
         (None, {"fields": ["name", "description", "enabled"]}),
         (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
@@ -87,6 +88,8 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
             {"fields": ["labels", "run_mode", "backend", "queue", "priority", "overlap"], "classes": ["collapse"]},
         ),
     ]
+    told = (_("Who is told"), {"fields": ["ping"], "classes": ["collapse"]})
+    told_masked = (_("Who is told"), {"fields": ["masked_ping"], "classes": ["collapse"]})
     past = (_("Last runs"), {"fields": ["lately"]})
     declaration = (_("What code declares"), {"fields": ["overridden"]})
     kept_by_nodes = (_("State"), {"fields": kept, "description": _("Kept by the nodes.")})
@@ -117,6 +120,11 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobChangeList]:
         """Return the list's class."""
         return JobChangeList
+
+    @admin.display(description=_("ping"))
+    def masked_ping(self, job: Job) -> str:
+        """Return the host that is told of its runs."""
+        return pings.masked(job.ping)
 
     @admin.display(description=_("what and when"))
     def when(self, job: Job) -> SafeString:
@@ -180,8 +188,10 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """Show the state of a job that there is, and what code declares of one that it does."""
         if obj is None:
-            return self.definition
+            return [*self.definition, self.told]
         (title, first), *rest = self.definition
+        # Whoever knows the URL can tell of runs that never were.
+        rest.append(self.told if self.has_change_permission(request, obj) else self.told_masked)
         declared_too = [] if obj.declared_as is None else [self.declaration]
         past = [self.past] if request.user.has_perm("cronkite.view_log") else []
         return [(title, {"fields": ["state_now", *first["fields"]]}), *past, *rest, *declared_too, self.kept_by_nodes]

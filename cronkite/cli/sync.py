@@ -26,6 +26,8 @@ from typing import Any
 
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.cli.wording import suspicion
+from cronkite.code import pings
+from cronkite.code.declarations import Declaration
 from cronkite.declared import differences, strays
 from cronkite.declared.differences import Changed, Differences
 from cronkite.declared.strays import Stray
@@ -113,12 +115,19 @@ def _running(number: int) -> str:
 
 
 def _columns(changed: Changed) -> dict[str, tuple[Any, Any]]:
-    return dict(sorted(changed.columns.items()))
+    return {
+        column: (pings.shown(column, here), pings.shown(column, declared))
+        for column, (here, declared) in sorted(changed.columns.items())
+    }
+
+
+def _all_columns(declaration: Declaration) -> dict[str, Any]:
+    return {column: pings.shown(column, value) for column, value in declaration.columns().items()}
 
 
 def _for_programs(found: Differences, lost: list[Stray]) -> dict[str, Any]:
     return {
-        "new": [declaration.columns() for declaration in found.new],
+        "new": [_all_columns(declaration) for declaration in found.new],
         "changed": [
             {
                 "id": changed.job.pk,
@@ -132,7 +141,7 @@ def _for_programs(found: Differences, lost: list[Stray]) -> dict[str, Any]:
         "groups": {name: {"here": here, "code": number} for name, (here, number) in found.groups.items()},
         "gone": [{"id": job.pk, "name": job.name, "function": job.declared_as} for job in found.gone],
         "broken": found.broken,
-        "refused": [declaration.columns() for declaration in found.refused],
+        "refused": [_all_columns(declaration) for declaration in found.refused],
         "warnings": _warnings(found),
         "strays": [asdict(stray) for stray in lost],
     }

@@ -6,6 +6,7 @@ From a dotted name to a function that has been called.
 - ``modules``, ``taster``, ``apart``, ``trials``: how modules are imported that may do anything.
 - ``functions``: which function a name means, if it may be run.
 - ``labels``: which nodes may have it.
+- ``pings``: by which URL others are told of its runs.
 - ``groups``: with which others it shares a number of runs.
 - ``wishes``: who wants to be told that something is wrong with it.
 - ``calls``: how it is called.
@@ -24,6 +25,7 @@ __all__ = [
     "labels",
     "modules",
     "outcomes",
+    "pings",
     "tasks",
     "taster",
     "trials",

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
 from cronkite import schedules
-from cronkite.code import calls, groups, wishes
+from cronkite.code import calls, groups, pings, wishes
 from cronkite.code.labels import canonical
 from cronkite.exceptions import ZoneDataMissing
 from cronkite.schedules import chosen, zones
@@ -54,6 +54,7 @@ class Declaration:
     retry_until: str = "next slot"
     on_lost: str = "leave"
     alert: str = ""
+    ping: str = ""
     enabled: bool = True
     #: Of its group, not of the job.
     max_running: int | None = None
@@ -124,6 +125,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     retry_until: Literal["next slot", "last retry"] = "next slot",
     on_lost: Literal["leave", "retry"] = "leave",
     alert: str = "",
+    ping: str = "",
     enabled: bool = True,
 ) -> Callable[[T], T]:
     """Declare a job next to its function, which is returned as it is.
@@ -139,6 +141,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     ``retry_delay``, then after twice that each time, until the next slot comes, or ``retry_until="last retry"``. With
     ``on_lost="retry"``, by which a job says that it may run twice, so is one whose run was lost. ``alert`` says who is
     told when something is wrong with it, and after how many failures in a row, as in ``"ada@example.com after 3"``.
+    ``ping`` is a URL that is told of its runs, as :mod:`cronkite.monitors.pings` says.
 
     Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
     :class:`TypeError` for what is no function.
@@ -180,6 +183,7 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "retry_until": _one_of("retry_until", retry_until, RETRY_UNTIL),
         "alert": wishes.canonical(alert),
         "on_lost": _one_of("on_lost", on_lost, ON_LOST),
+        "ping": pings.canonical(ping),
         "enabled": enabled,
     }
 

@@ -18,7 +18,7 @@ from django.db.models import F, GeneratedField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.code import groups, labels, wishes
+from cronkite.code import groups, labels, pings, wishes
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.database import clock
 from cronkite.models import rhythm
@@ -118,6 +118,13 @@ class Wish(Canonical):
     """Who wants to be told that something is wrong, and after how many failures in a row."""
 
     canonical = staticmethod(wishes.canonical)
+
+
+class PingUrl(Canonical):
+    """A URL that is told of a job's runs, and nobody who may only look at jobs."""
+
+    is_secret = True
+    canonical = staticmethod(pings.canonical)
 
 
 class CopiedText(ShortText):

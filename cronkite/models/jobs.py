@@ -26,6 +26,7 @@ from cronkite.models.fields import (
     KeptByDatabase,
     Labels,
     LongText,
+    PingUrl,
     Seconds,
     ShortText,
     Wish,
@@ -186,6 +187,14 @@ class Job(models.Model):
             "Empty: the project's admins, after 1. Off: nobody."
         ),
     )
+    ping = PingUrl(
+        _("ping"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("A URL that is told of its runs, as Healthchecks has them: /start and /fail are added to it."),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
     declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
@@ -331,6 +340,7 @@ class Job(models.Model):
             "retry_until",
             "on_lost",
             "alert",
+            "ping",
             "declared_as",
         ]
     )

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import schedules
-from cronkite.code import calls, functions, groups, labels, tasks, wishes
+from cronkite.code import calls, functions, groups, labels, pings, tasks, wishes
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import rhythm
@@ -45,11 +45,12 @@ WORDS: dict[str, type[Enum]] = {
     "retry_until": RetryUntil,
     "on_lost": OnLost,
 }
-#: What is kept in one of the ways in which people write it.
+#: What is kept in one of the ways in which people write it; what is none is refused.
 CANONICAL: dict[str, Callable[[Any], str]] = {
     "labels": labels.canonical,
     "group": groups.canonical,
     "alert": wishes.canonical,
+    "ping": pings.canonical,
 }
 #: How many slots are looked at for the shortest time between two.
 SLOTS = 50

@@ -279,6 +279,14 @@ def test_what_was_overridden_is_shown_and_can_be_undone(admin_client, overridden
     assert said(act(admin_client, "restore", overridden)) == ["Nothing was overridden, or code declares nothing."]
 
 
+def test_that_a_ping_was_overridden_is_shown_and_not_what_it_is(admin_client, overridden, login):
+    overridden.ping = "https://hc-ping.com/s3cret"
+    overridden.save()
+    page = login("view_job").get(change(overridden)).content.decode()
+    assert "https://hc-ping.com/…</td>" in page
+    assert "s3cret" not in page
+
+
 def test_what_is_declared_nowhere_on_this_node_is_told(admin_client, overridden):
     Job.objects.filter(pk=overridden.pk).write(declared_as="app.jobs.gone")
     assert "this node does not find it" in admin_client.get(change(overridden)).content.decode()

@@ -18,6 +18,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from nodes import HERE, PATIENCE, manage, nodes, until
 from nodes import cron as run_cron
+from prometheus_client.parser import text_string_to_metric_families
 from terminals import Terminal, cron
 
 from cronkite import pruning, requests
@@ -767,7 +768,34 @@ def test_health_for_programs():
     assert (said["level"], said["findings"], said["nodes"][0]["name"]) == ("OK", [], "here")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_health_for_prometheus(make_job):
+    ticks.tick(workers=0)
+    job = make_job("app.jobs.fail", name='the "worst"\n\x1bone')
+    for code, level in ((1, 1), (1, 1), (2, 2)):
+        holding.finish(claiming.claim_by_hand(job, "x"), Outcome(Status.FAILED))
+        said = cron("health", "--format", "prometheus")
+        families = {family.name: family for family in text_string_to_metric_families(said.out)}
+        assert (said.code, families["cronkite_health_level"].samples[0].value) == (code, level)
+    (sample,) = families["cronkite_job_failures"].samples
+    assert (sample.labels["job_name"], sample.value) == ('the "worst"\n\\x1bone', 3)
+    assert cron("health", "--format", "prometheus", "--failing", "never", "never").code == 0
+    assert cron("health", "--format", "json").json["level"] == cron("health", "--json").json["level"] == "CRITICAL"
+    assert cron("health", "--format", "text").out.startswith("CRON CRITICAL")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_for_prometheus_is_of_all_nodes_or_says_why_not():
+    said = cron("health", "--here", "--format", "prometheus")
+    assert (said.code, said.out) == (3, "")
+    assert "--here in text and json" in said.err
+
+
 def test_health_of_a_database_that_does_not_answer_is_unknown(tmp_path):
+    done = manage("cron", "health", "--format", "prometheus", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
+    (family,) = text_string_to_metric_families(done.stdout)
+    assert (done.returncode, family.name, family.samples[0].value) == (3, "cronkite_health_level", 3)
+    assert "The database says: " in done.stderr
     done = manage("cron", "health", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
     assert done.returncode == 3
     assert done.stdout.startswith("CRON UNKNOWN - The database says: ")
@@ -826,6 +854,18 @@ def test_sync_makes_groups_and_keeps_their_numbers_unless_told_otherwise(declare
     assert cron("sync", "--json").json["groups"] == {"reports": {"here": 1, "code": 2}}
     assert "overwritten" in cron("sync", "--overwrite").out
     assert Group.objects.get().max_running == 2
+
+
+def test_sync_tells_of_a_ping_that_differs_and_not_what_it_is(declared, monkeypatch):
+    nightly = declarations.of(import_module("app.declared").nightly)
+    pinging = replace(nightly, ping="https://hc-ping.com/s3cret")
+    monkeypatch.setitem(declarations._declared, nightly.function, pinging)
+    said = [cron("sync", "--check", "--json"), cron("sync")]
+    Job.objects.filter(ping=pinging.ping).update(ping="https://other.example/s3cret")
+    said += [cron("sync"), cron("sync", "--json"), cron("sync", "--overwrite")]
+    assert "    ping: 'https://other.example/…' here, 'https://hc-ping.com/…' in the code" in said[2].lines
+    assert Job.objects.filter(ping=pinging.ping).count() == 1
+    assert not [each.out for each in said if "s3cret" in each.out + each.err]
 
 
 @pytest.mark.parametrize("gone", ["app.declared.dropped", "app.no_such_module.job", "no_such_app.crontab.job"])

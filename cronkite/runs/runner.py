@@ -10,11 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connections
 from django.db import Error as DriverError
 
 from cronkite import conf
@@ -43,6 +43,10 @@ CLAIM_ATTEMPTS = 20
 CONFLICT_PATIENCE = 2.0
 
 
+#: Calls a function with its arguments and keyword arguments.
+Call = Callable[[Any, list[Any], dict[str, Any]], Any]
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a function ended: what goes into the log, and what goes to a caller in this process."""
@@ -53,22 +57,23 @@ class Ending:
 
 
 def execute(
-    claim: Claim, guard: AbstractContextManager[None] | None = None, interrupted: Callable[[], bool] = bool
+    claim: Claim,
+    guard: AbstractContextManager[None] | None = None,
+    interrupted: Callable[[], bool] = bool,
+    call: Call = calls.call,
 ) -> Ending:
     """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
 
-    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given.
-    Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's: that
-    is kept usable, by a savepoint, to which it is rolled back if the function has broken it.
+    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given. ``call`` calls it.
+    Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
-    call_function = _call_in_savepoints if borrowed else calls.call
     run = CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id, claim.attempt)
     try:
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)
         with current.entered(run), guard or nullcontext():
-            value = forks.only_here(call_function, function, claim.args, claim.kwargs)
+            value = forks.only_here(call, function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
         ending = Ending(_outcome_of(error, is_interrupted=interrupted()), error=error)
@@ -76,37 +81,6 @@ def execute(
         if not borrowed:
             close_left_over()
     return ending
-
-
-def _call_in_savepoints(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Call the function, and have the transactions that it was called in be of use after it, whatever it raises.
-
-    What it has written before it raised stays written, as it does where there is no transaction around it.
-    """
-    value, raised = None, None
-    try:
-        with ExitStack() as savepoints:
-            for connection in connections.all(initialized_only=True):
-                if connection.in_atomic_block and connection.features.uses_savepoints:
-                    savepoints.enter_context(_savepoint(connection))
-            try:
-                value = calls.call(function, args, kwargs)
-            except BaseException as error:  # noqa: BLE001 - raised below, and not through the savepoints
-                raised = error
-    except DatabaseError:
-        # A savepoint that can't be released is rolled back to: some statement has failed, which the function has told.
-        if raised is None:
-            raise
-    if raised is not None:
-        raise raised
-    return value
-
-
-def _savepoint(connection: Any) -> transaction.Atomic:
-    block: Any = transaction.atomic(using=connection.alias)
-    # In tests, Django lets a block that has to be the outermost one be within a TestCase's own.
-    block._from_testcase = connection.atomic_blocks[-1]._from_testcase  # noqa: SLF001 - it has no other name
-    return block  # type: ignore[no-any-return]
 
 
 def _outcome_of(error: BaseException, *, is_interrupted: bool = False) -> Outcome:
@@ -187,7 +161,7 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             return kept
 
 
-def run_here(claim: Claim, guard: Guard | None = None) -> Any:
+def run_here(claim: Claim, guard: Guard | None = None, call: Call = calls.call) -> Any:
     """Run ``claim`` in this process, its function within ``guard``; return its result, or raise what it raised.
 
     The lock is renewed meanwhile. If that finds it gone, the guard ends the run; without one, only a warning tells of
@@ -195,7 +169,7 @@ def run_here(claim: Claim, guard: Guard | None = None) -> Any:
     kept, in the main thread: elsewhere it could not be told from what other threads write. No timeout is enforced.
     """
     with _shown_and_kept() as written, _renewed(claim, guard, written), interrupts.noted() as interrupted:
-        ending = execute(claim, guard, interrupted)
+        ending = execute(claim, guard, interrupted, call)
     record(claim, replace(ending.outcome, output=written()))
     announce(claim, ending)
     if ending.error is not None:

@@ -5,6 +5,7 @@ the fixture ``cron`` of this, from :mod:`pytest_cronkite`.
 
 - ``standing``: what has the database's clock stand, for cronkite alone.
 - ``plans``: from when on the slots of jobs count that were planned by the real clock.
+- ``savepoints``: what keeps a function that fails from breaking the test's transaction.
 - ``due``: what is run at an instant.
 - ``slots``: which slots come next.
 - ``cases``: what a test has of it all.

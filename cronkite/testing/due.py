@@ -24,7 +24,7 @@ from cronkite.nodes.outages import Outages
 from cronkite.runs import runner
 from cronkite.runs.events import Ended, Event, Refused
 from cronkite.runs.here import Here
-from cronkite.testing import plans, standing
+from cronkite.testing import plans, savepoints, standing
 
 
 def run_due(at: datetime | None = None, *, since: datetime | None = None, raises: bool = False) -> list[Log]:
@@ -88,7 +88,7 @@ class _Runs(Here):
         """Run the claim; return when it has ended. What a person or the test's own tools raise goes through."""
         self._events.append(Ended(claim))
         try:
-            runner.run_here(claim)
+            runner.run_here(claim, call=savepoints.call)
         except (Exception, SystemExit, CancelledError) as error:  # noqa: BLE001 - a job may raise anything
             self.errors.append(error)
 

@@ -34,9 +34,9 @@ def bring(at: datetime, since: datetime | None) -> None:
             standing.stood.add(planned_at)
             rows = Job.objects.using(using).filter(pk=job.pk, revision=job.revision, next_run=job.next_run)
             rows.write(planned_at=planned_at, next_run=next_run, jittered_slot=None, jittered_to=None)
-    Job.objects.using(using).filter(asked_at__gt=at).write(
-        asked_at=at, asked_with_at=Case(When(asked_with_at=F("asked_at"), then=at), default=F("asked_with_at"))
-    )
+    # In this order: MySQL and MariaDB give the second column its value when the first has its new one.
+    asked_with_at = Case(When(asked_with_at=F("asked_at"), then=at), default=F("asked_with_at"))
+    Job.objects.using(using).filter(asked_at__gt=at).write(asked_with_at=asked_with_at, asked_at=at)
 
 
 def _plan(job: Job, at: datetime, since: datetime | None) -> tuple[datetime, datetime] | None:

@@ -18,7 +18,6 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone as django_timezone
 from django.utils.dateparse import parse_datetime
 
-
 #: What the clock shows while it stands, as :mod:`cronkite.testing` has it in tests; ``None``: it goes.
 standing: datetime | None = None
 

@@ -24,7 +24,7 @@ def call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
                 if connection.in_atomic_block and connection.features.uses_savepoints:
                     savepoints.enter_context(_savepoint(connection))
             try:
-                value = calls.call(function, args, kwargs)
+                value = calls.call_over_this_connection(function, args, kwargs)
             except BaseException as error:  # noqa: BLE001 - it is raised below, and not through the savepoints
                 raised = error
     except DatabaseError:

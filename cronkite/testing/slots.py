@@ -19,8 +19,8 @@ from cronkite.testing import standing
 def next_slots(of: Any, count: int = 1, after: datetime | None = None) -> list[datetime]:
     """Return the next ``count`` slots (UTC) after an instant, oldest first; fewer if there are no more.
 
-    ``of`` is a :class:`Job <cronkite.models.Job>`, a :class:`Schedule <cronkite.schedules.Schedule>`, a function that is
-    declared as a job, or a crontab expression, which is taken in the project's zone. ``after`` is by default the
+    ``of`` is a :class:`Job <cronkite.models.Job>`, a :class:`Schedule <cronkite.schedules.Schedule>`, a function that
+    is declared as a job, or a crontab expression, which is taken in the project's zone. ``after`` is by default the
     database's now, or where its clock stands. A job's jitter makes no difference: slots are what its schedule names.
 
     Raises :class:`ScheduleError <cronkite.exceptions.ScheduleError>` for what is no schedule, :class:`TypeError` for
@@ -32,7 +32,8 @@ def next_slots(of: Any, count: int = 1, after: datetime | None = None) -> list[d
     >>> [f"{slot:%a %H:%M}" for slot in next_slots(Schedule("30 2 * * *", "Europe/Berlin"), 3, after=saturday)]
     ['Sat 01:30', 'Sun 01:00', 'Mon 00:30']
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    number: object = count
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError(f"count must be a whole number from 1 up, not {count!r}.")
     schedule = _schedule(of)
     instant = clock.now(primary.alias()) if after is None else standing.instant(after, "after")

@@ -29,8 +29,8 @@ def instant(value: object, name: str = "at") -> datetime:
         )
     if value.utcoffset() is None:
         raise ValueError(
-            f"{name} has no time zone, so it is no instant: {value!r}. Write tzinfo=timezone.utc, or the job's zone, as "
-            'in tzinfo=ZoneInfo("Europe/Berlin").'
+            f"{name} has no time zone, so it is no instant: {value!r}. Write tzinfo=timezone.utc, or another one, as in "
+            'tzinfo=ZoneInfo("Europe/Berlin").'
         )
     return value.astimezone(timezone.utc)
 

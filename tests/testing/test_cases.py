@@ -81,11 +81,11 @@ class WithoutATransaction(_Both, CronMixin, TransactionTestCase):
 
 def test_the_mixin_puts_the_clock_back_when_the_test_fails():
     class Failing(CronMixin):
-        def runTest(self):
+        def test(self):
             self.cron.freeze(THREE)
             raise AssertionError
 
     result = unittest.TestResult()
-    Failing().run(result)
+    Failing("test").run(result)
     assert len(result.failures) == 1
     assert clock.standing is None

@@ -160,7 +160,7 @@ def test_an_instant_without_a_zone_is_refused(name):
 
 
 def test_what_is_no_instant_is_refused():
-    with pytest.raises(TypeError, match="must be a datetime with a time zone.*'2026-03-01 03:00'"):
+    with pytest.raises(TypeError, match=r"must be a datetime with a time zone.*'2026-03-01 03:00'"):
         run_due(at="2026-03-01 03:00")
 
 
@@ -300,6 +300,20 @@ def test_the_jobs_of_a_group_are_all_run_one_after_the_other(make, is_lent):
 def test_an_async_function_is_awaited(make):
     make("app.targets.add_later", args=[1, 2])
     assert [log.result for log in run_due(at=THREE)] == [3]
+
+
+@everywhere
+def test_what_an_async_function_asks_of_the_database_is_asked_in_the_test_s_transaction(make, is_lent):
+    make()
+    Rows.objects.create(name="before")
+
+    async def write(*args):
+        await Rows.objects.acreate(name="meanwhile")
+        return [row.name async for row in Rows.objects.order_by("pk")]
+
+    with mock.patch("app.jobs.ok", side_effect=write, new_callable=mock.Mock):
+        assert [log.result for log in run_due(at=THREE, raises=True)] == [["before", "meanwhile"]]
+    assert Rows.objects.count() == 2
 
 
 def test_a_function_knows_its_run_and_what_it_prints_is_kept(make):

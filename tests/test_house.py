@@ -32,6 +32,7 @@ PUBLIC = {
     "cronkite.pruning": ["prune"],
     "cronkite.requests": ["ask", "ask_with", "withdraw"],
     "cronkite.schedules": ["Schedule"],
+    "cronkite.testing": ["Cron", "CronMixin", "freeze", "next_slots", "run_due"],
     "cronkite.views": ["health"],
 }
 

@@ -29,7 +29,7 @@ def instant(value: object, name: str = "at") -> datetime:
         )
     if value.utcoffset() is None:
         raise ValueError(
-            f"{name} has no time zone, so it is no instant: {value!r}. Write tzinfo=timezone.utc, or another one, as in "
+            f"{name} has no time zone, so it is no instant: {value!r}. Write tzinfo=timezone.utc, or another, as in "
             'tzinfo=ZoneInfo("Europe/Berlin").'
         )
     return value.astimezone(timezone.utc)

@@ -1,4 +1,4 @@
-"""A project that knows nothing of this suite has its jobs tested: by pytest, over several processes, and by unittest."""
+"""A project that knows nothing of this suite has its jobs tested: by pytest, over processes, and by unittest."""
 
 from __future__ import annotations
 

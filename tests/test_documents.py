@@ -68,6 +68,8 @@ def _all_match(block: Block, *patterns: str | re.Pattern[str]) -> bool:
 COVERED = {
     # a file of the page's project, in which everything is run
     "file": lambda block: block.language == "python" and block.title in FILES,
+    # tests of that project, by pytest
+    "pytest": lambda block: block.language == "python" and block.title == "shop/test_crontab.py",
     # what may stand in the place of such settings
     "settings": lambda block: block.language == "python" and block.title == "settings.py, for these alone",
     "database": lambda block: block.language == "python" and block.title.startswith("settings.py, on "),
@@ -436,6 +438,16 @@ def test_a_page_makes_a_project_that_passes_the_checks_runs_its_jobs_and_takes_i
 
 
 @pytest.mark.once
+@each("pytest")
+def test_what_is_tested_by_pytest_passes(block, tmp_path):
+    folder = write(tmp_path / "project", block.page)
+    (folder / block.title).write_text(block.body)
+    done = call(folder, "-m", "pytest", "-q", "-p", "pytest_cronkite", "-p", "no:cacheprovider", "shop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{block.body.count('def test_')} passed" in done.stdout
+
+
+@pytest.mark.once
 @pytest.mark.parametrize("arguments", sorted({tuple(words) for _, words in MANAGED if "loop" in words}), ids=" ".join)
 def test_what_stays_begins_and_ends_when_it_is_told_to(arguments, tmp_path):
     folder = write(tmp_path / "project", START)
@@ -524,7 +536,7 @@ def test_the_code_has_the_types_that_it_says(tmp_path):
         folder = tmp_path / page.replace("/", "-")
         project = write(folder / "project", page)
         alone = []
-        for block in of_kind("file"):
+        for block in [*of_kind("file"), *of_kind("pytest")]:
             if block.page == page:
                 alone.append(folder / f"block_{block.line}.py")
                 alone[-1].write_text(_typed(block.code))

@@ -34,6 +34,7 @@ PUBLIC = {
     "cronkite.requests": ["ask", "ask_with", "withdraw"],
     "cronkite.schedules": ["Schedule"],
     "cronkite.signals": ["Run"],
+    "cronkite.testing": ["Cron", "CronMixin", "freeze", "next_slots", "run_due"],
     "cronkite.views": ["health"],
 }
 

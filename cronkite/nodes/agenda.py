@@ -47,12 +47,14 @@ class Agenda:
     """The jobs that a node knows to be due, or to fall due soon, in the order of their slots as far as others let it.
 
     A tick's agenda ends: it is what was due, or about to be, when the tick began, however much falls due meanwhile. The
-    agenda of a loop (``stays``) goes on.
+    agenda of a loop (``stays``) goes on. How far that is ``ahead`` is for the settings to say, unless it is given.
     """
 
-    def __init__(self, *, stays: bool = False) -> None:
+    def __init__(self, *, stays: bool = False, ahead: timedelta | None = None) -> None:
         self.stays = stays
-        self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
+        if ahead is None:
+            ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
+        self._ahead = ahead
         #: What this node is to run, and what it is to hand over.
         self._runs, self._tasks = Lane(), Lane()
         #: Labels of jobs that this node lacks some of, as far as it has seen such jobs.

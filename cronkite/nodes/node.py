@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import ClassVar
 from uuid import UUID
 
 from cronkite import conf
@@ -56,6 +57,9 @@ class Node:
     ``beacons``. With ``at_once``, all that it does is done in this thread, one thing after another.
     """
 
+    #: What has it live through errors of the database.
+    OUTAGES: ClassVar[type[Outages]] = Outages
+
     def __init__(
         self, name: str, runs: Runs, agenda: Agenda, beacons: Beacons | None = None, *, at_once: bool = False
     ) -> None:
@@ -67,7 +71,7 @@ class Node:
         self._grace = settings.shutdown_grace.total_seconds()
         self._agenda = agenda
         self._beacons = beacons or Beacons()
-        self._outages = Outages(agenda, self._give_up)
+        self._outages = self.OUTAGES(agenda, self._give_up)
         self._unsettled = Unsettled(runs, agenda, self._outages.lived_through)
         self._taker = Taker(name, runs, agenda, self._outages, self._unsettled, self._may_claim)
         self._wake: Wake | None = None
@@ -204,9 +208,7 @@ class Node:
             time.sleep(rest)
         wake.clear()
         kin.reap_orphans()
-        for event in events:
-            self._handle(event)
-        self._taker.take_all([event.job for event in events if isinstance(event, Ready)])
+        self._take_up(events)
 
     def _next(self) -> tuple[float, str]:
         """Return the seconds until something is to be done if nothing happens before, and what."""
@@ -246,6 +248,11 @@ class Node:
                 self._dispatch.offer(jobs)
 
     # What happened.
+
+    def _take_up(self, events: list[Event]) -> None:
+        for event in events:
+            self._handle(event)
+        self._taker.take_all([event.job for event in events if isinstance(event, Ready)])
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Refused):

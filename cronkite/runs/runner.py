@@ -43,6 +43,10 @@ CLAIM_ATTEMPTS = 20
 CONFLICT_PATIENCE = 2.0
 
 
+#: Calls a function with its arguments and keyword arguments.
+Call = Callable[[Any, list[Any], dict[str, Any]], Any]
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a function ended: what goes into the log, and what goes to a caller in this process."""
@@ -53,11 +57,14 @@ class Ending:
 
 
 def execute(
-    claim: Claim, guard: AbstractContextManager[None] | None = None, interrupted: Callable[[], bool] = bool
+    claim: Claim,
+    guard: AbstractContextManager[None] | None = None,
+    interrupted: Callable[[], bool] = bool,
+    call: Call = calls.call,
 ) -> Ending:
     """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
 
-    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given.
+    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given. ``call`` calls it.
     Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
@@ -66,7 +73,7 @@ def execute(
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)
         with current.entered(run), guard or nullcontext():
-            value = forks.only_here(calls.call, function, claim.args, claim.kwargs)
+            value = forks.only_here(call, function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
         ending = Ending(_outcome_of(error, is_interrupted=interrupted()), error=error)
@@ -142,7 +149,7 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             return kept
 
 
-def run_here(claim: Claim, guard: Guard | None = None) -> Any:
+def run_here(claim: Claim, guard: Guard | None = None, call: Call = calls.call) -> Any:
     """Run ``claim`` in this process, its function within ``guard``; return its result, or raise what it raised.
 
     The lock is renewed meanwhile. If that finds it gone, the guard ends the run; without one, only a warning tells of
@@ -151,7 +158,7 @@ def run_here(claim: Claim, guard: Guard | None = None) -> Any:
     """
     told.started(claim.log_id)
     with _shown_and_kept() as written, _renewed(claim, guard, written), interrupts.noted() as interrupted:
-        ending = execute(claim, guard, interrupted)
+        ending = execute(claim, guard, interrupted, call)
     if record(claim, replace(ending.outcome, output=written())):
         told.finished(claim.log_id)
     announce(claim, ending)

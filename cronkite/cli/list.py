@@ -49,7 +49,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     # The newest run is that of the newest claim.
     newest = Log.objects.using(primary.alias()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
     last = {log.job_id: log for log in newest.defer(*Log.TEXTS)}
-    functions.try_all(job.function for job in jobs)
+    functions.try_all(job.callee for job in jobs)
     if options["json"]:
         terminal.json([_for_programs(job, last.get(job.pk)) for job in jobs])
     elif rows := [_row(job, last.get(job.pk)) for job in jobs]:
@@ -96,6 +96,7 @@ def _for_programs(job: Job, last: Log | None) -> dict[str, Any]:
     columns = [field.name for field in job._meta.concrete_fields]  # noqa: SLF001 - documented, in spite of its name
     return {
         **{name: getattr(job, name) for name in columns},
+        "what": job.what,
         "words": in_words(job.schedule, job.seed),
         "state": _state(job).text,
         "problem": hindrances.of(job) or None,

@@ -52,7 +52,7 @@ def deed(error: BaseException) -> str:
     ('it called sys.exit(3)', 'it raised LookupError: no such city')
     """
     if isinstance(error, SystemExit):
-        return f"it called sys.exit({_text(error.code, repr) if error.code is not None else ''})"
+        return f"it called sys.exit({text(error.code, repr) if error.code is not None else ''})"
     return f"it raised {said(error)}"
 
 
@@ -62,10 +62,11 @@ def said(error: BaseException) -> str:
     >>> said(LookupError("no such city")), said(KeyboardInterrupt())
     ('LookupError: no such city', 'KeyboardInterrupt')
     """
-    return f"{type(error).__name__}: {_text(error, str)}".removesuffix(": ")[:LONGEST]
+    return f"{type(error).__name__}: {text(error)}".removesuffix(": ")[:LONGEST]
 
 
-def _text(value: object, how: Callable[[object], str]) -> str:
+def text(value: object, how: Callable[[object], str] = str) -> str:
+    """Return a text for the value, in one short piece, whatever it takes to be shown."""
     try:
         return how(value)[:LONGEST]
     except Exception:  # noqa: BLE001  # code of others

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import schedules
-from cronkite.code import calls, functions, groups, labels, tasks
+from cronkite.code import arguments, calls, commands, functions, groups, labels, tasks
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import rhythm
@@ -170,9 +170,11 @@ def _misfit(job: Job) -> dict[str, str]:
         function = functions.look_up(job.function)
     except FunctionError:
         return {}
-    problem = calls.signature_problem(function, job.args, job.kwargs)
+    problem = arguments.problem(job.function, function, job.args, job.kwargs)
     if problem is None:
         return {}
+    if job.function == commands.CALL:
+        return {"kwargs" if job.kwargs else "args": problem}
     culprit = "kwargs" if job.kwargs and calls.signature_problem(function, job.args, {}) is None else "args"
     return {culprit: problem}
 

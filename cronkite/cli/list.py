@@ -76,7 +76,9 @@ def _row(job: Job, last: Log | None) -> list[str | Cell]:
         # One that newer code has written may be unknown here.
         style = STYLES.get(last.status, "ERROR")
         ended = Cell(f"{last.status.replace('_', ' ')} {instants.relative(at, job.now)}", style)
-    return [str(job.pk), job.name, schedule, upcoming, ended, _state(job)]
+    # Of a function, the name says enough.
+    name = Cell(job.name, "", job.what if job.what != job.function else "")
+    return [str(job.pk), name, schedule, upcoming, ended, _state(job)]
 
 
 def _state(job: Job) -> Cell:

@@ -56,6 +56,15 @@ def deed(error: BaseException) -> str:
     return f"it raised {said(error)}"
 
 
+def exited(error: SystemExit) -> str:
+    """Return the code with which the process would have ended, as Python has it: what is no number is what is said.
+
+    >>> exited(SystemExit(3)), exited(SystemExit("no disk"))
+    ('it exited with code 3', 'it exited with code 1: no disk')
+    """
+    return f"it exited with code {error.code if isinstance(error.code, int) else f'1: {text(error.code)}'}"
+
+
 def said(error: BaseException) -> str:
     """Return the error in one short piece; its ``str`` may fail.
 

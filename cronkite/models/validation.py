@@ -99,7 +99,9 @@ def problems(job: Job, fields: Collection[str]) -> dict[str, str]:
     """
     found = _wrong_json(job) | _wrong_function(job) | _wrong_schedule(job) | _wrong_seconds(job) | _wrong_retries(job)
     if not found.keys() & {"args", "kwargs", "function"} and {"args", "kwargs", "function"} <= {*fields}:
-        found |= _misfit(job) | _wrong_handing(job)
+        misfit = _misfit(job)
+        # A command that may not be run is told of once, where it is named.
+        found |= misfit if misfit and job.function == commands.CALL else misfit | _wrong_handing(job)
     return {field: problem for field, problem in found.items() if field in fields}
 
 

@@ -90,12 +90,20 @@ def _outcome_of(error: BaseException, *, is_interrupted: bool = False) -> Outcom
     return Outcome(status, exc_info=traceback_text(error), reason=reason)
 
 
+def as_told(ending: Ending, status: str, reason: str) -> Ending:
+    """Return how a run ended that was told to: if it has left, with any code, by a signal handler of its own, so.
+
+    A function that has returned, or raised anything else, has done so by itself.
+    """
+    if not isinstance(ending.error, SystemExit):
+        return ending
+    return replace(ending, outcome=Outcome(status, exc_info=traceback_text(ending.error), reason=reason))
+
+
 def _why(error: BaseException) -> str:
     """Return the reason of a run that ended as programs do: by an exit code, or as management commands fail."""
     if isinstance(error, SystemExit):
-        # As Python does, which takes what is no number for what is to be said of it.
-        said = error.code if isinstance(error.code, int) else f"1: {modules.text(error.code)}"
-        return f"it exited with code {keep_text(str(said))}"
+        return keep_text(modules.exited(error))
     if isinstance(error, CommandError):
         code = f" (exit code {error.returncode})" if getattr(error, "returncode", 1) != 1 else ""
         return f"{keep_text(modules.text(error))}{code}"

@@ -7,9 +7,9 @@ import sys
 import threading
 
 import pytest
-from app.management.commands import fickle
 from django.db import connection
 
+from app.management.commands import fickle
 from cronkite.code import arguments, commands
 from cronkite.exceptions import FunctionNotAllowed
 

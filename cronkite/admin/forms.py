@@ -82,6 +82,11 @@ class JobForm(JobFormBase):
         fields = "__all__"
         field_classes = {"args": JSONText, "kwargs": JSONText}
         error_messages = NO_JSON
+        help_texts = {
+            "function": _(
+                "The dotted name of the function, as in shop.crontab.bill; or a command, as in manage.py clearsessions."
+            )
+        }
         widgets = {
             "function": choices.SuggestingInput(choices.declared_functions, {"spellcheck": "false"}),
             "timezone": choices.SuggestingInput(choices.zones, {"spellcheck": "false"}),

@@ -27,6 +27,7 @@ WINGS = [name for name in PARTS if wings.is_wing(name)]
 PUBLIC = {
     "cronkite": ["cron", "current_run"],
     "cronkite.alerts": ["Notice", "mail"],
+    "cronkite.commands": ["call"],
     "cronkite.exceptions": ["CronkiteError", "ScheduleError", "FunctionError", "JobIsLocked", "RunEnded"],
     "cronkite.health": ["report"],
     "cronkite.models": ["Job", "Log", "Node"],

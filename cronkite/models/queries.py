@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.utils import resolve_callables
 
 from cronkite import conf
+from cronkite.code import commands
 from cronkite.database import clock
 from cronkite.models import validation
 from cronkite.models.groups import Group
@@ -45,6 +46,13 @@ def is_stuck() -> Q:
     if conf.get().lock_timeout is not None:
         return Q(pk__in=())
     return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
+
+
+def like(words: str) -> Q:
+    """Return the condition that a job has these in its name, in its function or, if it calls one, in its command."""
+    # As a text, all of the arguments: what the name alone is takes an expression that differs by database.
+    command = Q(function=commands.CALL, args__icontains=words)
+    return Q(name__icontains=words) | Q(function__icontains=words) | command
 
 
 class JobQuerySet(PrimaryQuerySet["Job"]):

@@ -94,7 +94,9 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         unchanged = rhythm.of(after) == rhythm.of(before)
         with transaction.atomic(using=using):
             if unchanged:
-                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1, engine=job.engine)
+                # The claim of a one-off disables it, and counts as no edit: what is written here would enable it.
+                same = rows.filter(revision=before.revision, enabled=before.enabled)
+                written = same.write(revision=F("revision") + 1, engine=job.engine)
             else:
                 written = _replan(rows, before, after, using)
                 if written:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Columns that say when a job runs, each with what it holds.
 Columns = tuple[tuple[str, str | None], ...]
 
+#: What says that a slot is to be tried again.
+RETRY = ("retry_at", "retry_slot", "retry_attempt")
 #: How many jobs are switched by one statement, which names each schedule twice: SQLite takes no deeper expression.
 PART = 200
 
@@ -64,7 +66,9 @@ def switch(jobs: Sequence[Job], *, on: bool, using: str) -> Switched:
 def _disable(part: list[Job], rows: JobQuerySet) -> None:
     """Disable those that owe nothing: their next slot is yet to come."""
     idle = rows.filter(enabled=True, next_run__gt=clock.Now())
-    idle.write(enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1)
+    idle.write(
+        enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1, **dict.fromkeys(RETRY)
+    )
 
 
 def _enable(part: list[Job], rows: JobQuerySet) -> None:

@@ -20,11 +20,11 @@ from cronkite.claims.verdicts import Retry
 from cronkite.conf import get as get_conf
 from cronkite.database.clock import Now
 from cronkite.models import Job
-from cronkite.models.queries import may_retry
+from cronkite.models.queries import NO_RETRY, may_retry
 from cronkite.models.ways import OnLost, RetryUntil
 
 #: The columns, where nothing is to be tried again.
-NONE: dict[str, Any] = {"retry_at": None, "retry_slot": None, "retry_attempt": None}
+NONE = NO_RETRY
 #: The longest delay (seconds): a month.
 LONGEST = 31 * 24 * 3600
 

@@ -19,7 +19,7 @@ from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import restores, rhythm, validation
 from cronkite.models.logs import Log
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
@@ -159,9 +159,7 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
         last_slot=last_slot,
         enabled=after.enabled,
         # What was to be tried again is of another plan; its log tells of it.
-        retry_at=None,
-        retry_slot=None,
-        retry_attempt=None,
+        **NO_RETRY,
     )
     if written:
         Log.record_missed(before, decision, node=conf.get().node, using=using)

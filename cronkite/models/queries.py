@@ -30,6 +30,9 @@ NO_SEAT: dict[str, Any] = {"seated_in": None, "seat": None}
 #: The columns of a lock, and of the seat that goes with it, where nobody has it.
 FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None, **NO_SEAT}
 
+#: The columns of a retry, where nothing is to be tried again.
+NO_RETRY: dict[str, Any] = {"retry_at": None, "retry_slot": None, "retry_attempt": None}
+
 #: How many jobs a statement names at most: databases bound the number of its parameters.
 CHUNK = 500
 
@@ -55,9 +58,12 @@ def may_run() -> Q:
 
 def is_stuck() -> Q:
     """Return the condition of :attr:`Job.is_stuck <cronkite.models.Job.is_stuck>`."""
-    if conf.get().lock_timeout is not None:
-        return Q(pk__in=())
-    return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
+    timeout = conf.get().lock_timeout
+    if timeout is None:
+        return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
+    # Of a one-off that is done, no slot comes that would take the lock over.
+    nothing_comes = Q(enabled=False, asked_at__isnull=True, retry_at__isnull=True)
+    return Q(nothing_comes, schedule__startswith=once.BEGINNING, locked_at__lt=clock.Now() - timeout)
 
 
 class JobQuerySet(PrimaryQuerySet["Job"]):

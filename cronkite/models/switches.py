@@ -16,7 +16,7 @@ from django.db.models.functions import Cast
 
 from cronkite.database import clock
 from cronkite.exceptions import CronkiteError
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import SEEDED_BY
 from cronkite.schedules import chosen
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 #: Columns that say when a job runs, each with what it holds.
 Columns = tuple[tuple[str, str | None], ...]
 
-#: What says that a slot is to be tried again.
-RETRY = ("retry_at", "retry_slot", "retry_attempt")
 #: How many jobs are switched by one statement, which names each schedule twice: SQLite takes no deeper expression.
 PART = 200
 
@@ -66,9 +64,7 @@ def switch(jobs: Sequence[Job], *, on: bool, using: str) -> Switched:
 def _disable(part: list[Job], rows: JobQuerySet) -> None:
     """Disable those that owe nothing: their next slot is yet to come."""
     idle = rows.filter(enabled=True, next_run__gt=clock.Now())
-    idle.write(
-        enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1, **dict.fromkeys(RETRY)
-    )
+    idle.write(enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1, **NO_RETRY)
 
 
 def _enable(part: list[Job], rows: JobQuerySet) -> None:

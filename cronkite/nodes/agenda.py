@@ -253,8 +253,9 @@ class Agenda:
         if job.is_locked and not job.is_stale:
             return False
         comes_at = job.comes_at
-        may_come = (job.enabled or job.is_retry) and comes_at is not None
-        return job.is_asked or (may_come and comes_at <= job.now + self._ahead)
+        if job.is_asked or comes_at is None:
+            return job.is_asked
+        return (job.enabled or job.is_retry) and comes_at <= job.now + self._ahead
 
     def leave_alone(self, job: Job, *, longer: bool = False) -> None:
         """Skip the job for the rest of the tick, or in a loop for a while.

@@ -234,9 +234,9 @@ def test_a_past_one_is_refused_when_it_is_made_or_edited(make_job, enabled):
 
 
 def test_it_is_the_database_s_clock_that_tells_whether_it_has_been(make_job, clock_stands):
-    clock_stands(clock.now("default").replace(year=2150))
+    clock_stands(clock.now("default").replace(year=2036))
     with pytest.raises(ValidationError, match="over"):
-        Job(name="late", function="app.jobs.ok", schedule="@at 2149-01-01T00:00").full_clean()
+        Job(name="late", function="app.jobs.ok", schedule="@at 2035-01-01T00:00").full_clean()
 
 
 def test_an_edit_that_has_not_seen_the_claim_does_not_enable_it_again(make_one_off):

@@ -19,7 +19,7 @@ from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import restores, rhythm, told, validation
 from cronkite.models.logs import Log
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
@@ -95,7 +95,7 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         unchanged = rhythm.of(after) == rhythm.of(before)
         with transaction.atomic(using=using):
             if unchanged:
-                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1, engine=job.engine)
+                written = _as_read(rows, before).write(revision=F("revision") + 1, engine=job.engine)
             else:
                 written = _replan(rows, before, after, using)
                 if written:
@@ -166,9 +166,7 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
         last_slot=last_slot,
         enabled=after.enabled,
         # What was to be tried again is of another plan; its log tells of it.
-        retry_at=None,
-        retry_slot=None,
-        retry_attempt=None,
+        **NO_RETRY,
     )
     if written:
         Log.record_missed(before, decision, node=conf.get().node, using=using)
@@ -205,6 +203,14 @@ def _committed(rows: JobQuerySet, using: str) -> Job | None:
         rows = rows.select_for_update()
     quirks.read_committed(connection)
     return rows.with_now().first()
+
+
+def _as_read(rows: JobQuerySet, before: Job) -> JobQuerySet:
+    """Return the query for the row, if nobody has edited it, and no claim has disabled it, as that of a one-off does.
+
+    What is written then is all that was read: it would enable the job again.
+    """
+    return rows.filter(revision=before.revision, enabled=before.enabled)
 
 
 def _conditional(rows: JobQuerySet, before: Job) -> JobQuerySet:

@@ -123,7 +123,9 @@ def _sum_up(done: list[Deed], options: dict[str, Any], source: sources.Source, t
         terminal.note(f"There is nothing to import: {source.TITLE} has no jobs.")
         return
     verb = "would be added" if options["only_show"] else "added"
-    terminal.note(f"{verb}: {counts['new']}, here already: {counts['here']}, can't come: {counts['refused']}.".capitalize())
+    terminal.note(
+        f"{verb}: {counts['new']}, here already: {counts['here']}, can't come: {counts['refused']}.".capitalize()
+    )
     jobs = [deed.job for deed in done if deed.job is not None]
     both = [deed.job for deed in done if deed.job is not None and deed.job.enabled and deed.was_enabled]
     if both:

@@ -263,7 +263,7 @@ def _is_held_back(job: Job, declaration: Declaration, until: float) -> bool:
 
 
 def _shown(declaration: Declaration) -> str:
-    return f"{declaration.name} ({declaration.function})"
+    return f"{declaration.name} ({declaration.what})"
 
 
 def _is_held(job: Job, until: float) -> bool:
@@ -292,7 +292,7 @@ def write_one(declaration: Declaration, write: Callable[[], object]) -> str:
         why = _refusal(declaration, error)
         if why is None:
             raise
-        logger.error("%s is declared as a job, but can't be one: %s", declaration.function, why)
+        logger.error("%s is declared as a job, but can't be one: %s", declaration.what, why)
         return why
     return ""
 

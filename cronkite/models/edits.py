@@ -14,7 +14,7 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
 from cronkite import conf
-from cronkite.code import calls, functions
+from cronkite.code import calls, commands, functions
 from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import restores, rhythm, validation
@@ -59,7 +59,7 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
             if field.name not in columns and not field.generated:
                 setattr(instance, field.attname, getattr(row, field.attname))
     else:
-        instance.engine = calls.engine(functions.look_up(instance.function), instance.backend)
+        instance.engine = calls.engine(functions.look_up(instance.callee), instance.backend)
         plan_new(instance, using)
 
 
@@ -84,8 +84,8 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         before = _committed(rows, using)
         if before is None:
             raise DatabaseError(f"Job {job.pk} is gone: it was deleted meanwhile.")
-        if "function" in columns and job.function != before.function:
-            job.engine = calls.engine(functions.look_up(job.function), job.backend)
+        if (callee := _callee(job, before, columns)) != before.callee:
+            job.engine = calls.engine(functions.look_up(callee), job.backend)
         elif "backend" in columns and job.backend != before.backend:
             job.engine = _engine(job)
         else:
@@ -108,10 +108,16 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
     raise DatabaseError(f"Job {job.pk} could not be saved: it was changed {ATTEMPTS} times meanwhile. Try again.")
 
 
+def _callee(job: Job, before: Job, columns: frozenset[str]) -> str:
+    """Return what the job runs once these columns are written."""
+    function, args = (getattr(job if column in columns else before, column) for column in ("function", "args"))
+    return commands.callee(function, args)
+
+
 def _engine(job: Job) -> str:
     """Return the engine that the job's function is a task of, as far as that can be told here."""
     try:
-        return calls.engine(functions.look_up(job.function), job.backend)
+        return calls.engine(functions.look_up(job.callee), job.backend)
     except FunctionError:
         return job.engine
 

@@ -14,7 +14,7 @@ from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, schedules
-from cronkite.code import calls, functions
+from cronkite.code import calls, commands, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, rhythm, validation, verbs
@@ -372,7 +372,7 @@ class Job(models.Model):
         is_new = key is None or (self._state.adding and (force_insert or not edits.exists(self, using)))
         if is_new:
             validation.demand(self, self.DEFINITION)
-            function = functions.look_up(self.function)
+            function = functions.look_up(self.callee)
             if self._is_copy:
                 self.forget_original()
             self.engine = calls.engine(function, self.backend)
@@ -413,6 +413,16 @@ class Job(models.Model):
     def source(self) -> str:
         """``"code"`` for a job that a module declares, ``"admin"`` for one that was entered by hand."""
         return "admin" if self.declared_as is None else "code"
+
+    @property
+    def callee(self) -> str:
+        """The text by which what it runs is found and judged: its function and, of a management command, the name."""
+        return commands.callee(self.function, self.args)
+
+    @property
+    def what(self) -> str:
+        """What it runs, as people read it: its function, or ``manage.py`` and the name of the command."""
+        return commands.shown(self.callee)
 
     @property
     def is_locked(self) -> bool:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import schedules
-from cronkite.code import calls, functions, groups, labels, tasks
+from cronkite.code import arguments, calls, commands, functions, groups, labels, tasks
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import rhythm
@@ -99,7 +99,9 @@ def problems(job: Job, fields: Collection[str]) -> dict[str, str]:
     """
     found = _wrong_json(job) | _wrong_function(job) | _wrong_schedule(job) | _wrong_seconds(job) | _wrong_retries(job)
     if not found.keys() & {"args", "kwargs", "function"} and {"args", "kwargs", "function"} <= {*fields}:
-        found |= _misfit(job) | _wrong_handing(job)
+        misfit = _misfit(job)
+        # A command that may not be run is told of once, where it is named.
+        found |= misfit if misfit and job.function == commands.CALL else misfit | _wrong_handing(job)
     return {field: problem for field, problem in found.items() if field in fields}
 
 
@@ -170,9 +172,11 @@ def _misfit(job: Job) -> dict[str, str]:
         function = functions.look_up(job.function)
     except FunctionError:
         return {}
-    problem = calls.signature_problem(function, job.args, job.kwargs)
+    problem = arguments.problem(job.function, function, job.args, job.kwargs)
     if problem is None:
         return {}
+    if job.function == commands.CALL:
+        return {"kwargs" if job.kwargs else "args": problem}
     culprit = "kwargs" if job.kwargs and calls.signature_problem(function, job.args, {}) is None else "args"
     return {culprit: problem}
 

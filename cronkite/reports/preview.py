@@ -18,17 +18,17 @@ def lines() -> Iterator[str]:
     every = Job.objects.using(primary.alias())
     jobs = list(every.queue(conf.get().lookahead))
     for job in jobs:
-        yield f"{job.name} ({job.function}): {_verdict(job)}"
+        yield f"{job.name} ({job.what}): {_verdict(job)}"
     asked = list(every.agenda().filter(is_free(conf.get().lock_timeout), asked_at__isnull=False))
     for job in asked:
-        yield f"{job.name} ({job.function}): {_verdict_on_request(job)}"
+        yield f"{job.name} ({job.what}): {_verdict_on_request(job)}"
     sums = ", ".join(f"{len(found)} {how}" for found, how in ((jobs, "due"), (asked, "asked for")) if found)
     yield f"{sums}. Nothing was changed." if sums else "Nothing is due."
 
 
 def _verdict_on_request(job: Job) -> str:
     # A run that somebody asked for has no slot, and no need of a schedule.
-    if problem := hindrances.of_function(job.function):
+    if problem := hindrances.of_function(job.callee):
         return f"would not run. {problem}"
     return f"would run, asked for by {job.asked_by}"
 

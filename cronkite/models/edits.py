@@ -19,7 +19,7 @@ from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import restores, rhythm, validation
 from cronkite.models.logs import Log
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
@@ -94,7 +94,9 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         unchanged = rhythm.of(after) == rhythm.of(before)
         with transaction.atomic(using=using):
             if unchanged:
-                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1, engine=job.engine)
+                # The claim of a one-off disables it, and counts as no edit: what is written here would enable it.
+                same = rows.filter(revision=before.revision, enabled=before.enabled)
+                written = same.write(revision=F("revision") + 1, engine=job.engine)
             else:
                 written = _replan(rows, before, after, using)
                 if written:
@@ -163,9 +165,7 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
         last_slot=last_slot,
         enabled=after.enabled,
         # What was to be tried again is of another plan; its log tells of it.
-        retry_at=None,
-        retry_slot=None,
-        retry_attempt=None,
+        **NO_RETRY,
     )
     if written:
         Log.record_missed(before, decision, node=conf.get().node, using=using)

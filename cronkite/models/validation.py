@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from cronkite import schedules
 from cronkite.code import arguments, calls, commands, functions, groups, labels, tasks
 from cronkite.code.declarations import MOST_SECONDS
+from cronkite.database import clock
 from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models import rhythm
+from cronkite.models import primary, rhythm
 from cronkite.models.fields import Unreadable, is_storable
 from cronkite.models.rhythm import SEEDED_BY
 from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
@@ -202,7 +203,10 @@ def _wrong_schedule(job: Job) -> dict[str, str]:
         try:
             # It may name only times that its zone's clock always skips. Whichever 50 years are looked at makes no
             # difference to that, so this node's own clock will do.
-            job.get_schedule().next_after(datetime.now(timezone.utc))
+            schedule = job.get_schedule()
+            # Only of a one-off does it make a difference, and then it is the database's that counts.
+            now = clock.now(primary.alias()) if schedule.is_once else datetime.now(timezone.utc)
+            schedule.next_after(now)
         except ScheduleError as error:
             found["schedule"] = error.sentence
     return found or _wrong_jitter(job)

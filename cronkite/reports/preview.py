@@ -46,7 +46,7 @@ def _verdict(job: Job) -> str:
     verdict = f"would run slot {_utc(decision.slot)}" if decision.slot else "would not run"
     if decision.missed:
         verdict += f", {decision.missed} missed before it ({decision.reason})"
-    return f"{verdict}; next {_utc(decision.next_run)}"
+    return f"{verdict}; {f'next {_utc(decision.next_run)}' if decision.next_run else 'then it is done'}"
 
 
 def _utc(slot: datetime) -> str:

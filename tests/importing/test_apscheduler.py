@@ -110,7 +110,15 @@ def test_triggers_that_combine_others_are_refused(scheduler):
 
 def test_arguments_and_options_come_along(scheduler):
     planned = one(
-        scheduler, "cron", hour=3, args=(1, "a"), kwargs={"b": [2]}, misfire_grace_time=600, jitter=30, max_instances=3, coalesce=False
+        scheduler,
+        "cron",
+        hour=3,
+        args=(1, "a"),
+        kwargs={"b": [2]},
+        misfire_grace_time=600,
+        jitter=30,
+        max_instances=3,
+        coalesce=False,
     )
     columns = {name: planned.columns[name] for name in ("function", "args", "kwargs", "grace", "catch_up", "jitter")}
     assert columns == {
@@ -185,7 +193,8 @@ def test_nothing_that_a_pickle_names_is_run(tmp_path, protocol):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x80\x05N.", b"cbuiltins\ngetattr\n(cos\nsystem\nS'x'\ntR.", b"cos\nsystem\n(S'true'\ntR.", b"nonsense"]
+    "data",
+    [b"", b"\x80\x05N.", b"cbuiltins\ngetattr\n(cos\nsystem\nS'x'\ntR.", b"cos\nsystem\n(S'true'\ntR.", b"nonsense"],
 )
 def test_what_is_no_job_is_refused(data):
     planned = of_state("APScheduler", "bill", data, NOW)

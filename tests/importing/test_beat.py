@@ -71,7 +71,12 @@ def test_a_crontab_comes_with_its_zone_arguments_and_options(make):
 
 @pytest.mark.parametrize(
     ("every", "period", "schedule"),
-    [(10, "seconds", "@every 10s"), (90, "minutes", "@every 1h30m"), (7, "days", "@every 7d"), (5, "microseconds", None)],
+    [
+        (10, "seconds", "@every 10s"),
+        (90, "minutes", "@every 1h30m"),
+        (7, "days", "@every 7d"),
+        (5, "microseconds", None),
+    ],
 )
 def test_an_interval_becomes_every(make, models, every, period, schedule):
     make(interval=models.IntervalSchedule.objects.create(every=every, period=period))

@@ -111,7 +111,10 @@ def test_a_task_of_another_name_is_found_by_what_leads_to_it(celery_app, monkeyp
 
 
 def test_an_entry_that_makes_no_sense_keeps_no_other_from_coming(celery_app):
-    celery_app.conf.beat_schedule = {"a": {"task": "app.celery_app.double"}, "b": {"schedule": 1, "task": "app.jobs.ok"}}
+    celery_app.conf.beat_schedule = {
+        "a": {"task": "app.celery_app.double"},
+        "b": {"schedule": 1, "task": "app.jobs.ok"},
+    }
     bad, good = celery.read(Given())
     assert "not as Celery has it" in bad.problems[0]
     assert good.columns["schedule"] == "@every 1s"

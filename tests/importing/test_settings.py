@@ -129,7 +129,10 @@ def test_entries_are_those_that_django_crontab_itself_writes_lines_of(settings, 
     crontab = pytest.importorskip("django_crontab.crontab", reason="django-crontab is in the group `tests`")
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "settings")
     settings.CRONTAB_DJANGO_MANAGE_PATH = "/dev/null"
-    settings.CRONJOBS = [("*/5 * * * *", "app.jobs.ok", ">> /tmp/x"), ("0 4 * * *", "app.jobs.ok", [1], {"b": 2}, "> y")]
+    settings.CRONJOBS = [
+        ("*/5 * * * *", "app.jobs.ok", ">> /tmp/x"),
+        ("0 4 * * *", "app.jobs.ok", [1], {"b": 2}, "> y"),
+    ]
     theirs = crontab.Crontab(verbosity=0, readonly=True)
     theirs.add_jobs()
     found = list(django_crontab.read(Given()))

@@ -216,7 +216,7 @@ from page_settings import *
 SECRET_KEY = "documents"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES["default"]["NAME"] = __file__ + ".sqlite3"
-INSTALLED_APPS = ["django.contrib.staticfiles", *INSTALLED_APPS]
+INSTALLED_APPS = ["django.contrib.staticfiles", "django.contrib.sessions", *INSTALLED_APPS]
 STATIC_URL, STATIC_ROOT = "static/", __file__ + ".static"
 # What is handed over stays where it is: nobody takes it.
 TASKS = {"default": {"BACKEND": "%s.backends.dummy.DummyBackend"}}

@@ -20,8 +20,8 @@ TAKES: tuple[str, ...] = ()
 AWAY = "Disable the rows in the admin, under Periodic Tasks, and stop `celery beat` when there are no others."
 
 KINDS = ("crontab", "interval", "clocked", "solar")
-#: No constant to the type checker, which would look for it among the tests' apps.
-MODEL = ".".join(["django_celery_beat", "PeriodicTask"])
+#: Not a literal to the type checker, which would look for it among the tests' apps.
+MODEL: str = "django_celery_beat.PeriodicTask"
 #: How many rows are read at a time.
 CHUNK = 500
 

@@ -14,8 +14,8 @@ WHERE = ""
 TAKES: tuple[str, ...] = ()
 AWAY = "Delete the rows in the admin, under Django APScheduler, and take `add_job` out of the code, or they come back."
 
-#: No constant to the type checker, which would look for it among the tests' apps.
-MODEL = ".".join(["django_apscheduler", "DjangoJob"])
+#: Not a literal to the type checker, which would look for it among the tests' apps.
+MODEL: str = "django_apscheduler.DjangoJob"
 #: How many rows are read at a time.
 CHUNK = 500
 

@@ -12,4 +12,4 @@ From what is there to rows, and to what is said about it. Nothing here changes w
 """
 
 #: What other wings may use.
-__all__ = ["deeds", "planned", "sources"]
+__all__ = ["classes", "deeds", "planned", "sources"]

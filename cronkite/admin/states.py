@@ -115,7 +115,8 @@ def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
         said = gettext("waits until its group, %(group)s, has room") % {"group": job.group}
         lines.append(format_html("{}", said))
     if not job.is_locked or not job.enabled:
-        lines.append(format_html("{}", NAMES["enabled" if job.enabled else "disabled"]))
+        name = NAMES["enabled" if job.enabled else "disabled"]
+        lines.append(format_html("{}", gettext("done: it was to run once") if job.is_done else name))
     return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
 
 

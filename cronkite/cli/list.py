@@ -91,6 +91,8 @@ def _state(job: Job) -> Cell:
         return Cell("cannot run", "ERROR", f"on this machine: {problem}", joint=" ")
     if job.asked_at is not None:
         return Cell("asked for", "", f"by {job.asked_by}, {instants.relative(job.asked_at, job.now)}")
+    if job.is_done:
+        return Cell("done")
     return Cell("enabled") if job.enabled else Cell("disabled", "WARNING")
 
 

@@ -94,9 +94,7 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         unchanged = rhythm.of(after) == rhythm.of(before)
         with transaction.atomic(using=using):
             if unchanged:
-                # The claim of a one-off disables it, and counts as no edit: what is written here would enable it.
-                same = rows.filter(revision=before.revision, enabled=before.enabled)
-                written = same.write(revision=F("revision") + 1, engine=job.engine)
+                written = _as_read(rows, before).write(revision=F("revision") + 1, engine=job.engine)
             else:
                 written = _replan(rows, before, after, using)
                 if written:
@@ -202,6 +200,14 @@ def _committed(rows: JobQuerySet, using: str) -> Job | None:
         rows = rows.select_for_update()
     quirks.read_committed(connection)
     return rows.with_now().first()
+
+
+def _as_read(rows: JobQuerySet, before: Job) -> JobQuerySet:
+    """Return the query for the row, if nobody has edited it, and no claim has disabled it, as that of a one-off does.
+
+    What is written then is all that was read: it would enable the job again.
+    """
+    return rows.filter(revision=before.revision, enabled=before.enabled)
 
 
 def _conditional(rows: JobQuerySet, before: Job) -> JobQuerySet:

@@ -21,7 +21,7 @@ from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job, Log, Node
 from cronkite.models.queries import is_stuck
 from cronkite.reports import hindrances
-from cronkite.schedules import Schedule, stretches
+from cronkite.schedules import Schedule, once, stretches
 
 #: How many of a job's newest runs are looked at; whoever failed that often is counted no further.
 RUNS = 20
@@ -232,12 +232,12 @@ def _problems(wanted: list[str]) -> dict[str, str]:
 
 
 def failing(using: str) -> list[FailingJob]:
-    """Count the failures since the last success of each job that is enabled.
+    """Count the failures since the last success of each job that is enabled, and of each one-off.
 
     A run that was interrupted, because its node was stopped, says nothing about the job. However long the log is,
     little of it is read: the newest run of a job is that of its newest claim, and mostly it succeeded.
     """
-    logs = Log.objects.using(using).filter(job__enabled=True)
+    logs = Log.objects.using(using).filter(Q(job__enabled=True) | Q(job__schedule__startswith=once.BEGINNING))
     newest = logs.filter(fence=F("job__fence")).exclude(status=Log.Status.SUCCEEDED)
     suspects = dict(newest.order_by().values_list("job_id", "job__name"))
     # Not below 0, where MySQL's unsigned numbers end.

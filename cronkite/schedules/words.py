@@ -134,11 +134,11 @@ def _moment(says: Moment) -> str:
     moment = {
         "date": date_format(says.wall, "DATE_FORMAT", use_l10n=True),
         "time": f"{says.wall:%H:%M:%S}" if says.wall.second else f"{says.wall:%H:%M}",
-        "offset": says.shown_offset,
+        "zone": f"UTC{says.shown_offset}" if says.offset else "UTC",
     }
     if says.offset is None:
         return _("once, on %(date)s at %(time)s") % moment
-    return _("once, on %(date)s at %(time)s, UTC%(offset)s") % moment
+    return _("once, on %(date)s at %(time)s, %(zone)s") % moment
 
 
 # When in the day.

@@ -12,11 +12,13 @@ from django.test.utils import CaptureQueriesContext
 
 from app import jobs
 from cronkite.claims import claiming, holding
+from cronkite.cli import moments
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
 from cronkite.declared.discovery import auto_discover
 from cronkite.exceptions import OneOffIsOver
 from cronkite.models import Job, Log, switches
+from cronkite.reports import vitals
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp
 
@@ -176,6 +178,39 @@ def test_whoever_disables_many_jobs_takes_their_retries_away(make_job):
     assert set(Job.objects.values_list("enabled", "retry_at")) == {(False, None)}
 
 
+def test_health_tells_of_one_that_failed_until_it_is_run_again(make_one_off):
+    job = make_one_off("app.jobs.fail")
+    tick()
+    assert [each.name for each in vitals.failing("default")] == [job.name]
+    read = Job.objects.get()
+    claim = claiming.claim_by_hand(read, "a")
+    holding.finish(claim, Outcome(Status.SUCCEEDED))
+    assert vitals.failing("default") == []
+
+
+def test_one_that_is_missed_is_never_brief(make_one_off):
+    make_one_off(ago=5, grace=1)
+    tick()
+    (found,) = vitals.missed("default", clock.now("default"), 60)
+    assert (found.count, found.brief) == (1, 0)
+
+
+def test_people_are_told_that_it_is_done(make_one_off, capsys, admin_client):
+    make_one_off()
+    tick()
+    call_command("cron", "list")
+    assert "done" in capsys.readouterr().out
+    (said,) = moments.standing(Job.objects.with_now().get(), "UTC")
+    assert said.startswith("It is done, as its one slot has been.")
+    assert "done: it was to run once" in admin_client.get("/admin/cronkite/job/").content.decode()
+
+
+def test_a_dry_run_says_that_it_is_done_then(make_one_off, capsys):
+    job = make_one_off()
+    call_command("cron", "--dry-run")
+    assert f"would run slot {job.next_run:%Y-%m-%d %H:%M:%S} UTC; then it is done" in capsys.readouterr().out
+
+
 # -- People --
 
 
@@ -234,9 +269,9 @@ def test_a_past_one_is_refused_when_it_is_made_or_edited(make_job, enabled):
 
 
 def test_it_is_the_database_s_clock_that_tells_whether_it_has_been(make_job, clock_stands):
-    clock_stands(clock.now("default").replace(year=2150))
+    clock_stands(clock.now("default").replace(year=2036))
     with pytest.raises(ValidationError, match="over"):
-        Job(name="late", function="app.jobs.ok", schedule="@at 2149-01-01T00:00").full_clean()
+        Job(name="late", function="app.jobs.ok", schedule="@at 2035-01-01T00:00").full_clean()
 
 
 def test_an_edit_that_has_not_seen_the_claim_does_not_enable_it_again(make_one_off):

@@ -97,6 +97,7 @@ WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
         ("@every 1d", "Every day, counted from 1970-01-01 00:00 UTC"),
         ("@every 14d", "Every 14 days, counted from 1970-01-01 00:00 UTC"),
         ("@at 2026-12-24T18:00", "Once, on Dec. 24, 2026 at 18:00"),
+        ("@at 2026-12-24T18:00Z", "Once, on Dec. 24, 2026 at 18:00, UTC"),
         ("@at 2026-12-24T18:00:30-03:30", "Once, on Dec. 24, 2026 at 18:00:30, UTC-03:30"),
     ],
 )

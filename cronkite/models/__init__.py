@@ -11,6 +11,7 @@ Rows, and what an edit does to a job's plan.
 - ``queries``: which jobs are due, and which locks are free.
 - ``edits``, ``switches``: what an edit does to the plan.
 - ``restores``: what if a row knows less than its logs.
+- ``fixtures``: what becomes of a job that a fixture tells of.
 - ``verbs``: what a job can do whose code stands above.
 """
 
@@ -29,6 +30,7 @@ __all__ = [
     "Task",
     "edits",
     "fields",
+    "fixtures",
     "logs",
     "primary",
     "queries",

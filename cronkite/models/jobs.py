@@ -17,7 +17,7 @@ from cronkite import conf, schedules
 from cronkite.code import calls, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
-from cronkite.models import edits, rhythm, validation, verbs
+from cronkite.models import edits, fixtures, rhythm, validation, verbs
 from cronkite.models.fields import (
     Arguments,
     Expression,
@@ -396,6 +396,15 @@ class Job(models.Model):
         """Whether this object, which has no row of its own yet, knows what only the row of another job can tell."""
         told = (self.planned_at, self.last_slot, self.lock, self.asked_at)
         return bool(self.fence or self.revision) or any(value is not None for value in told)
+
+    def natural_key(self) -> tuple[str, str]:
+        """Return the declared function and the name: one of them, the other one is empty.
+
+        Fixtures know a job by it where keys differ; see :meth:`JobQuerySet.get_by_natural_key`.
+        """
+        key = rhythm.identity(self)
+        fixtures.demand_one(self, key)
+        return key
 
     def forget_original(self) -> None:
         """Be a job of its own, of which nothing is known yet: this is the copy of another one."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from django.db import connections
@@ -76,7 +76,7 @@ def demand_one(job: Job, key: tuple[str, str]) -> None:
 
     ``job`` is what Django looks for, by its natural key, and has no key of its own. It would be written over the other.
     """
-    using = cast("str | None", job._state.db)  # noqa: SLF001 - documented
+    using = vars(job._state).get("db")  # noqa: SLF001 - documented
     block = None if job.pk is not None or using is None else _block(using)
     if block is not None and key in _loaded.get(block, ()):
         raise ValueError(

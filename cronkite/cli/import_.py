@@ -38,9 +38,11 @@ from typing import Any
 from django.core.management import CommandError
 
 from cronkite.cli.terminal import Terminal, printable
+from cronkite.database import clock
 from cronkite.importing import deeds, sources
 from cronkite.importing.deeds import Deed
 from cronkite.importing.planned import Given, NothingToRead
+from cronkite.models import primary
 
 #: What only some sources take, by the attribute of what is given: the option.
 ONLY_SOME = {"timezone": "--timezone", "is_system": "--system", "table": "--table"}
@@ -68,11 +70,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Import, or show what would be imported, and tell of each thing."""
-    source = sources.of(options["source"])
-    given = _given(options, source)
     write, enable = not options["only_show"], options["enable"]
     done: list[Deed] = []
     try:
+        source = sources.of(options["source"])
+        given = _given(options, source)
         for deed in deeds.do(source.read(given), enable=enable, write=write):
             done.append(deed)
             if not options["json"]:
@@ -91,7 +93,7 @@ def _given(options: dict[str, Any], source: sources.Source) -> Given:
     for name, option in ONLY_SOME.items():
         if options[name] and name not in source.TAKES:
             raise CommandError(f"{option} is not for {options['source']}; leave it out.", returncode=2)
-    return Given(options["where"], **{name: options[name] for name in ONLY_SOME})
+    return Given(options["where"], now=clock.now(primary.alias()), **{name: options[name] for name in ONLY_SOME})
 
 
 def _tell(deed: Deed, write: bool, terminal: Terminal) -> None:
@@ -123,7 +125,9 @@ def _sum_up(done: list[Deed], options: dict[str, Any], source: sources.Source, t
         terminal.note(f"There is nothing to import: {source.TITLE} has no jobs.")
         return
     verb = "would be added" if options["only_show"] else "added"
-    terminal.note(f"{verb}: {counts['new']}, here already: {counts['here']}, can't come: {counts['refused']}.".capitalize())
+    terminal.note(
+        f"{verb}: {counts['new']}, here already: {counts['here']}, can't come: {counts['refused']}.".capitalize()
+    )
     jobs = [deed.job for deed in done if deed.job is not None]
     both = [deed.job for deed in done if deed.job is not None and deed.job.enabled and deed.was_enabled]
     if both:

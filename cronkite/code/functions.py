@@ -29,7 +29,14 @@ LONGEST_NAME = 255
 MOST_WRAPPERS = 100
 
 #: What may be run whatever the patterns are: it does only what another setting asks for, or another job's function.
-OWN = frozenset({"cronkite.crontab.prune_logs", "cronkite.tasks.run", "cronkite.tasks.run_by_celery"})
+OWN = frozenset(
+    {
+        "cronkite.crontab.prune_logs",
+        "cronkite.importing.classes.do",
+        "cronkite.tasks.run",
+        "cronkite.tasks.run_by_celery",
+    }
+)
 
 _SETTING = "CRONKITE_ALLOWED_FUNCTIONS"
 

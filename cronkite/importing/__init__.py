@@ -3,7 +3,8 @@
 From what is there to rows, and to what is said about it. Nothing here changes what it reads.
 
 - ``planned``: what is to become of a thing that was found.
-- ``shell``, ``crontabs``, ``pickles``, ``celery_schedules``: how other schedulers write things down.
+- ``shell``, ``pickled``, ``instants``: how lines and objects are written, and single times here.
+- ``commands``, ``celery_schedules``, ``triggers``, ``classes``: what others call and when, as it is said here.
 - ``crontab``, ``beat``, ``celery``, ``django_cron``, ``django_crontab``, ``apscheduler``, ``django_apscheduler``: what
   each of them has.
 - ``sources``: which of them there are.

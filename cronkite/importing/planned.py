@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from cronkite.exceptions import CronkiteError
@@ -39,6 +42,8 @@ class Given:
     timezone: str = ""
     is_system: bool = False
     table: str = ""
+    #: The database's now, by which is told what is past.
+    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
 @dataclass
@@ -51,6 +56,19 @@ class Plan:
     columns: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def call(self, function: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> None:
+        """Have it call the function with these arguments, which have to be such as JSON can hold."""
+        self.columns["function"] = function
+        for column, values in (("args", args), ("kwargs", kwargs or {})):
+            try:
+                # As it will be read again: a tuple is a list.
+                self.columns[column] = json.loads(json.dumps(values))
+            except (TypeError, ValueError) as error:
+                self.problems.append(
+                    f"Its {column} can't be kept as JSON: {str(error)[:1].lower()}{str(error)[1:]}. "
+                    "Have the function find them itself."
+                )
 
     def done(self) -> Planned:
         """Return what is planned: a job, unless there are problems."""

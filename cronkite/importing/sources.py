@@ -12,11 +12,17 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Protocol, cast
 
-from cronkite.importing.planned import Given, Planned
+from cronkite.importing.planned import Given, NothingToRead, Planned
 
 #: The words for them, each with the module.
 SOURCES = {
     "crontab": "crontab",
+    "beat": "beat",
+    "celery": "celery",
+    "django-cron": "django_cron",
+    "django-crontab": "django_crontab",
+    "apscheduler": "apscheduler",
+    "django-apscheduler": "django_apscheduler",
 }
 
 
@@ -33,5 +39,8 @@ class Source(Protocol):
 
 
 def of(word: str) -> Source:
-    """Return the module of a source."""
-    return cast("Source", import_module(f"cronkite.importing.{SOURCES[word]}"))
+    """Return the module of a source; raises :class:`NothingToRead` if something that it needs is not installed."""
+    try:
+        return cast("Source", import_module(f"cronkite.importing.{SOURCES[word]}"))
+    except ModuleNotFoundError as error:
+        raise NothingToRead(f"{error.name} is not installed here. Import where it is, and take it out later.") from None

@@ -14,10 +14,11 @@ def write(path: Path, text: str) -> None:
     Who reads meanwhile sees the old file or the new one. A link goes on leading to its file, which keeps its mode. What
     is no file, such as a pipe, is written to as it is.
     """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        target.write_text(text, encoding="utf-8")
+    # Asked of the path itself: /dev/stdout leads to what has no path of its own.
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
         return
+    target = path.resolve()
     beside = target.with_name(f".{uuid4().hex}.tmp")
     try:
         with beside.open("x", encoding="utf-8", newline="\n") as file:

@@ -76,8 +76,9 @@ def demand_one(job: Job, key: tuple[str, str]) -> None:
 
     ``job`` is what Django looks for, by its natural key, and has no key of its own. It would be written over the other.
     """
+    pk: int | None = job.pk
     using = vars(job._state).get("db")  # noqa: SLF001 - documented
-    block = None if job.pk is not None or using is None else _block(using)
+    block = None if pk is not None or using is None else _block(using)
     if block is not None and key in _loaded.get(block, ()):
         raise ValueError(
             f"Two jobs here are called {job.name!r}, by which they are known: one would be written over the other. "

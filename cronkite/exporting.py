@@ -99,7 +99,10 @@ def _in_yaml(document: dict[str, Any], in_ascii: bool) -> str:
             return True
 
     def represent(dumper: Any, value: str) -> Any:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+        # Escapes for what nobody sees: some of that ends a line to YAML.
+        is_seen = value.replace("\n", "").isprintable()
+        style = ("|" if "\n" in value else None) if is_seen else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Dumper.add_representer(str, represent)
     written: str = package.dump(

@@ -33,7 +33,9 @@ def test_it_has_what_a_save_may_write_and_nothing_else(make_job):
     assert not kept & record.keys()
     assert record.keys() >= Job.DEFINITION
     columns = {field.name for field in Job._meta.concrete_fields}
-    assert record.keys() == Job.DEFINITION == columns - kept, "what is a new column: decided by people, or kept by nodes?"
+    assert record.keys() == Job.DEFINITION == columns - kept, (
+        "what is a new column: decided by people, or kept by nodes?"
+    )
     editable = {field.name for field in Job._meta.concrete_fields if field.editable and not field.primary_key}
     assert editable <= record.keys()
 
@@ -74,7 +76,9 @@ def test_there_may_be_nothing_to_export():
 
 
 def test_yaml_says_the_same_in_lines_that_people_read(make_job):
-    make_job(name="請求書", description="Bills.\nEach night.", schedule="*/10 * * * *", args=["yes", "1", 1.5, None, {}])
+    make_job(
+        name="請求書", description="Bills.\nEach night.", schedule="*/10 * * * *", args=["yes", "1", 1.5, None, {}]
+    )
     make_job("app.jobs.fail", name="x" * 200, args=["yes", "1", 1.5, None, {}])
     said = cron("export", "--format", "yaml")
     assert yaml.safe_load(said.out) == cron("export").json

@@ -73,7 +73,11 @@ def _sum_up(jobs: list[Move], wish: Wish, terminal: Terminal) -> None:
         f"{added}: {counts['new']}, here already: {counts['same']}, here otherwise and kept: {counts['differs']}, "
         f"{overwritten}: {counts['changed']}, can't come: {counts['refused']}."
     )
-    held = [move for move in jobs if move.job and not move.job.enabled and (move.planned.columns or {}).get("enabled")]
+    held = [
+        move
+        for move in jobs
+        if move.job and not move.job.enabled and (move.planned.columns or {}).get("enabled", move.state == "new")
+    ]
     if wish.enable and counts["new"] + counts["changed"]:
         terminal.note(f"What is enabled there is enabled here now. {exported.AWAY}")
     elif held:

@@ -114,6 +114,25 @@ class GroupName(Canonical):
     canonical = staticmethod(groups.canonical)
 
 
+class DeclaredAs(ShortText):
+    """The function that declares a job, or null: also where a form or a file of texts has nothing but an empty text."""
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """Have the object know what is stored."""
+        value = super().pre_save(model_instance, add)
+        if not value:
+            setattr(model_instance, self.attname, None)
+        return value
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Write null for an empty text: of those, no two could be."""
+        return super().get_db_prep_save(value or None, connection)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the function, or ``None``."""
+        return super().to_python(value) or None
+
+
 class CopiedText(ShortText):
     """A text that stands elsewhere, too: what does not fit is cut, as a log without it would be no log at all."""
 

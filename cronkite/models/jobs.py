@@ -20,6 +20,7 @@ from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, fixtures, rhythm, validation, verbs
 from cronkite.models.fields import (
     Arguments,
+    DeclaredAs,
     Expression,
     GroupName,
     Json,
@@ -176,7 +177,7 @@ class Job(models.Model):
     )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
-    declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
+    declared_as = DeclaredAs(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
     revision = models.PositiveBigIntegerField(
         _("revision"), default=0, editable=False, help_text=_("The number of edits.")
     )

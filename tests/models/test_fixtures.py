@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
 from django.db import connection, transaction
 from django.db.models.signals import pre_save
+from nodes import PATIENCE, nodes
 
 from cronkite import requests
 from cronkite.claims import claiming, holding
@@ -333,3 +336,32 @@ def test_many_jobs_are_loaded_in_a_few_statements_each(make_job, dump, django_as
         load(path)
     assert Job.objects.count() == 100
     assert connection.in_atomic_block
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_node_goes_on_while_its_jobs_are_loaded_again_and_again(make_job, dump, evidence):
+    """No slot runs twice, none vanishes, and no fencing token is given twice (promises P1 and P2)."""
+    job = make_job("app.jobs.note", schedule="* * * * * *", catch_up="all", args=[str(evidence)])
+    path, loads = dump(*NATURAL), 0
+    # It falls due from now on only: what was owed by now is not what this is about.
+    load(path)
+    with nodes(("cron", "loop", "--skip-checks")) as (node,):
+        deadline = time.monotonic() + PATIENCE
+        while len(evidence.starts()) < 6:
+            assert time.monotonic() < deadline, node.log
+            load(path)
+            loads += 1
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
+    assert loads > 6
+    starts = evidence.starts()
+    assert len(set(starts)) == len(starts)
+    logs = list(Log.objects.filter(job=job, slot__isnull=False).order_by("slot"))
+    runs = [log for log in logs if log.fence is not None]
+    assert len(runs) == len(starts)
+    tokens = [log.fence for log in runs]
+    assert tokens == sorted(set(tokens))
+    accounted = [log.slot - timedelta(seconds=n) for log in logs for n in reversed(range(log.missed + 1))]
+    assert accounted == [accounted[0] + timedelta(seconds=n) for n in range(len(accounted))]
+    row = Job.objects.get()
+    assert (row.fence, row.last_slot, row.lock) == (tokens[-1], accounted[-1], None)

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 import yaml
-from django.db import connection
 from terminals import cron
 
 from cronkite import exporting, requests
 from cronkite.claims import claiming
 from cronkite.models import Group, Job
+from cronkite.models.fields import Arguments, Unreadable
 
 pytestmark = pytest.mark.django_db
 
@@ -150,17 +150,14 @@ def test_what_is_no_file_is_written_to(make_job):
         assert json.load(pipe)["jobs"]
 
 
-def test_arguments_that_nobody_can_read_are_told_with_their_job(make_job, tmp_path):
+def test_arguments_that_nobody_can_read_are_told_with_their_job(make_job, tmp_path, monkeypatch):
     job = make_job(name="bill")
-    make_job("app.jobs.fail", name="good")
-    with connection.cursor() as cursor:
-        deep = "[" * 40 + "1" * 5000 + "]" * 40
-        cursor.execute("UPDATE cronkite_job SET args = %s WHERE id = %s", [deep, job.pk])
+    # Some databases keep numbers that are too long for Python, and none keeps them all.
+    monkeypatch.setattr(Arguments, "from_db_value", lambda self, value, *others: Unreadable(value))
     said = cron("export", "-o", str(tmp_path / "jobs.json"))
-    if said.code:
-        assert f"The args of job {job.pk} ('bill') can't be read" in said.err
-        assert not list(tmp_path.iterdir())
-    assert cron("export", "good").json["jobs"]
+    assert said.code == 1
+    assert f"The args of job {job.pk} ('bill') can't be read, so it can't be exported." in said.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_five_thousand_jobs_are_two_queries(django_assert_num_queries):

@@ -60,6 +60,8 @@ class Conf:
     """How many worker processes a node has; 0: runs take place in the node's own process, one after another."""
     allowed_functions: tuple[str, ...]
     """Patterns (:mod:`fnmatch`) of the dotted names that may run, but for the default rule; see :attr:`allows_apps`."""
+    allowed_commands: tuple[str, ...]
+    """Patterns of the management commands that may be jobs, alike; see :attr:`allows_commands_of_apps`."""
     node: str
     """This node's name; never empty, because an unset name is the host's."""
     shutdown_grace: timedelta
@@ -77,6 +79,11 @@ class Conf:
     def allows_apps(self) -> bool:
         """Whether what installed apps define may run: the default rule, alone or beside patterns."""
         return DEFAULT_RULE in self.allowed_functions
+
+    @property
+    def allows_commands_of_apps(self) -> bool:
+        """Whether commands of installed apps other than Django's own may be jobs, alone or beside patterns."""
+        return DEFAULT_RULE in self.allowed_commands
 
     @property
     def prunes_logs(self) -> bool:
@@ -234,6 +241,14 @@ def _allowed_functions(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _allowed_commands(value: object) -> tuple[str, ...]:
+    """Return the patterns, alike."""
+    try:
+        return _allowed_functions(value)
+    except ValueError:
+        raise ValueError("None or a list of patterns of commands' names") from None
+
+
 def _node(value: object) -> str:
     """Return the node's name; an empty one becomes the host's."""
     if not isinstance(value, str) or len(value) > LONGEST_NODE or not value.isprintable():
@@ -275,6 +290,11 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
         None,
         _allowed_functions,
         'Write for example CRONKITE_ALLOWED_FUNCTIONS = ["INSTALLED_APPS", "warehouse.jobs.*"].',
+    ),
+    "CRONKITE_ALLOWED_COMMANDS": (
+        None,
+        _allowed_commands,
+        'Write for example CRONKITE_ALLOWED_COMMANDS = ["INSTALLED_APPS", "check"].',
     ),
     "CRONKITE_NODE": ("", _node, "Leave it out to use the host's name."),
     "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),

@@ -25,6 +25,7 @@ NAMES = [
     "CRONKITE_LOOKAHEAD",
     "CRONKITE_WORKERS",
     "CRONKITE_ALLOWED_FUNCTIONS",
+    "CRONKITE_ALLOWED_COMMANDS",
     "CRONKITE_NODE",
     "CRONKITE_SHUTDOWN_GRACE",
     "CRONKITE_LOG_MAX_DAYS",
@@ -46,6 +47,7 @@ def test_defaults_are_those_of_the_documentation():
     assert found.lookahead == timedelta(seconds=5)
     assert found.workers == 4
     assert (found.allowed_functions, found.allows_apps) == (("INSTALLED_APPS",), True)
+    assert (found.allowed_commands, found.allows_commands_of_apps) == (("INSTALLED_APPS",), True)
     assert found.node == socket.gethostname()
     assert found.shutdown_grace == timedelta(seconds=20)
     assert (found.log_max_days, found.log_max_per_job, found.prunes_logs) == (None, None, False)
@@ -57,6 +59,7 @@ def test_defaults_are_those_of_the_documentation():
     CRONKITE_LOOKAHEAD=0,
     CRONKITE_WORKERS=0,
     CRONKITE_ALLOWED_FUNCTIONS=["app.*", "reports.tasks.send"],
+    CRONKITE_ALLOWED_COMMANDS=["check", "send-*"],
     CRONKITE_NODE=" blue ",
     CRONKITE_SHUTDOWN_GRACE=0.5,
     CRONKITE_NODE_LABELS=["gpu", "gpu"],
@@ -70,6 +73,7 @@ def test_settings_are_read_in_their_units():
         lookahead=timedelta(0),
         workers=0,
         allowed_functions=("app.*", "reports.tasks.send"),
+        allowed_commands=("check", "send-*"),
         node="blue",
         shutdown_grace=timedelta(seconds=0.5),
         node_labels=frozenset({"gpu"}),
@@ -128,6 +132,11 @@ def test_a_live_lock_is_always_renewed_before_it_is_stale(seconds):
             "CRONKITE_ALLOWED_FUNCTIONS",
             "app.*",
             "must be None or a list of patterns of dotted names, not 'app.*' (str).",
+        ),
+        (
+            "CRONKITE_ALLOWED_COMMANDS",
+            "check",
+            "must be None or a list of patterns of commands' names, not 'check' (str).",
         ),
         ("CRONKITE_ALLOWED_FUNCTIONS", ["app.*", 1], "not ['app.*', 1] (list)."),
         ("CRONKITE_ALLOWED_FUNCTIONS", [""], "not [''] (list)."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -33,12 +34,14 @@ from cronkite.admin import (
     signatures,
     states,
     strips,
+    typed,
     urls,
 )
 from cronkite.admin.actions import JobActions
 from cronkite.admin.forms import ACTION, JobForm
 from cronkite.admin.lists import JobChangeList
 from cronkite.admin.timeline import view as timeline
+from cronkite.code import commands
 from cronkite.database import clock
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
@@ -126,7 +129,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         except ScheduleError as error:
             words = str(error)
         zone = format_html(' <span class="quiet">{}</span>', job.timezone) if job.timezone else ""
-        function = format_html_join(DOT, "{}", ((part,) for part in job.function.split(".")))
+        function = format_html_join(DOT, "{}", ((part,) for part in job.what.split(".")))
         return format_html(
             '<div class="cronkite-function">{}</div><code>{}</code>{}<div class="cronkite-words">{}</div>',
             function,
@@ -230,7 +233,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         """Return how the job stands."""
         stored = Job.objects.with_now().get(pk=job.pk)
         states.tell_room([stored])
-        return states.describe(stored, self._strip(job), states.missing(stored.function))
+        return states.describe(stored, self._strip(job), states.missing(stored.callee))
 
     @staticmethod
     def _strip(job: Any) -> strips.Strip:
@@ -249,15 +252,16 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     @admin.display(description=_("it takes"))
     def takes(self, job: Job) -> SafeString:
         """Return what the function takes; the form's script keeps it in step with what is typed."""
-        return live("cronkite-takes", _takes(job.function))
+        return live("cronkite-takes", _takes(job.function, *_given(job)))
 
     @admin.display(description=_("coming runs"))
     def ahead(self, job: Job) -> SafeString:
         """Return what the schedule will do; the form's script keeps it in step with what is typed."""
         url = urls.url(self.admin_site.name, "job_preview")
-        if job.declared_as:
-            # What H goes by is not what is typed then.
-            url = f"{url}?{urlencode({'declared_as': job.declared_as})}"
+        # What H goes by, and which command the arguments begin with, is not what is typed then.
+        known = {"declared_as": job.declared_as, "command": commands.of(job.callee)}
+        if asked := {name: value for name, value in known.items() if value}:
+            url = f"{url}?{urlencode(asked)}"
         return live("cronkite-ahead", _ahead(job.schedule, job.timezone, job.seed), url)
 
     @admin.display(description=_("overridden"))
@@ -283,14 +287,14 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         """Return, as JSON, what the form shows of a function and of a schedule: pieces of its page, and what to say."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
-        names = ("name", "function", "args", "kwargs", "schedule", "timezone", "declared_as")
+        names = ("name", "function", "args", "kwargs", "schedule", "timezone", "declared_as", "command")
         asked = {name: request.GET.get(name, "") for name in names}
         # As the form has it, which cuts off blanks.
         seed = Job(name=asked["name"].strip(), declared_as=asked["declared_as"] or None).seed
         look = _look(asked["schedule"], asked["timezone"], seed)
         return JsonResponse(
             {
-                "takes": _takes(asked["function"], asked["args"], asked["kwargs"]),
+                "takes": _takes(*typed.translated(asked["function"], asked["args"], asked["command"]), asked["kwargs"]),
                 "ahead": render_to_string("cronkite/coming.html", {"coming": look}) if look else "",
                 "words": (look.problem or look.words) if look else "",
             }
@@ -329,6 +333,11 @@ def _look(schedule: str, zone: str, seed: str) -> coming.Coming | None:
 def _ahead(schedule: str, zone: str, seed: str) -> str:
     look = _look(schedule, zone, seed)
     return render_to_string("cronkite/coming.html", {"coming": look}) if look else ""
+
+
+def _given(job: Job) -> list[str]:
+    """Return the arguments of a command, which say what it is; a function is looked at without."""
+    return [json.dumps(job.args), json.dumps(job.kwargs)] if commands.of(job.callee) else []
 
 
 def _takes(function: str, args: str | None = None, kwargs: str | None = None) -> str:

@@ -20,7 +20,7 @@ from django.urls import get_resolver
 
 from cronkite.checks.declared_checks import listed, not_allowed
 from cronkite.checks.setting_checks import TAG, is_asked
-from cronkite.code import calls, functions, tasks
+from cronkite.code import calls, commands, functions, tasks
 from cronkite.models import Job, primary
 
 
@@ -33,7 +33,7 @@ def check_enabled_jobs(databases: Collection[str] | None = None, **_: Any) -> li
     try:
         with transaction.atomic(using=using):
             enabled = Job.objects.using(using).filter(enabled=True)
-            names = sorted(set(enabled.values_list("function", flat=True).order_by()))
+            names = sorted({commands.callee(*each) for each in enabled.values_list("function", "args").order_by()})
     except DatabaseError:
         return []  # the tables are not there yet, or the database is not
     return not_allowed({name: why for name in names if (why := functions.refusal(name))}, "enabled")
@@ -52,8 +52,8 @@ def check_handed_over_jobs(databases: Collection[str] | None = None, **_: Any) -
     except DatabaseError:
         return []
     # What may not be run is told of by W009.
-    jobs = [job for job in jobs if not functions.refusal(job.function)]
-    functions.try_all(job.function for job in jobs)
+    jobs = [job for job in jobs if not functions.refusal(job.callee)]
+    functions.try_all(job.callee for job in jobs)
     found: dict[str, dict[str, str]] = {"W011": {}, "W012": {}}
     for job in jobs:
         _judge(job, using, found)
@@ -66,9 +66,9 @@ def _judge(job: Job, using: str, found: dict[str, dict[str, str]]) -> None:
         if order is not None and order.engine == calls.DJANGO_TASKS:
             engine = import_module("cronkite.engines.django_tasks")  # it needs django.tasks, or the backport of it
             if alias := engine.other_database(order, using):
-                found["W011"][job.function] = alias
+                found["W011"][job.what] = alias
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what the project's own code raises is what is asked for
-        found["W012"][job.function] = str(error)
+        found["W012"][job.what] = str(error)
 
 
 def _apart(aliases: dict[str, str]) -> list[checks.CheckMessage]:

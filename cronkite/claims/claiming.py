@@ -302,7 +302,7 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
             if decision.last_missed is not None:
                 rows = rows.filter(conditions.is_due(decision.last_missed))
             last_slot = decision.last_missed or job.last_slot
-            if not rows.write(next_run=decision.next_run, last_slot=last_slot):
+            if not rows.write(next_run=decision.next_run, last_slot=last_slot, enabled=decision.goes_on):
                 return False
             Log.record_missed(job, decision, node=node, using=using)
     except UNFIT as error:

@@ -47,7 +47,7 @@ def _ways(jobs: JobQuerySet, words: str) -> list[JobQuerySet]:
 
 
 def _several(words: str, candidates: list[Job]) -> str:
-    lines = [f"  {job.pk}  {printable(job.name)}  ({printable(job.function)})" for job in candidates[:NAMED]]
+    lines = [f"  {job.pk}  {printable(job.name)}  ({printable(job.what)})" for job in candidates[:NAMED]]
     if len(candidates) > NAMED:
         lines.append("  …")
     return "\n".join([f"{words!r} may be any of these jobs. Say which, by its id:", *lines])

@@ -49,7 +49,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     # The newest run is that of the newest claim.
     newest = Log.objects.using(primary.alias()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
     last = {log.job_id: log for log in newest.defer(*Log.TEXTS)}
-    functions.try_all(job.function for job in jobs)
+    functions.try_all(job.callee for job in jobs)
     if options["json"]:
         terminal.json([_for_programs(job, last.get(job.pk)) for job in jobs])
     elif rows := [_row(job, last.get(job.pk)) for job in jobs]:
@@ -76,7 +76,9 @@ def _row(job: Job, last: Log | None) -> list[str | Cell]:
         # One that newer code has written may be unknown here.
         style = STYLES.get(last.status, "ERROR")
         ended = Cell(f"{last.status.replace('_', ' ')} {instants.relative(at, job.now)}", style)
-    return [str(job.pk), job.name, schedule, upcoming, ended, _state(job)]
+    # Of a function, the name says enough.
+    name = Cell(job.name, "", job.what if job.what != job.function else "")
+    return [str(job.pk), name, schedule, upcoming, ended, _state(job)]
 
 
 def _state(job: Job) -> Cell:
@@ -96,6 +98,7 @@ def _for_programs(job: Job, last: Log | None) -> dict[str, Any]:
     columns = [field.name for field in job._meta.concrete_fields]  # noqa: SLF001 - documented, in spite of its name
     return {
         **{name: getattr(job, name) for name in columns},
+        "what": job.what,
         "words": in_words(job.schedule, job.seed),
         "state": _state(job).text,
         "problem": hindrances.of(job) or None,

@@ -68,10 +68,10 @@ def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], termin
     check = options["check"]
     for declaration in found.new:
         done = "to be added" if check else "added"
-        terminal.say(f"+ {declaration.name} ({declaration.function}): {done}, {declaration.spelled}", "SUCCESS")
+        terminal.say(f"+ {declaration.name} ({declaration.what}): {done}, {declaration.spelled}", "SUCCESS")
     for changed in found.changed:
         kept = "edited here, and kept" if not options["overwrite"] else "to be overwritten" if check else "overwritten"
-        terminal.say(f"~ {printable(changed.job.name)} ({changed.declaration.function}): {kept}", "WARNING")
+        terminal.say(f"~ {printable(changed.job.name)} ({changed.declaration.what}): {kept}", "WARNING")
         for column, (here, declared) in _columns(changed).items():
             terminal.say(f"    {column}: {here!r} here, {declared!r} in the code")
     _tell_groups(found, options, terminal)
@@ -81,7 +81,7 @@ def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], termin
     for module, error in found.broken.items():
         terminal.say(f"! {module} can't be imported, so its jobs are left alone. {printable(error)}", "ERROR")
     for declaration in found.refused:
-        terminal.say(f"! {declaration.function} is declared, but can't be a job; the log says why.", "ERROR")
+        terminal.say(f"! {declaration.what} is declared, but can't be a job; the log says why.", "ERROR")
     for function, warning in _warnings(found).items():
         terminal.say(f"! {function}: {warning}", "WARNING")
     for stray in lost:

@@ -86,7 +86,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
             }
         )
         return 0
-    heading = f"{job.name} ({job.function}): {in_words(job.schedule, job.seed)}, in {zone}"
+    heading = f"{job.name} ({job.what}): {in_words(job.schedule, job.seed)}, in {zone}"
     terminal.say(printable(heading), "MIGRATE_HEADING")
     for line in remarks:
         terminal.say(printable(line), "WARNING")

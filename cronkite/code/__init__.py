@@ -4,7 +4,9 @@ From a dotted name to a function that has been called.
 
 - ``declarations``: what code says about its jobs.
 - ``modules``, ``taster``, ``apart``, ``trials``: how modules are imported that may do anything.
+- ``commands``: which management commands may be jobs.
 - ``functions``: which function a name means, if it may be run.
+- ``arguments``: whether a job's arguments fit what it runs.
 - ``labels``: which nodes may have it.
 - ``groups``: with which others it shares a number of runs.
 - ``calls``: how it is called.
@@ -15,7 +17,9 @@ From a dotted name to a function that has been called.
 
 #: What other wings may use.
 __all__ = [
+    "arguments",
     "calls",
+    "commands",
     "current",
     "declarations",
     "functions",

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
+from functools import partial
 from inspect import getdoc, isclass
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
 from cronkite import schedules
-from cronkite.code import calls, groups
+from cronkite.code import calls, commands, groups
 from cronkite.code.labels import canonical
 from cronkite.exceptions import ZoneDataMissing
 from cronkite.schedules import chosen, zones
@@ -67,6 +68,16 @@ class Declaration:
     def spelled(self) -> str:
         """The schedule as people read it: where it says ``H``, with the numbers that the job of this function has."""
         return chosen.spell(self.schedule, self.function)
+
+    @property
+    def callee(self) -> str:
+        """The text by which what it runs is found and judged; see :func:`cronkite.code.commands.callee`."""
+        return commands.callee(self.function, list(self.args))
+
+    @property
+    def what(self) -> str:
+        """What it runs, as people read it."""
+        return commands.shown(self.callee)
 
     @property
     def module(self) -> str:
@@ -188,11 +199,15 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
                 "function of the module itself. If a decorator made this one, have it use functools.wraps, or write "
                 "@cronkite.cron beneath it, next to the function."
             )
-        if problem := calls.signature_problem(target, options["args"], options["kwargs"]):
+        is_command = dotted == commands.CALL
+        misfit = commands.shape_problem if is_command else partial(calls.signature_problem, target)
+        if problem := misfit(options["args"], options["kwargs"]):
             raise ValueError(f"{dotted} cannot be declared so. {problem}")
         if len(name) > LONGEST_NAME:
             raise ValueError(f"{dotted} cannot be declared so. Its name has more than {LONGEST_NAME} characters.")
-        declaration = Declaration(dotted, name or function.__name__, getdoc(function) or "", schedule, **options)
+        # Of a command, what the function is called and says tells nothing.
+        called, doc = (options["args"][0], "") if is_command else (function.__name__, getdoc(function) or "")
+        declaration = Declaration(dotted, name or called, doc, schedule, **options)
         _demand_one_number(declaration)
         # A module that is read again says the same again.
         if _declared.setdefault(dotted, declaration) != declaration:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from cronkite.importing import celery_schedules
+from cronkite.importing import celery_schedules, commands
 from cronkite.importing.planned import Given, NothingToRead, Plan, Planned
 
 TITLE = "Celery's beat_schedule"
@@ -22,7 +22,7 @@ def read(given: Given) -> Iterator[Planned]:
     """Yield what becomes of each entry."""
     with suppress(ModuleNotFoundError):
         # Where Celery's own guide puts the app of a Django project.
-        import_module(f"{(settings.SETTINGS_MODULE or '').partition('.')[0]}.celery")
+        import_module(f"{commands.settings_module().partition('.')[0] or 'celery'}.celery")
     try:
         app = celery_schedules.app()
         entries = dict(app.conf.beat_schedule or getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {})

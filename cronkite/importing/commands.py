@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ def _call(command: Command, call: Call) -> None:
         if option in DJANGO_VALUES:
             value = value if has_value else (words.pop(0).text if words else "")
             if option == "--settings":
-                refuse_other_settings(value, call)
+                call.problems += other_settings(value)
         else:
             arguments.append(word)
     if unknown := next((word.text for word in arguments if not word.is_plain), ""):
@@ -159,10 +160,16 @@ def _call(command: Command, call: Call) -> None:
         call.problems.append("It runs a job of django-crontab: `manage.py cron import django-crontab`.")
 
 
-def refuse_other_settings(module: str, call: Call) -> None:
+def settings_module() -> str:
+    """Return the name of the settings that are used here."""
+    return settings.SETTINGS_MODULE or os.environ.get("DJANGO_SETTINGS_MODULE", "")
+
+
+def other_settings(module: str) -> list[str]:
     """Say that a job can't have settings of its own, if these are not the project's."""
-    if module != settings.SETTINGS_MODULE:
-        call.problems.append(f"It has other settings, {module}, and a job has those of its node. Import it with these.")
+    if module == settings_module():
+        return []
+    return [f"It has other settings, {module}, and a job has those of its node. Import it with these."]
 
 
 def _named(words: list[Word], call: Call) -> list[Word] | None:
@@ -244,7 +251,7 @@ def _keep_variables(words: list[Word], call: Call) -> None:
 def _keep_variable(found: re.Match[str], call: Call) -> None:
     name, value = found.groups()
     if name == "DJANGO_SETTINGS_MODULE":
-        refuse_other_settings(value, call)
+        call.problems += other_settings(value)
     elif name not in {"PATH", "HOME", "SHELL", "PYTHONUNBUFFERED", "LANG", "LC_ALL"}:
         # Its value may be a secret.
         call.notes.append(f"It had {name} in its environment: have the nodes have it, too, if it counts.")

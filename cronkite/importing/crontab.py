@@ -121,7 +121,7 @@ def _job(line: str, number: int, state: _State) -> Planned:
     if given_input:
         call.problems.append("What stands behind % is its input, and a job has none.")
     if state.settings:
-        commands.refuse_other_settings(state.settings, call)
+        call.problems += commands.other_settings(state.settings)
     if call.is_tick:
         return Planned(TITLE, plan.name, None, "It is a node's own line, and stays.")
     plan.problems += call.problems

@@ -44,6 +44,7 @@ def _of_class(dotted: str) -> Iterator[Planned]:
     try:
         schedule = classes.find(dotted).schedule
         days = _days(schedule)
+        times = _times(getattr(schedule, "run_at_times", None) or [])
     except (FunctionError, AttributeError, ValueError) as error:
         yield Planned(TITLE, name, None, "", (f"{str(error).rstrip('.')}.",))
         return
@@ -53,7 +54,7 @@ def _of_class(dotted: str) -> Iterator[Planned]:
         plan = _plan(dotted, f"{dotted} every {minutes} min", name, schedule)
         _put_every(plan, minutes, days)
         yield plan.done()
-    for minute, hours in _times(getattr(schedule, "run_at_times", None) or []).items():
+    for minute, hours in times.items():
         at = f"at {','.join(map(str, hours))}:{minute:02}"
         plan = _plan(dotted, f"{dotted} {at}", f"{name} {at}" if found else name, schedule)
         found = True

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from cronkite.importing import commands
 from cronkite.importing.planned import Given, NothingToRead, Plan, Planned
 
 TITLE = "django-crontab"
@@ -46,9 +47,8 @@ def _planned(entry: Any, number: int, timezone: str) -> Planned:
     plan.key = " ".join(filter(None, [schedule, timezone, function, *called]))
     if suffix or getattr(settings, "CRONTAB_COMMAND_SUFFIX", "") or getattr(settings, "CRONTAB_COMMAND_PREFIX", ""):
         plan.notes.append("What was put around its line is left out; what it writes is in the log of each run.")
-    other = getattr(settings, "CRONTAB_DJANGO_SETTINGS_MODULE", None)
-    if other and other != settings.SETTINGS_MODULE:
-        plan.problems.append(f"It has other settings, {other}, and a job has those of its node. Import it with these.")
+    if other := getattr(settings, "CRONTAB_DJANGO_SETTINGS_MODULE", None):
+        plan.problems += commands.other_settings(other)
     return plan.done()
 
 

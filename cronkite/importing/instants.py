@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from cronkite.importing.planned import Plan
+from cronkite.schedules import every, once
 
 #: What is said of an interval: elsewhere it is counted from the run before.
 NOTE = "It is counted from 1970-01-01 00:00 UTC, and not from the last run, so that all nodes agree."
-
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 def put_every(plan: Plan, interval: timedelta) -> None:
@@ -21,11 +20,7 @@ def put_every(plan: Plan, interval: timedelta) -> None:
     if rest or seconds < 1:
         plan.problems.append(f"Its interval, {interval}, is no number of whole seconds.")
         return
-    parts = []
-    for letter, unit in _UNITS.items():
-        number, seconds = divmod(seconds, unit)
-        parts += [f"{number}{letter}"] if number else []
-    plan.columns["schedule"] = f"@every {''.join(parts)}"
+    plan.columns["schedule"] = f"{every.NICKNAME} {every.spell(seconds)}"
     plan.columns["timezone"] = ""
     plan.notes.append(NOTE)
 
@@ -40,7 +35,7 @@ def put_at(plan: Plan, instant: datetime) -> None:
     is_certain = len({wall.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) == 1
     written = wall if is_certain else instant.astimezone(timezone.utc)
     form = "%Y-%m-%dT%H:%M:%S" if written.second else "%Y-%m-%dT%H:%M"
-    plan.columns["schedule"] = f"@at {written.strftime(form)}{'' if is_certain else 'Z'}"
+    plan.columns["schedule"] = f"{once.BEGINNING}{written.strftime(form)}{'' if is_certain else 'Z'}"
     plan.columns["timezone"] = ""
 
 

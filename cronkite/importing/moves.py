@@ -94,7 +94,9 @@ def _new(plan: Planned, wish: Wish) -> Move:
 
 def _here(plan: Planned, job: Job, wish: Wish) -> Move:
     there = {**(plan.columns or {}), "name": plan.name}
-    if there.get("enabled") and not wish.enable:
+    # One that is done here stays so: what is there was written down before.
+    is_done = job.is_done and all(getattr(job, c) == there.get(c, "") for c in ("schedule", "timezone"))
+    if there.get("enabled") and (is_done or not wish.enable):
         del there["enabled"]
     columns = {column: (here, value) for column, value in there.items() if (here := getattr(job, column)) != value}
     if not columns:

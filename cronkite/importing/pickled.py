@@ -75,6 +75,7 @@ class _Unpickler(pickle.Unpickler):
             "copyreg._reconstructor": _made,
             "copy_reg._reconstructor": _made,
             "builtins.getattr": _attribute,
+            "_codecs.encode": _bytes,
             "pytz._p": _pytz_zone,
             "pytz._UTC": _utc,
         }
@@ -100,6 +101,11 @@ def _attribute(owner: Any, name: Any) -> Any:
     if owner is ZoneInfo and name == "_unpickle":
         return _zone
     raise Unpickled(f"it asks for {name!r}")
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """Return bytes as protocols below 3 have them."""
+    return str(text).encode("latin-1")
 
 
 def _zone(key: Any, from_cache: Any = True) -> ZoneInfo:

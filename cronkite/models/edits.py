@@ -14,12 +14,12 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
 from cronkite import conf
-from cronkite.code import calls, functions
+from cronkite.code import calls, commands, functions
 from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import restores, rhythm
 from cronkite.models.logs import Log
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
@@ -62,8 +62,8 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         before = _committed(rows, using)
         if before is None:
             raise DatabaseError(f"Job {job.pk} is gone: it was deleted meanwhile.")
-        if "function" in columns and job.function != before.function:
-            job.engine = calls.engine(functions.look_up(job.function), job.backend)
+        if (callee := _callee(job, before, columns)) != before.callee:
+            job.engine = calls.engine(functions.look_up(callee), job.backend)
         elif "backend" in columns and job.backend != before.backend:
             job.engine = _engine(job)
         else:
@@ -72,7 +72,9 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         unchanged = rhythm.of(after) == rhythm.of(before)
         with transaction.atomic(using=using):
             if unchanged:
-                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1, engine=job.engine)
+                # The claim of a one-off disables it, and counts as no edit: what is written here would enable it.
+                same = rows.filter(revision=before.revision, enabled=before.enabled)
+                written = same.write(revision=F("revision") + 1, engine=job.engine)
             else:
                 written = _replan(rows, before, after, using)
                 if written:
@@ -86,10 +88,16 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
     raise DatabaseError(f"Job {job.pk} could not be saved: it was changed {ATTEMPTS} times meanwhile. Try again.")
 
 
+def _callee(job: Job, before: Job, columns: frozenset[str]) -> str:
+    """Return what the job runs once these columns are written."""
+    function, args = (getattr(job if column in columns else before, column) for column in ("function", "args"))
+    return commands.callee(function, args)
+
+
 def _engine(job: Job) -> str:
     """Return the engine that the job's function is a task of, as far as that can be told here."""
     try:
-        return calls.engine(functions.look_up(job.function), job.backend)
+        return calls.engine(functions.look_up(job.callee), job.backend)
     except FunctionError:
         return job.engine
 
@@ -135,9 +143,7 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
         last_slot=last_slot,
         enabled=after.enabled,
         # What was to be tried again is of another plan; its log tells of it.
-        retry_at=None,
-        retry_slot=None,
-        retry_attempt=None,
+        **NO_RETRY,
     )
     if written:
         Log.record_missed(before, decision, node=conf.get().node, using=using)

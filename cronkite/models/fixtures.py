@@ -22,7 +22,7 @@ from django.db.transaction import Atomic
 
 from cronkite.code import calls, functions
 from cronkite.database import clock
-from cronkite.exceptions import FunctionError
+from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import edits, validation
 
 if TYPE_CHECKING:
@@ -89,15 +89,19 @@ def demand_one(job: Job, key: tuple[str, str]) -> None:
 def _edit(job: Job, using: str) -> None:
     """Write what people decide; have the object leave the rest of the row as it is."""
     columns, row = edits.said(job), edits.row_of(job, using)
+    if _is_over(job, using) and not row.filter(enabled=True, schedule=job.schedule, timezone=job.timezone).exists():
+        # It was run, here or there, since somebody wrote that it is enabled.
+        job.enabled = False
     values = {field.attname: getattr(job, field.attname) for field in _fields(job) if field.name in columns}
     if job.planned_at is not None:
         # Is the row an older state of the very job that was dumped? A fencing token is given to one run.
         same = row.filter(planned_at__gte=job.planned_at, planned_at__lt=job.planned_at + EXACT_TO)
         same.filter(lock__isnull=True, fence__lt=job.fence).write(fence=job.fence)
     edits.edit(job, columns, using, lambda: _write(row, values))
-    # All is written. What a node writes before Django writes the row once more is left alone by that.
+    # All is written. What a node writes before Django writes the row once more is left alone by that: also whether the
+    # job is enabled, as the claim of a one-off disables it.
     for field in _fields(job):
-        if field.name not in columns:
+        if field.name not in columns - {"enabled"}:
             setattr(job, field.attname, F(field.attname))
 
 
@@ -107,16 +111,28 @@ def _write(row: JobQuerySet, values: dict[str, Any]) -> None:
 
 def _enter(job: Job, is_dump: bool, using: str) -> None:
     if not is_dump:
-        job.engine = calls.engine(functions.look_up(job.function), job.backend)
+        job.engine = calls.engine(functions.look_up(job.callee), job.backend)
         edits.plan_new(job, using)
         return
     engine = job.engine
     _forget(job)
     with suppress(FunctionError):
-        engine = calls.engine(functions.look_up(job.function), job.backend)
+        engine = calls.engine(functions.look_up(job.callee), job.backend)
     job.engine, job.planned_at = engine, clock.now(using)
+    job.enabled = job.enabled and not _is_over(job, using)
     # The schedule of a job that is disabled may be broken; that is one reason to disable it.
     job.next_run = job.get_schedule().next_after(job.planned_at) if job.enabled else None
+
+
+def _is_over(job: Job, using: str) -> bool:
+    """Tell whether it is a one-off that is to be enabled, and whose time has come and gone."""
+    if not (job.enabled and job.is_once):
+        return False
+    try:
+        job.get_schedule().next_after(clock.now(using))
+    except ScheduleError:
+        return True
+    return False
 
 
 def _forget(job: Job, but: frozenset[str] = frozenset()) -> None:

@@ -14,7 +14,7 @@ from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, schedules
-from cronkite.code import calls, functions
+from cronkite.code import calls, commands, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, fixtures, rhythm, validation, verbs
@@ -33,7 +33,7 @@ from cronkite.models.fields import (
 )
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
-from cronkite.schedules import chosen
+from cronkite.schedules import chosen, once
 from cronkite.schedules.catch_up import CatchUp, Pending
 
 
@@ -373,7 +373,7 @@ class Job(models.Model):
         is_new = key is None or (self._state.adding and (force_insert or not edits.exists(self, using)))
         if is_new:
             validation.demand(self, self.DEFINITION)
-            function = functions.look_up(self.function)
+            function = functions.look_up(self.callee)
             if self._is_copy:
                 self.forget_original()
             self.engine = calls.engine(function, self.backend)
@@ -425,6 +425,16 @@ class Job(models.Model):
         return "admin" if self.declared_as is None else "code"
 
     @property
+    def callee(self) -> str:
+        """The text by which what it runs is found and judged: its function and, of a management command, the name."""
+        return commands.callee(self.function, self.args)
+
+    @property
+    def what(self) -> str:
+        """What it runs, as people read it: its function, or ``manage.py`` and the name of the command."""
+        return commands.shown(self.callee)
+
+    @property
     def is_locked(self) -> bool:
         """Whether a run held the job's lock when this row was read; the lock may be stale."""
         return self.lock is not None
@@ -439,9 +449,12 @@ class Job(models.Model):
     def is_stuck(self) -> bool:
         """Whether only a person clears the lock, of a run that seems to be gone; asks for ``now``.
 
-        That is so without a lock timeout, after ten signs of life that have not come.
+        That is so without a lock timeout, after ten signs of life that have not come; and of a one-off, when nothing is
+        to come that would take the lock over.
         """
         # In this order: nodes ask it of each job that is due, and hardly any is locked.
+        if self.is_once and not (self.enabled or self.is_asked or self.is_retry) and self.is_stale:
+            return True
         return self._is_silent_for(STUCK_AFTER) and conf.get().lock_timeout is None
 
     def _is_silent_for(self, time: timedelta) -> bool:
@@ -453,6 +466,21 @@ class Job(models.Model):
         return self.asked_at is not None
 
     @property
+    def is_once(self) -> bool:
+        """Whether the job is a one-off: its schedule names one instant."""
+        return once.is_in(self.schedule)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the job is a one-off that is disabled as its one slot was run or missed."""
+        if self.enabled or self.last_slot is None or not self.is_once:
+            return False
+        try:
+            return self.get_schedule().is_slot(self.last_slot)
+        except ScheduleError:
+            return False
+
+    @property
     def retries_first(self) -> bool:
         """Whether slots wait for a retry that is to come; else they take its place."""
         return self.retry_at is not None and self.retry_until == RetryUntil.LAST_RETRY
@@ -460,7 +488,7 @@ class Job(models.Model):
     @property
     def is_retry(self) -> bool:
         """Whether the next thing to be run is a retry, and not a slot."""
-        if self.retry_at is None or self.asked_at is not None or not self.enabled:
+        if self.retry_at is None or self.asked_at is not None or not (self.enabled or self.is_once):
             return False
         return self.retries_first or self.next_run is None or self.retry_at < self.next_run
 

@@ -9,6 +9,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
+from cronkite.code import commands
 from cronkite.database import clock
 from cronkite.models.fields import CopiedText, Json, ShortText
 from cronkite.models.primary import PrimaryQuerySet
@@ -137,6 +138,16 @@ class Log(models.Model):
         # On the clock of whoever reads it, as all else on a page of the admin is.
         when = f"{clock.on_clock(self.slot):%Y-%m-%d %H:%M:%S %Z}" if self.slot else _("by hand")
         return f"{self.job_name}, {when}: {self.get_status_display()}"
+
+    @property
+    def callee(self) -> str:
+        """What ran, as a job's ``callee`` says it; of a command, as far as its name was kept."""
+        return commands.callee(self.function, self.args)
+
+    @property
+    def what(self) -> str:
+        """What ran, as people read it: the function, or ``manage.py`` and the name of the command."""
+        return commands.shown(self.callee)
 
     @property
     def has_arguments(self) -> bool:

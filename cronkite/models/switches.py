@@ -16,7 +16,7 @@ from django.db.models.functions import Cast
 
 from cronkite.database import clock
 from cronkite.exceptions import CronkiteError
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import SEEDED_BY
 from cronkite.schedules import chosen
 
@@ -64,7 +64,7 @@ def switch(jobs: Sequence[Job], *, on: bool, using: str) -> Switched:
 def _disable(part: list[Job], rows: JobQuerySet) -> None:
     """Disable those that owe nothing: their next slot is yet to come."""
     idle = rows.filter(enabled=True, next_run__gt=clock.Now())
-    idle.write(enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1)
+    idle.write(enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1, **NO_RETRY)
 
 
 def _enable(part: list[Job], rows: JobQuerySet) -> None:

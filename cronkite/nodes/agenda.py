@@ -146,8 +146,10 @@ class Agenda:
             at = time.monotonic() + max(0.0, seconds)
             self.look_at = at if self.look_at is None else min(self.look_at, at)
 
-    def look_for(self, slot: datetime) -> None:
-        """Plan to look who is due at ``slot``, if this agenda goes so far."""
+    def look_for(self, slot: datetime | None) -> None:
+        """Plan to look who is due at ``slot``, if this agenda goes so far. ``None``: there is none to come."""
+        if slot is None:
+            return
         if slot <= self.now() and self._is_busy():
             # It has come already, as others have that wait here. It is their turn first: a look for each run of a
             # burst would cost more than the runs.
@@ -251,7 +253,9 @@ class Agenda:
         if job.is_locked and not job.is_stale:
             return False
         comes_at = job.comes_at
-        return job.is_asked or (job.enabled and comes_at is not None and comes_at <= job.now + self._ahead)
+        if job.is_asked or comes_at is None:
+            return job.is_asked
+        return (job.enabled or job.is_retry) and comes_at <= job.now + self._ahead
 
     def leave_alone(self, job: Job, *, longer: bool = False) -> None:
         """Skip the job for the rest of the tick, or in a loop for a while.

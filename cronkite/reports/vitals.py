@@ -203,7 +203,7 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
     # Who may only read can't ask for that.
     with suppress(DatabaseError):
         held = skips.held({job.pk for job in jobs})
-    problems = _problems([job.function for job in jobs if job.asked_at is not None][:TRIED])
+    problems = _problems([job.callee for job in jobs if job.asked_at is not None][:TRIED])
     found = []
     for job in jobs:
         due_at = job.asked_at or job.comes_at
@@ -214,7 +214,7 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
         # A run that was asked for needs no schedule.
         is_asked = job.asked_at is not None
         by = job.asked_by if is_asked else None
-        problem = problems.get(job.function, "") if is_asked else hindrances.of_schedule(job)
+        problem = problems.get(job.callee, "") if is_asked else hindrances.of_schedule(job)
         found.append(LateJob(job.pk, job.name, due_at, age, job.pk in held, by, problem))
     return found
 

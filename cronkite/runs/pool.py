@@ -39,7 +39,7 @@ LEAST_PATIENCE = 0.5
 
 def asked_of(job: Job) -> Resolve:
     """Return what a worker is asked before it is given the job."""
-    return Resolve(job.function, job.run_mode, job.backend)
+    return Resolve(job.callee, job.run_mode, job.backend)
 
 
 @dataclass(eq=False)

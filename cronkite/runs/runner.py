@@ -14,15 +14,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 from django.db import Error as DriverError
 
 from cronkite import conf
 from cronkite.claims import claiming, holding, verdicts
 from cronkite.claims.verdicts import Claim
-from cronkite.code import calls, current, functions
+from cronkite.code import calls, current, functions, modules
 from cronkite.code.current import CurrentRun
-from cronkite.code.outcomes import Outcome, keep_result, traceback_text
+from cronkite.code.outcomes import Outcome, keep_result, keep_text, traceback_text
 from cronkite.database import commits, quirks
 from cronkite.exceptions import JobIsLocked, RunEnded
 from cronkite.models import Job, Log, primary
@@ -81,12 +82,32 @@ def _outcome_of(error: BaseException, *, is_interrupted: bool = False) -> Outcom
     if isinstance(error, SystemExit) and not error.code:
         # sys.exit() ends a job as it ends a script: with no code, or 0, it is a success.
         return Outcome(Log.Status.SUCCEEDED)
-    status, reason = Log.Status.FAILED, ""
+    status, reason = Log.Status.FAILED, _why(error)
     if (ended := _told_to_end(error)) is not None:
         status, reason = Log.Status(ended.status), ended.reason
     elif is_interrupted and isinstance(error, KeyboardInterrupt):
         status, reason = Log.Status.INTERRUPTED, "interrupted by a person"
     return Outcome(status, exc_info=traceback_text(error), reason=reason)
+
+
+def as_told(ending: Ending, status: str, reason: str) -> Ending:
+    """Return how a run ended that was told to: if it has left, with any code, by a signal handler of its own, so.
+
+    A function that has returned, or raised anything else, has done so by itself.
+    """
+    if not isinstance(ending.error, SystemExit):
+        return ending
+    return replace(ending, outcome=Outcome(status, exc_info=traceback_text(ending.error), reason=reason))
+
+
+def _why(error: BaseException) -> str:
+    """Return the reason of a run that ended as programs do: by an exit code, or as management commands fail."""
+    if isinstance(error, SystemExit):
+        return keep_text(modules.exited(error))
+    if isinstance(error, CommandError):
+        code = f" (exit code {error.returncode})" if getattr(error, "returncode", 1) != 1 else ""
+        return f"{keep_text(modules.text(error))}{code}"
+    return ""
 
 
 def _told_to_end(error: BaseException) -> RunEnded | None:
@@ -172,7 +193,7 @@ def run_here(claim: Claim, guard: Guard | None = None) -> Any:
 
 def run_by_hand(job: Job) -> Any:
     """Run ``job`` now, here, without a slot: the code behind :meth:`Job.run`."""
-    functions.resolve(job.function)
+    functions.resolve(job.callee)
     return run_here(claim_by_hand(job))
 
 

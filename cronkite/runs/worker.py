@@ -93,8 +93,9 @@ def _work(clerk: _Clerk, output: int) -> None:
         try:
             with capture.into(output):
                 ending = apart(runner.execute, task, clerk)
-                if clerk.was_told_to_end:
+                if (told := clerk.told_to_end) is not None:
                     kin.end_children()
+                    ending = runner.as_told(ending, told.status, told.reason)
         except OSError:
             # The function has closed what is ours.
             is_whole = False
@@ -161,9 +162,9 @@ class _Clerk(threading.Thread):
             self._waker.send(None)
 
     @property
-    def was_told_to_end(self) -> bool:
-        """Whether the run was not left to end by itself."""
-        return self._end is not None
+    def told_to_end(self) -> End | None:
+        """With which word the run was told to end; ``None`` if it was left to end by itself."""
+        return self._end
 
     def let_go(self) -> None:
         """Close all that is ours, in a process that the function has forked."""

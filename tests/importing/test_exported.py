@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from terminals import cron
 
 from cronkite import exporting
 from cronkite.claims import claiming
+from cronkite.database import clock
 from cronkite.declared import differences
 from cronkite.declared.discovery import auto_discover
 from cronkite.models import Group, Job
@@ -340,6 +342,17 @@ def test_jobs_by_one_name_are_told_apart_or_refused(write):
     assert said.code == 1
     assert "it can't be told which is which: call each by a name of its own" in said.out
     assert sorted(job.args[0] for job in Job.objects.all()) == [2, 3]
+
+
+def test_a_one_off_that_is_done_here_is_not_enabled_again(write):
+    soon = clock.now("default") + timedelta(days=1)
+    path = write({**BILL, "schedule": f"@at {soon:%Y-%m-%dT%H:%M}Z", "enabled": True})
+    take(path, "--enable")
+    job = Job.objects.get()
+    slot = job.get_schedule().next_after(clock.now("default"))
+    Job.objects.filter(pk=job.pk).write(enabled=False, next_run=None, last_slot=slot)
+    assert states(take(path, "--enable", "--overwrite", "--json")) == {"bill": "same"}
+    assert not Job.objects.get().enabled
 
 
 def test_names_that_differ_in_case_or_accents_alone_are_two_jobs(write):

@@ -326,6 +326,29 @@ def test_what_a_fixture_says_of_locks_is_not_believed_of_a_job_that_is_here(make
     assert row(job, "lock", "fence") == {"lock": None, "fence": 0}
 
 
+# One-offs.
+
+
+def test_a_one_off_that_is_over_stays_over(make_job, dump):
+    now = clock.now("default")
+    soon, past = (f"@at {now + timedelta(days=n):%Y-%m-%dT%H:%M}Z" for n in (1, -1))
+    make_job(name="done", schedule=soon)
+    make_job("app.jobs.fail", name="to come", schedule=soon)
+    # What was dumped two days ago.
+    Job.objects.filter(name="done").write(schedule=past)
+    path = dump(*NATURAL)
+    done, to_come = Job.objects.order_by("name")
+    Job.objects.filter(pk=done.pk).write(enabled=False, next_run=None, last_slot=now - timedelta(days=1))
+    for _ in range(2):
+        load(path)
+        assert row(done, "enabled", "next_run") == {"enabled": False, "next_run": None}
+        assert row(to_come, "enabled", "next_run") == {"enabled": True, "next_run": to_come.next_run}
+        Job.objects.all().delete()
+        load(path)
+        done, to_come = Job.objects.order_by("name")
+        assert (done.enabled, done.schedule, to_come.enabled) == (False, past, True)
+
+
 def test_many_jobs_are_loaded_in_a_few_statements_each(make_job, dump, django_assert_max_num_queries):
     Job.objects.bulk_create([Job(**{**BY_HAND, "name": f"job {n}"}) for n in range(100)])
     path = dump(*NATURAL)

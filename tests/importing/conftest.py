@@ -1,0 +1,63 @@
+"""What the tests of importing share: the real tables of other packages, and Celery's app."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.test import override_settings
+
+
+#: Packages whose tables are made, each with the reason why it may be missing.
+APPS = {
+    "django_celery_beat": "it wants Django below 6.1, and a module that what tests of RQ need has, too: tox -e importing",
+    "django_apscheduler": "it is in the group `tests`",
+}
+
+
+@pytest.fixture(scope="session")
+def _tables(django_db_setup, django_db_blocker):
+    """Make the tables of the packages that are there, by their own migrations, before any test's transaction."""
+    there = [app for app in APPS if importlib.util.find_spec(app)]
+    with warnings.catch_warnings(), _installed(*there), django_db_blocker.unblock():
+        warnings.simplefilter("ignore")
+        for app in there:
+            call_command("migrate", app, verbosity=0)
+
+
+@pytest.fixture
+def installed(_tables, request):
+    """Have an app be one of the project's, with its tables; skip where the package is not there."""
+
+    def install(app):
+        if importlib.util.find_spec(app) is None:
+            pytest.skip(f"{app} is not installed: {APPS[app]}")
+        override = _installed(app)
+        with warnings.catch_warnings():
+            # Of their models, which are not ours to mend.
+            warnings.simplefilter("ignore")
+            override.enable()
+        request.addfinalizer(override.disable)
+
+    return install
+
+
+def _installed(*apps):
+    return override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, *apps])
+
+
+@pytest.fixture
+def celery_app():
+    """The tests' app of Celery, as the one that the project has."""
+    from app.celery_app import app
+    from celery import _state
+
+    before = _state._tls.current_app
+    app.set_current()
+    schedule, zone = dict(app.conf.beat_schedule), app.conf.timezone
+    yield app
+    app.conf.beat_schedule, app.conf.timezone = schedule, zone
+    _state._tls.current_app = before

@@ -28,10 +28,12 @@ SECOND = timedelta(seconds=1)
 if TYPE_CHECKING:
     # What they hold, which Django's classes do not take at runtime.
     CharField = models.CharField[str | Combinable, str]
+    OptionalField = models.CharField[str | Combinable | None, str | None]
     TextField = models.TextField[str | Combinable, str]
     NumberField = models.PositiveIntegerField[int | Combinable | None, int | None]
 else:
     CharField, TextField, NumberField = models.CharField, models.TextField, models.PositiveIntegerField
+    OptionalField = models.CharField
 
 
 def earliest(*instants: str | Combinable) -> Coalesce:
@@ -114,7 +116,7 @@ class GroupName(Canonical):
     canonical = staticmethod(groups.canonical)
 
 
-class DeclaredAs(ShortText):
+class DeclaredAs(AsDjangos, OptionalField):
     """The function that declares a job, or null: also where a form or a file of texts has nothing but an empty text."""
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.db import transaction
+from documents import BLOCKS
 from import_export import fields, resources, widgets
 from tablib import Dataset
 
@@ -17,26 +18,15 @@ from cronkite.models import Group, Job, Log
 pytestmark = pytest.mark.django_db
 
 
-class JobResource(resources.ModelResource):
-    """As ``docs/guides/moving.rst`` has it."""
+def documented():
+    """Return the resource that a page shows."""
+    (block,) = [block for block in BLOCKS if block.title == "shop/resources.py"]
+    space: dict[str, type[resources.ModelResource]] = {}
+    exec(compile(block.body, str(block), "exec"), space)
+    return space["JobResource"]
 
-    declared_as = fields.Field("declared_as", "declared_as", widgets.CharWidget(allow_blank=False))
 
-    class Meta:
-        model = Job
-        fields = sorted(Job.DEFINITION)
-        import_id_fields = ["declared_as", "name"]
-        clean_model_instances = True
-        skip_unchanged = True
-
-    def before_import_row(self, row, **kwargs):
-        row["declared_as"] = row["declared_as"] or None  # a file of texts has no nothing
-
-    def get_instance(self, instance_loader, row):
-        try:
-            return Job.objects.get_by_natural_key(row["declared_as"] or "", row["name"])
-        except Job.DoesNotExist:
-            return None
+JobResource = documented()
 
 
 class WholeResource(resources.ModelResource):

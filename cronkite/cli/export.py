@@ -7,9 +7,9 @@ Without JOB, it is all jobs and groups. JOB is a job's id, its function's dotted
 name, its name, or a part of either that no other job has.
 
 examples:
-  manage.py cron export                             all jobs, to stdout
-  manage.py cron export --output jobs.json          to a file, whole or not at all
-  manage.py cron export bill refund --format yaml   two jobs, as YAML
+  manage.py cron export                      all jobs, to stdout
+  manage.py cron export --output jobs.json   to a file, as a whole
+  manage.py cron export bill --format yaml   one job, as YAML
 
 exit codes:
   0   written

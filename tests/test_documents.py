@@ -70,6 +70,8 @@ COVERED = {
     "resource": lambda block: block.language == "python" and block.title == "shop/resources.py",
     "commands": lambda block: block.language in {"console", "sh"},
     "crontab": lambda block: block.language == "text" and _all_match(block, CRON_LINE, r"[A-Z_]+=\S+"),
+    # what is imported from a file of the page's project
+    "old crontab": lambda block: block.language == "text" and block.title.startswith("crontab.txt, "),
     "processes": lambda block: block.language == "text" and _all_match(block, PROCESS_LINE),
     "session": lambda block: block.language == "text" and block.code.startswith("$ python manage.py "),
     "unit": lambda block: block.language == "ini" and block.title.startswith("/etc/systemd/system/shop-"),
@@ -216,7 +218,7 @@ from page_settings import *
 SECRET_KEY = "documents"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES["default"]["NAME"] = __file__ + ".sqlite3"
-INSTALLED_APPS = ["django.contrib.staticfiles", *INSTALLED_APPS]
+INSTALLED_APPS = ["django.contrib.staticfiles", "django.contrib.sessions", *INSTALLED_APPS]
 STATIC_URL, STATIC_ROOT = "static/", __file__ + ".static"
 # What is handed over stays where it is: nobody takes it.
 TASKS = {"default": {"BACKEND": "%s.backends.dummy.DummyBackend"}}
@@ -308,7 +310,19 @@ BASE = [block for block in of_kind("file") if block.page == START] + [
     next(block for block in of_kind("file") if block.page == DATABASES)
 ]
 #: Those that do not exit with 0 in a new project with one node.
-OTHER_CODES = {"cron log 4711": 2, "cron health --nodes 3 --silent 120 600": 1}
+OTHER_CODES = {
+    "cron log 4711": 2,
+    "cron health --nodes 3 --silent 120 600": 1,
+    # One of its lines can't come.
+    "cron import crontab crontab.txt --dry-run": 1,
+    # It has none of these.
+    "cron import django-cron --dry-run": 1,
+    "cron import django-crontab --dry-run": 1,
+    "cron import beat --dry-run": 1,
+    "cron import apscheduler --dry-run": 1,
+    "cron import apscheduler sqlite:///jobs.sqlite --table apscheduler_jobs --dry-run": 1,
+    "cron import django-apscheduler --dry-run": 1,
+}
 #: The jobs that a new project has, and that of the settings which let logs go.
 USUAL = {"send_invoices"}
 #: Those that an engine takes.
@@ -344,6 +358,9 @@ def write(folder: Path, page: str) -> Path:
     (folder / "shop" / "bank.py").write_text(BANK)
     with (folder / "shop" / "tasks.py").open("a") as file:
         file.write(TASKS)
+    for block in of_kind("old crontab"):
+        if block.page == page:
+            (folder / "crontab.txt").write_text(block.code)
     (folder / "manage.py").write_text(MANAGE)
     (folder / "script.py").write_text(SCRIPT)
     (folder / "commands.json").write_text(json.dumps(commands_of(page)))

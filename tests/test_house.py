@@ -26,6 +26,7 @@ WINGS = [name for name in PARTS if wings.is_wing(name)]
 #: What users may import, and where from; these names stay.
 PUBLIC = {
     "cronkite": ["cron", "current_run"],
+    "cronkite.commands": ["call"],
     "cronkite.exceptions": ["CronkiteError", "ScheduleError", "FunctionError", "JobIsLocked", "RunEnded"],
     "cronkite.health": ["report"],
     "cronkite.models": ["Job", "Log", "Node"],

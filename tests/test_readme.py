@@ -10,7 +10,7 @@ import typing
 from dataclasses import fields, is_dataclass
 
 import pytest
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db.models import NOT_PROVIDED
 from documents import README, ROOT, TABLES, TEXTS, WORDS, blocks, table
 
@@ -101,6 +101,19 @@ def test_the_ways_to_catch_up_are_those_of_the_code():
     assert list(table("Catch-up")) == [policy.value for policy in catch_up.CatchUp]
 
 
+def test_how_a_command_ends_is_what_its_log_says():
+    reasons = [
+        reason
+        for (cell,) in table("The command", "How a command ends").values()
+        for reason in re.findall(r"the reason is \*(.*?)\*", cell)
+    ]
+    assert reasons == [
+        runner._why(SystemExit(3)),
+        runner._why(CommandError("no disk", returncode=3)),
+        f"its process {pool._in_words(3)}",
+    ]
+
+
 def test_the_calls_exist():
     for call in table("Call"):
         owner, name = re.fullmatch(r"(\S+)\.(\w+)\(.*\)", call).groups()
@@ -174,14 +187,16 @@ COMPARED = {
     ("Field", ""),
     ("Field", "What a job is"),
     ("Field", "What the nodes keep of a job"),
+    ("For", ""),
     ("Option", ""),
     ("Option of ``loop``", ""),
     ("Permission", ""),
     ("Setting", ""),
     ("Status", ""),
+    ("The command", "How a command ends"),
 }
 #: What people choose from, in words.
-CHOSEN = {"docs/guides/engines.rst"}
+CHOSEN = {"docs/guides/engines.rst", "docs/guides/moving.rst"}
 MEASURED = {README, "docs/how/proof.rst", "docs/how/speed.rst"}
 OF_OTHERS = {"docs/guides/coming-from.rst"}
 

@@ -54,7 +54,7 @@ def _rows_at(url: str, table: str) -> list[tuple[Any, Any]]:
         raise NothingToRead("To read what a URL leads to takes SQLAlchemy: pip install SQLAlchemy") from None
     try:
         engine = sqlalchemy.create_engine(url)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # It may raise what its drivers do. The URL may have a password, and is not repeated.
         raise NothingToRead(f"The URL leads nowhere: {type(error).__name__}: {error}") from None
     jobs = sqlalchemy.table(table, sqlalchemy.column("id"), sqlalchemy.column("job_state"))

@@ -15,8 +15,8 @@ BASE = ("django_cron", "CronJobBase")
 def do(dotted: str) -> Any:
     """Make an object of the class of django-cron's that ``dotted`` names, call its ``do()``, and return the result.
 
-    For jobs that were imported: the class stays as it is until somebody writes a function. Where the class may be is the
-    same as for functions. Raises :class:`cronkite.exceptions.FunctionError`, and whatever ``do()`` raises.
+    For jobs that were imported: the class stays as it is until somebody writes a function. Where the class may be is
+    the same as for functions. Raises :class:`cronkite.exceptions.FunctionError`, and whatever ``do()`` raises.
     """
     return find(dotted)().do()
 

@@ -62,8 +62,9 @@ class Call:
 def read(line: str) -> Call:
     """Return what the line calls; ``problems`` say why it can be no job.
 
-    >>> read("cd /srv/shop && timeout 10m venv/bin/python manage.py bill --all >> bill.log 2>&1")
-    Call(words=['bill', '--all'], timeout=600, problems=[], notes=['What it writes is kept in the log of each run.'], locks=[])
+    >>> call = read("cd /srv/shop && timeout 10m venv/bin/python manage.py bill --all >> bill.log 2>&1")
+    >>> call.words, call.timeout, call.problems
+    (['bill', '--all'], 600, [])
     """
     call = Call()
     _read(line, call, 0)
@@ -103,50 +104,46 @@ def _read(line: str, call: Call, depth: int) -> None:
 def _read_around(commands: list[Command], place: int, call: Call) -> None:
     """Judge what stands before and behind what is called."""
     for command in commands[:place]:
-        name = _base(command.words[0]) if command.words else ""
-        if _ASSIGNMENT.fullmatch(command.words[0].text if command.words else ""):
-            _keep_variables(command.words, call)
-        elif name == "sleep":
-            call.notes.append(f"It was begun later, by {_shown(command)!r}. A job's jitter does that.")
-        elif name == "export":
-            _keep_variables(command.words[1:], call)
-        elif name in TELLS:
-            call.notes.append(f"{_shown(command)!r} is left out.")
-        elif name not in FIRST:
-            call.problems.append(f"It does something else first: {_shown(command)!r}. Have the command do that, too.")
+        _read_before(command, call)
     if commands[place].before in {"|", "|&"}:
         call.problems.append("It gets its input from another program, and a job has none.")
     elif commands[place].before == "||":
-        call.problems.append(
-            f"It is called only if {_shown(commands[place - 1])!r} fails. Have the command find that out."
-        )
+        first = _shown(commands[place - 1])
+        call.problems.append(f"It is called only if {first!r} fails. Have the command find that out.")
     for command in commands[place + 1 :]:
-        name = _base(command.words[0]) if command.words else ""
+        name = _name(command)
         if name in (SINKS if command.before in {"|", "|&"} else TELLS):
             call.notes.append(f"{_shown(command)!r} is left out: each run has a log, and monitors are told of it.")
         elif name not in LAST:
             call.problems.append(f"It does something else next: {_shown(command)!r}. Have the command do that, too.")
 
 
+def _read_before(command: Command, call: Call) -> None:
+    name = _name(command)
+    if _ASSIGNMENT.fullmatch(command.words[0].text if command.words else ""):
+        _keep_variables(command.words, call)
+    elif name == "sleep":
+        call.notes.append(f"It was begun later, by {_shown(command)!r}. A job's jitter does that.")
+    elif name == "export":
+        _keep_variables(command.words[1:], call)
+    elif name in TELLS:
+        call.notes.append(f"{_shown(command)!r} is left out.")
+    elif name not in FIRST:
+        call.problems.append(f"It does something else first: {_shown(command)!r}. Have the command do that, too.")
+
+
+def _name(command: Command) -> str:
+    return _base(command.words[0]) if command.words else ""
+
+
 def _call(command: Command, call: Call) -> None:
     """Fill in what is called."""
-    words = _named(command.words, call) or []
     for operator, target in command.redirections:
         if "<" in operator and target != "/dev/null":
             call.problems.append("It gets its input from a file, and a job has none.")
         elif ">" in operator and target != "/dev/null" and not operator.endswith(">&"):
             call.notes.append("What it writes is kept in the log of each run.")
-    arguments: list[Word] = []
-    words = list(words)
-    while words:
-        word = words.pop(0)
-        option, has_value, value = word.text.partition("=")
-        if option in DJANGO_VALUES:
-            value = value if has_value else (words.pop(0).text if words else "")
-            if option == "--settings":
-                call.problems += other_settings(value)
-        else:
-            arguments.append(word)
+    arguments = _without_settings(list(_named(command.words, call) or ()), call)
     if unknown := next((word.text for word in arguments if not word.is_plain), ""):
         call.problems.append(
             f"The shell puts something else in the place of {unknown!r}. Have the command find it out."
@@ -158,6 +155,21 @@ def _call(command: Command, call: Call) -> None:
         call.problems.append("It runs the jobs of django-cron: `manage.py cron import django-cron`.")
     elif call.words[:2] == ["crontab", "run"]:
         call.problems.append("It runs a job of django-crontab: `manage.py cron import django-crontab`.")
+
+
+def _without_settings(words: list[Word], call: Call) -> list[Word]:
+    """Return the words without those options of every command which say where the project is."""
+    arguments: list[Word] = []
+    while words:
+        word = words.pop(0)
+        option, has_value, value = word.text.partition("=")
+        if option not in DJANGO_VALUES:
+            arguments.append(word)
+            continue
+        value = value if has_value else (words.pop(0).text if words else "")
+        if option == "--settings":
+            call.problems += other_settings(value)
+    return arguments
 
 
 def settings_module() -> str:

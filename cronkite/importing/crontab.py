@@ -101,21 +101,12 @@ def _variable(name: str, value: str, number: int, state: _State) -> Planned:
 def _job(line: str, number: int, state: _State) -> Planned:
     plan = Plan(TITLE, f"line {number}, {line if len(line) <= SHOWN else line[: SHOWN - 1] + '…'}")
     schedule, rest = _schedule(line)
+    command, given_input = _input(_without_user(rest, plan, state))
     if schedule.lower() == "@reboot":
         plan.problems.append("It is about the start of one machine, and so it stays there.")
-        return plan.done()
-    if state.is_system:
-        user, rest = [*rest.split(maxsplit=1), "", ""][:2]
-        if not _USER.fullmatch(user):
-            plan.problems.append(f"There is no user in it, but {user!r}: leave --system out if it is somebody's own.")
-            return plan.done()
-        plan.notes.append(f"It ran as {user}: nodes run it as their own user.")
-    elif re.match(r"root\s", rest):
-        plan.problems.append("It seems to say as which user it runs: say --system.")
-        return plan.done()
-    command, given_input = _input(rest)
-    if not command:
+    elif not command:
         plan.problems.append("It is no line of a crontab: five fields, or a word as @daily, and a command.")
+    if plan.problems:
         return plan.done()
     call = commands.read(command)
     if given_input:
@@ -129,6 +120,19 @@ def _job(line: str, number: int, state: _State) -> Planned:
     if not plan.problems:
         return _known(plan, schedule, call, number, state)
     return plan.done()
+
+
+def _without_user(rest: str, plan: Plan, state: _State) -> str:
+    """Return what stands behind the user, where there is one."""
+    if not state.is_system:
+        if re.match(r"root\s", rest):
+            plan.problems.append("It seems to say as which user it runs: say --system.")
+        return rest
+    user, rest = [*rest.split(maxsplit=1), "", ""][:2]
+    plan.notes.append(f"It ran as {user}: nodes run it as their own user.")
+    if not _USER.fullmatch(user):
+        plan.problems.append(f"There is no user in it, but {user!r}: leave --system out if it is somebody's own.")
+    return rest
 
 
 def _known(plan: Plan, schedule: str, call: Call, number: int, state: _State) -> Planned:

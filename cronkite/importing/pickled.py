@@ -1,13 +1,13 @@
 """How is read what APScheduler has pickled, without running any of it?
 
 A pickle names classes and functions, and to read it as usual is to call them. Here nothing is imported, and nothing is
-called but the constructors of dates, durations, zones and sets: whatever else a pickle names is an :class:`Inert`, which
-keeps what it is given. So neither APScheduler nor the project's own classes have to be there.
+called but the constructors of dates, durations, zones and sets: whatever else a pickle names is an :class:`Inert`,
+which keeps what it is given. So neither APScheduler nor the project's own classes have to be there.
 """
 
 from __future__ import annotations
 
-import datetime as dates
+import datetime as dt
 import io
 import pickle
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ class _Unpickler(pickle.Unpickler):
         return self._known[path]
 
 
-_DATES = (dates.datetime, dates.date, dates.time, dates.timedelta, dates.timezone)
+_DATES = (dt.datetime, dt.date, dt.time, dt.timedelta, dt.timezone)
 
 
 def _made(kind: Any, base: Any, state: Any) -> Any:
@@ -116,5 +116,5 @@ def _pytz_zone(name: Any, *rest: Any) -> ZoneInfo:
     return ZoneInfo(str(name))
 
 
-def _utc() -> dates.timezone:
-    return dates.timezone.utc
+def _utc() -> dt.timezone:
+    return dt.timezone.utc

@@ -39,7 +39,8 @@ def commands(line: str) -> list[Command]:
 
     Raises :class:`NotRead` for quotes that do not end, and for a line that is more than a list of commands.
 
-    >>> [[word.text for word in command.words] for command in commands("cd '/srv/my shop' && ./manage.py check > x 2>&1")]
+    >>> found = commands("cd '/srv/my shop' && ./manage.py check > x 2>&1")
+    >>> [[word.text for word in command.words] for command in found]
     [['cd', '/srv/my shop'], ['./manage.py', 'check']]
     """
     found = [Command()]

@@ -1,8 +1,8 @@
 """Where can jobs be imported from?
 
 A module for each: ``TITLE`` is what it is called, ``WHERE`` says what ``where`` may be, or is empty; ``TAKES`` names
-what else of :class:`~cronkite.importing.planned.Given` it asks for; ``AWAY`` tells how the old schedule is taken away; and
-``read(given)`` yields what is there. It raises
+what else of :class:`~cronkite.importing.planned.Given` it asks for; ``AWAY`` tells how the old schedule is taken away;
+and ``read(given)`` yields what is there. It raises
 :class:`~cronkite.importing.planned.NothingToRead` if nothing can be read, and else tells of each thing by itself.
 """
 

@@ -7,6 +7,8 @@ import io
 import pytest
 from terminals import cron
 
+from cronkite.code.commands import CALL
+from cronkite.importing.crontab import VARIABLES
 from cronkite.models import Job
 
 pytestmark = pytest.mark.django_db
@@ -31,9 +33,8 @@ def test_import_makes_jobs_that_are_disabled_and_tells_of_each_line(crontab):
     said = cron("import", "crontab", crontab)
     assert said.code == 1
     assert said.out.splitlines() == [
-        "- line 1, MAILTO=ops@example.com: It names who gets mail. Here the logger `cronkite` tells of failures; see "
-        "docs/guides/monitoring.rst.",
-        "+ report north --days 3: added, disabled. 15 4 * * mon-fri, cronkite.commands.call('report', 'north', '--days', '3')",
+        f"- line 1, MAILTO=ops@example.com: {VARIABLES['MAILTO']}",
+        f"+ report north --days 3: added, disabled. 15 4 * * mon-fri, {CALL}('report', 'north', '--days', '3')",
         "    What it writes is kept in the log of each run.",
         "+ clearsessions: added, disabled. @daily, cronkite.commands.call('clearsessions')",
         "! line 4, 0 5 * * * pg_dump shop: it can't come.",

@@ -10,10 +10,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import override_settings
 
-
 #: Packages whose tables are made, each with the reason why it may be missing.
 APPS = {
-    "django_celery_beat": "it wants Django below 6.1, and a module that what tests of RQ need has, too: tox -e importing",
+    "django_celery_beat": "it wants Django below 6.1, and goes not with what tests of RQ need: tox -e importing",
     "django_apscheduler": "it is in the group `tests`",
 }
 
@@ -52,8 +51,9 @@ def _installed(*apps):
 @pytest.fixture
 def celery_app():
     """The tests' app of Celery, as the one that the project has."""
-    from app.celery_app import app
     from celery import _state
+
+    from app.celery_app import app
 
     before = _state._tls.current_app
     app.set_current()

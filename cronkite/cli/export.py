@@ -3,8 +3,9 @@ database to import, or to be kept under version control.
 
 What nodes keep is not written: no locks, no slots, no requests. The order does
 not depend on the database, so that a difference is one that somebody made.
-Without JOB, it is all jobs and groups. JOB is a job's id, its function's dotted
-name, its name, or a part of either that no other job has.
+
+Without JOB, it is all jobs and groups. JOB is a job's id, its function's
+dotted name, its name, or a part of either that no other job has.
 
 examples:
   manage.py cron export                      all jobs, to stdout

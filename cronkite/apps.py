@@ -27,7 +27,7 @@ class CronkiteConfig(AppConfig):
         # Here and nowhere else may an import stand in a function: the models are not ready before.
         from cronkite.checks import declared_checks, job_checks, setting_checks
         from cronkite.declared import discovery
-        from cronkite.models import Job, edits, verbs
+        from cronkite.models import Job, edits, fixtures, verbs
         from cronkite.nodes import heartbeat, ticks
 
         del setting_checks, declared_checks, job_checks  # imported to be registered
@@ -36,7 +36,7 @@ class CronkiteConfig(AppConfig):
         heartbeat.watch = _watch
         verbs.auto_discover = discovery.auto_discover
         pre_delete.connect(edits.before_delete, sender=Job, dispatch_uid="cronkite.before_delete")
-        pre_save.connect(edits.before_raw_save, sender=Job, dispatch_uid="cronkite.before_raw_save")
+        pre_save.connect(fixtures.before_raw_save, sender=Job, dispatch_uid="cronkite.before_raw_save")
         post_migrate.connect(_discover, sender=self, dispatch_uid="cronkite.discover_apps")
         while verbs.asked_early:
             discovery.auto_discover(*verbs.asked_early.pop(0))

@@ -75,6 +75,8 @@ COVERED = {
     "database": lambda block: block.language == "python" and block.title.startswith("settings.py, on "),
     # what needs a theme of the admin, which `tox -e themes` has
     "themed": lambda block: block.language == "python" and block.title == "shop/admin.py, with Unfold",
+    # what needs django-import-export; tests/models/test_import_export.py runs it
+    "resource": lambda block: block.language == "python" and block.title == "shop/resources.py",
     "commands": lambda block: block.language in {"console", "sh"},
     "crontab": lambda block: block.language == "text" and _all_match(block, CRON_LINE, r"[A-Z_]+=\S+"),
     # what is imported from a file of the page's project

@@ -245,7 +245,12 @@ COMPARED = {
     ("The command", "How a command ends"),
 }
 #: What people choose from, in words.
-CHOSEN = {"docs/guides/alerts.rst", "docs/guides/engines.rst", "docs/guides/sentry.rst"}
+CHOSEN = {
+    "docs/guides/alerts.rst",
+    "docs/guides/engines.rst",
+    "docs/guides/moving.rst",
+    "docs/guides/sentry.rst",
+}
 MEASURED = {README, "docs/how/proof.rst", "docs/how/speed.rst"}
 OF_OTHERS = {"docs/guides/coming-from.rst"}
 

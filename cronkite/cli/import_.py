@@ -11,6 +11,7 @@ SOURCE and WHERE are one of
   apscheduler [URL]    the table of APScheduler's job store: in the project's
                        own database, or where a URL of SQLAlchemy's leads
   django-apscheduler   the table of django-apscheduler
+  exported FILE        what `manage.py cron export` wrote, or - for stdin
 
 What is imported is disabled, as it still runs where it is from. Take the old
 schedule away in the same deployment in which you enable the job. With
@@ -21,6 +22,7 @@ examples:
   manage.py cron import crontab --dry-run     what would become of each line?
   manage.py cron import crontab /etc/cron.d/shop --timezone Europe/Berlin
   manage.py cron import beat --json
+  manage.py cron import exported jobs.json --overwrite --dry-run
 
 exit codes:
   0   done; with --dry-run: all of it can come
@@ -37,15 +39,16 @@ from typing import Any
 
 from django.core.management import CommandError
 
+from cronkite.cli import moving
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.database import clock
-from cronkite.importing import deeds, sources
+from cronkite.importing import deeds, exported, sources
 from cronkite.importing.deeds import Deed
 from cronkite.importing.planned import Given, NothingToRead
 from cronkite.models import primary
 
 #: What only some sources take, by the attribute of what is given: the option.
-ONLY_SOME = {"timezone": "--timezone", "is_system": "--system", "table": "--table"}
+ONLY_SOME = {"timezone": "--timezone", "is_system": "--system", "table": "--table", "overwrite": "--overwrite"}
 #: How many jobs a warning names one by one.
 NAMED = 10
 #: How each state is shown: what stands first, and the style.
@@ -58,6 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("where", metavar="WHERE", nargs="?", default="", help="a file or a URL, where SOURCE takes one")
     parser.add_argument("--dry-run", action="store_true", dest="only_show", help="show what would come, and write none")
     parser.add_argument("--enable", action="store_true", help="enable the jobs that are enabled there")
+    parser.add_argument("--overwrite", action="store_true", help="exported: change the jobs that are here otherwise")
     parser.add_argument(
         "--timezone", metavar="ZONE", default="", help="crontab: the zone of its machine, if not the project's"
     )
@@ -75,6 +79,8 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     try:
         source = sources.of(options["source"])
         given = _given(options, source)
+        if options["source"] == exported.SOURCE:
+            return moving.run(given, options, terminal)
         for deed in deeds.do(source.read(given), enable=enable, write=write):
             done.append(deed)
             if not options["json"]:

@@ -74,8 +74,8 @@ def _do(plans: list[Planned], here: _Here, enable: bool, write: bool) -> Iterato
             yield Deed(planned, "here", known, was_enabled)
             continue
         job.name = here.free_name(planned.name)
-        if problems := _problems(job, write):
-            yield Deed(replace(planned, columns=None, problems=problems), "refused", None, was_enabled)
+        if found := problems(job, write):
+            yield Deed(replace(planned, columns=None, problems=found), "refused", None, was_enabled)
             continue
         here.add(planned, job)
         yield Deed(planned, "new", job, was_enabled)
@@ -92,12 +92,12 @@ def _job(planned: Planned, enabled: bool) -> Job:
     return Job(**columns)
 
 
-def _problems(job: Job, write: bool) -> tuple[str, ...]:
-    """Write the job; return what keeps it from being one, a sentence for each thing."""
+def problems(job: Job, write: bool, columns: list[str] | None = None) -> tuple[str, ...]:
+    """Write the job, or these columns of one that is here; return what is wrong with it, a sentence for each thing."""
     try:
         job.full_clean()
         if write:
-            job.save(force_insert=True)
+            job.save(force_insert=columns is None, update_fields=columns)
     except ValidationError as error:
         return tuple(
             f"{sentence} ({field})" if field != "__all__" else sentence

@@ -42,6 +42,7 @@ class Given:
     timezone: str = ""
     is_system: bool = False
     table: str = ""
+    overwrite: bool = False
     #: The database's now, by which is told what is past.
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 

@@ -23,6 +23,7 @@ SOURCES = {
     "django-crontab": "django_crontab",
     "apscheduler": "apscheduler",
     "django-apscheduler": "django_apscheduler",
+    "exported": "exported",
 }
 
 

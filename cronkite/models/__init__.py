@@ -12,6 +12,7 @@ Rows, and what an edit does to a job's plan.
 - ``edits``, ``switches``: what an edit does to the plan.
 - ``restores``: what if a row knows less than its logs.
 - ``told``: who is told of what was written.
+- ``fixtures``: what becomes of a job that a fixture tells of.
 - ``verbs``: what a job can do whose code stands above.
 """
 
@@ -33,6 +34,7 @@ __all__ = [
     "alerts",
     "edits",
     "fields",
+    "fixtures",
     "logs",
     "primary",
     "queries",

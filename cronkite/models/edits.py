@@ -17,7 +17,7 @@ from cronkite import conf
 from cronkite.code import calls, commands, functions
 from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models import restores, rhythm, told, validation
+from cronkite.models import restores, rhythm, told
 from cronkite.models.logs import Log
 from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
@@ -41,29 +41,6 @@ def plan_new(job: Job, using: str) -> None:
         job.next_run = schedule.next_after(now)
 
 
-def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **kwargs: Any) -> None:
-    """Plan a job that comes from a fixture which somebody has written by hand: with what he decides, and no more.
-
-    A receiver of ``pre_save``: ``loaddata`` writes each column, and calls no ``save()``. What a fixture does not say
-    of a job that exists is left as it is, but for its definition. One that was dumped has its plan, and is written as
-    it is.
-    """
-    if not raw or instance.planned_at is not None:
-        return
-    validation.demand(instance, instance.DEFINITION)
-    if exists(instance, using):
-        columns = said(instance)
-        edit(instance, columns, using, lambda: None)
-        row = _rows(instance, using).get()
-        for field in row._meta.concrete_fields:  # noqa: SLF001 - documented
-            if field.name not in columns and not field.generated:
-                setattr(instance, field.attname, getattr(row, field.attname))
-    else:
-        instance.engine = calls.engine(functions.look_up(instance.callee), instance.backend)
-        plan_new(instance, using)
-        told.edited(instance, "made", said(instance), using)
-
-
 def said(job: Job) -> frozenset[str]:
     """Return the columns that a whole ``job`` decides on; a new object that names no declaration leaves that alone."""
     is_silent = job._state.adding and job.declared_as is None  # noqa: SLF001 - documented
@@ -72,7 +49,7 @@ def said(job: Job) -> frozenset[str]:
 
 def exists(job: Job, using: str) -> bool:
     """Tell whether the job has a row."""
-    return _rows(job, using).exists()
+    return row_of(job, using).exists()
 
 
 def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None]) -> None:
@@ -80,7 +57,7 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
 
     Raises :class:`django.db.DatabaseError` if the row is gone, or if others keep changing it.
     """
-    rows = _rows(job, using)
+    rows = row_of(job, using)
     for _ in range(ATTEMPTS):
         before = _committed(rows, using)
         if before is None:
@@ -130,7 +107,7 @@ def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -
     A receiver of ``pre_delete``, which Django sends within the transaction of the deletion. The UPDATE also keeps the
     row locked until the deletion commits: no claim can add a log that the deletion does not know of.
     """
-    rows = _rows(instance, using)
+    rows = row_of(instance, using)
     for _ in range(ATTEMPTS):
         before = _committed(rows, using)
         if before is None:
@@ -188,7 +165,8 @@ def _owed(job: Job, now: datetime, reason: str) -> Decision:
         return Decision(None, 1, slot, now, f"{reason}, and how many more were due cannot be told: {error}")
 
 
-def _rows(job: Job, using: str) -> JobQuerySet:
+def row_of(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the job's row."""
     return type(job).objects.using(using).filter(pk=job.pk)
 
 

@@ -17,9 +17,10 @@ from cronkite import conf, schedules
 from cronkite.code import calls, commands, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
-from cronkite.models import edits, rhythm, told, validation, verbs
+from cronkite.models import edits, fixtures, rhythm, told, validation, verbs
 from cronkite.models.fields import (
     Arguments,
+    DeclaredAs,
     Expression,
     GroupName,
     Json,
@@ -197,7 +198,7 @@ class Job(models.Model):
     )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
-    declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
+    declared_as = DeclaredAs(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
     revision = models.PositiveBigIntegerField(
         _("revision"), default=0, editable=False, help_text=_("The number of edits.")
     )
@@ -420,6 +421,15 @@ class Job(models.Model):
         """Whether this object, which has no row of its own yet, knows what only the row of another job can tell."""
         told = (self.planned_at, self.last_slot, self.lock, self.asked_at)
         return bool(self.fence or self.revision) or any(value is not None for value in told)
+
+    def natural_key(self) -> tuple[str, str]:
+        """Return the declared function and the name: one of them, the other one is empty.
+
+        Fixtures know a job by it where keys differ; see :meth:`JobQuerySet.get_by_natural_key`.
+        """
+        key = rhythm.identity(self)
+        fixtures.demand_one(self, key)
+        return key
 
     def forget_original(self) -> None:
         """Be a job of its own, of which nothing is known yet: this is the copy of another one."""

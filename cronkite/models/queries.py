@@ -17,7 +17,7 @@ from cronkite.database import clock
 from cronkite.models import validation
 from cronkite.models.groups import Group
 from cronkite.models.primary import PrimaryQuerySet
-from cronkite.models.rhythm import RHYTHM, SEEDED_BY
+from cronkite.models.rhythm import RHYTHM, SEEDED_BY, identity
 from cronkite.schedules import chosen, once
 
 if TYPE_CHECKING:
@@ -115,6 +115,22 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         now = models.ExpressionWrapper(clock.Now(), output_field=models.DateTimeField())
         # By a dict: the type checker takes the name of a keyword for a clash with the attribute that it fills.
         return self.annotate(now=now)  # type: ignore[no-redef]  # it fills an attribute that the model declares
+
+    def get_by_natural_key(self, declared_as: str, name: str = "") -> Job:
+        """Return the job that is declared so, or else the one that was entered by hand and has the ``name``.
+
+        Raises :class:`Job.DoesNotExist`, or :class:`Job.MultipleObjectsReturned` if several were entered by that name.
+        """
+        rows = self.filter(declared_as=declared_as) if declared_as else self.filter(declared_as=None, name=name)
+        # Many collations of MySQL and MariaDB don't tell "Bill" from "bill", nor "menu" from "menü".
+        found = [job for job in rows if identity(job) == (declared_as, "" if declared_as else name)]
+        if not found:
+            raise self.model.DoesNotExist(f"There is no job {declared_as or name!r}.")
+        if len(found) > 1:
+            raise self.model.MultipleObjectsReturned(
+                f"{len(found)} jobs are called {name!r}, by which they are known: call each by a name of its own."
+            )
+        return found[0]
 
     def update(self, **values: Any) -> int:
         """Update the columns of all jobs in the query.

@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, until
 from pinged import SECRET, babble, drip, flood, hang, misbehaving, pinging, slam
 
 from cronkite import signals
+from cronkite.checks import job_checks
 from cronkite.claims import claiming, holding
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
 from cronkite.models import Job, Log
-from cronkite.monitors import pings, posting
+from cronkite.monitors import connecting, pings, posting
 from cronkite.signals import Run
 
 Status = Log.Status
@@ -334,6 +337,33 @@ def test_what_hangs_on_past_its_time_is_never_more_than_a_few(monkeypatch):
 
 
 # How it is switched on.
+
+
+@pytest.mark.django_db
+def test_a_check_warns_of_jobs_with_a_url_while_nobody_pings(make_job, settings):
+    make_job()
+    make_job(ping=f"https://hc-ping.com/{SECRET}", enabled=False)
+    assert job_checks.check_pinged_jobs(databases=["default"]) == []
+    make_job("app.jobs.say", ping=f"https://hc-ping.com/{SECRET}")
+    assert job_checks.check_pinged_jobs() == []
+    (message,) = job_checks.check_pinged_jobs(databases=["default"])
+    assert (message.id, message.msg.partition(":")[2]) == ("cronkite.W013", " app.jobs.say.")
+    assert SECRET not in str(message)
+    assert connecting.problems() == {}
+    settings.CRONKITE_MONITORS = ["cronkite.monitors.pings"]
+    assert job_checks.check_pinged_jobs(databases=["default"]) == []
+    # It is one that can be connected.
+    assert connecting.problems() == {}
+
+
+@pytest.mark.once
+def test_a_check_of_urls_before_the_tables_are_there_says_nothing(monkeypatch):
+    def away(*_, **__):
+        raise DatabaseError("no such table")
+
+    monkeypatch.setattr(job_checks.Job.objects, "using", away)
+    monkeypatch.setattr(job_checks, "transaction", SimpleNamespace(atomic=lambda using: nullcontext()))
+    assert job_checks.check_pinged_jobs(databases=["default"]) == []
 
 
 @pytest.mark.django_db

@@ -219,10 +219,12 @@ COMPARED = {
     ("Option", ""),
     ("Option of ``loop``", ""),
     ("Metric", ""),
+    ("Metric", "What Prometheus gets"),
     ("Permission", ""),
     ("Schedule, as written", "What Sentry makes of schedules"),
     ("Setting", ""),
     ("Status", ""),
+    ("When", "What is told"),
 }
 #: What people choose from, in words.
 CHOSEN = {"docs/guides/engines.rst", "docs/guides/sentry.rst"}

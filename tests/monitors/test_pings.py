@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
+import subprocess
 import threading
 from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
@@ -279,6 +281,42 @@ def test_a_server_that_does_not_prove_who_it_is_gets_nothing(make_job, service, 
     pings.started(run_of(make_job(ping=service.url.replace("http:", "https:"))))
     assert "was not taken: " in caplog.text
     assert service.posts == []
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for this machine, and its key, in one file."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl, which makes a certificate, is not installed")
+    path = tmp_path / "server.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([openssl, *made, *names, "-keyout", path, "-out", tmp_path / "c"], check=True, capture_output=True)
+    path.write_text(path.read_text() + (tmp_path / "c").read_text())
+    return path
+
+
+@pytest.mark.once
+def test_over_tls_who_proves_who_he_is_is_told_and_nobody_else(certificate, monkeypatch):
+    with pinging(certificate) as server:
+        url = server.url.replace("http://127.0.0.1", "https://localhost")
+        with pytest.raises(posting.Unanswered, match=r"its certificate is not valid: self.signed"):
+            posting.post(url, b"", 20)
+        assert server.posts == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert posting.post(url, b"x", 20) == 200
+        # The certificate is for another name.
+        with pytest.raises(posting.Unanswered, match=r"its certificate is not valid: .*IP address mismatch"):
+            posting.post(url.replace("localhost", "127.0.0.1"), b"", 20)
+    assert [body for *_, body in server.posts] == [b"x"]
+
+
+@pytest.mark.once
+def test_it_goes_by_the_proxy_that_the_environment_names(service, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{service.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert posting.post("http://hc-ping.invalid/x", b"", 20) == 200
+    assert service.paths == ["http://hc-ping.invalid/x"]
 
 
 @pytest.mark.django_db

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,8 +31,8 @@ class Pinged:
 
 
 @contextmanager
-def pinging():
-    """Serve during the block, as the service does."""
+def pinging(certificate=None):
+    """Serve during the block, as the service does; over TLS, if there is a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -47,6 +48,10 @@ def pinging():
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
     server = Pinged(httpd.server_port)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -237,12 +237,14 @@ COMPARED = {
     ("Option", ""),
     ("Option of ``loop``", ""),
     ("Metric", ""),
+    ("Metric", "What Prometheus gets"),
     ("Permission", ""),
     ("Schedule, as written", "What Sentry makes of schedules"),
     ("Setting", ""),
     ("Signal", "What is told"),
     ("Status", ""),
     ("The command", "How a command ends"),
+    ("When", "What is told"),
 }
 #: What people choose from, in words.
 CHOSEN = {

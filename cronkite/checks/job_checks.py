@@ -23,6 +23,9 @@ from cronkite.checks.setting_checks import TAG, is_asked
 from cronkite.code import calls, commands, functions, tasks
 from cronkite.models import Job, primary
 
+#: The monitor that tells of runs by the URLs that jobs have.
+PINGS = "cronkite.monitors.pings"
+
 
 @checks.register(checks.Tags.database)
 def check_enabled_jobs(databases: Collection[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
@@ -102,6 +105,29 @@ def _not_handed_over(problems: dict[str, str]) -> list[checks.CheckMessage]:
 
 def _jobs(names: Collection[str]) -> str:
     return f"{len(names)} enabled jobs are" if len(names) > 1 else "1 enabled job is"
+
+
+@checks.register(checks.Tags.database)
+def check_pinged_jobs(databases: Collection[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W013: enabled jobs have URLs to ping, and nobody pings them."""
+    using = primary.alias()
+    if using not in (databases or ()) or PINGS in getattr(settings, "CRONKITE_MONITORS", ()):
+        return []
+    try:
+        with transaction.atomic(using=using):
+            jobs = Job.objects.using(using).filter(enabled=True, ping__gt="")
+            names = sorted(set(jobs.values_list("function", flat=True).order_by()))
+    except DatabaseError:
+        return []
+    if not names:
+        return []
+    return [
+        checks.Warning(
+            f"{_jobs(names)} to be told of by a ping, and none is sent: {listed(names)}.",
+            hint=f'Add "{PINGS}" to CRONKITE_MONITORS.',
+            id="cronkite.W013",
+        )
+    ]
 
 
 @checks.register(TAG)

@@ -13,4 +13,4 @@ dependency of ours. A module of anybody's can be one: it has a function ``connec
 """
 
 #: What other wings may use.
-__all__ = ["connecting"]
+__all__ = ["connecting", "pings"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TypeVar
 
 from django.db.models import Count
@@ -137,4 +138,4 @@ def _one(name: str, words: str, value: float) -> Metric:
 
 
 def _first(things: Iterable[T]) -> list[T]:
-    return [thing for _number, thing in zip(range(NAMED), things, strict=False)]
+    return list(islice(things, NAMED))

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
+import subprocess
 import threading
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, until
 from pinged import SECRET, babble, drip, flood, hang, misbehaving, pinging, slam
 
 from cronkite import signals
+from cronkite.checks import job_checks
 from cronkite.claims import claiming, holding
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
 from cronkite.models import Job, Log
-from cronkite.monitors import pings, posting
+from cronkite.monitors import connecting, pings, posting
 from cronkite.signals import Run
 
 Status = Log.Status
@@ -278,6 +283,42 @@ def test_a_server_that_does_not_prove_who_it_is_gets_nothing(make_job, service, 
     assert service.posts == []
 
 
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for this machine, and its key, in one file."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl, which makes a certificate, is not installed")
+    path = tmp_path / "server.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([openssl, *made, *names, "-keyout", path, "-out", tmp_path / "c"], check=True, capture_output=True)
+    path.write_text(path.read_text() + (tmp_path / "c").read_text())
+    return path
+
+
+@pytest.mark.once
+def test_over_tls_who_proves_who_he_is_is_told_and_nobody_else(certificate, monkeypatch):
+    with pinging(certificate) as server:
+        url = server.url.replace("http://127.0.0.1", "https://localhost")
+        with pytest.raises(posting.Unanswered, match=r"its certificate is not valid: self.signed"):
+            posting.post(url, b"", 20)
+        assert server.posts == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert posting.post(url, b"x", 20) == 200
+        # The certificate is for another name.
+        with pytest.raises(posting.Unanswered, match=r"its certificate is not valid: .*IP address mismatch"):
+            posting.post(url.replace("localhost", "127.0.0.1"), b"", 20)
+    assert [body for *_, body in server.posts] == [b"x"]
+
+
+@pytest.mark.once
+def test_it_goes_by_the_proxy_that_the_environment_names(service, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{service.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert posting.post("http://hc-ping.invalid/x", b"", 20) == 200
+    assert service.paths == ["http://hc-ping.invalid/x"]
+
+
 @pytest.mark.django_db
 def test_a_host_that_hangs_is_left_alone_for_a_while_and_others_are_told(make_job, service, caplog, patience):
     patience(TIMEOUT=0.2, PATIENCE=0.5)
@@ -334,6 +375,33 @@ def test_what_hangs_on_past_its_time_is_never_more_than_a_few(monkeypatch):
 
 
 # How it is switched on.
+
+
+@pytest.mark.django_db
+def test_a_check_warns_of_jobs_with_a_url_while_nobody_pings(make_job, settings):
+    make_job()
+    make_job(ping=f"https://hc-ping.com/{SECRET}", enabled=False)
+    assert job_checks.check_pinged_jobs(databases=["default"]) == []
+    make_job("app.jobs.say", ping=f"https://hc-ping.com/{SECRET}")
+    assert job_checks.check_pinged_jobs() == []
+    (message,) = job_checks.check_pinged_jobs(databases=["default"])
+    assert (message.id, message.msg.partition(":")[2]) == ("cronkite.W013", " app.jobs.say.")
+    assert SECRET not in str(message)
+    assert connecting.problems() == {}
+    settings.CRONKITE_MONITORS = ["cronkite.monitors.pings"]
+    assert job_checks.check_pinged_jobs(databases=["default"]) == []
+    # It is one that can be connected.
+    assert connecting.problems() == {}
+
+
+@pytest.mark.once
+def test_a_check_of_urls_before_the_tables_are_there_says_nothing(monkeypatch):
+    def away(*_, **__):
+        raise DatabaseError("no such table")
+
+    monkeypatch.setattr(job_checks.Job.objects, "using", away)
+    monkeypatch.setattr(job_checks, "transaction", SimpleNamespace(atomic=lambda using: nullcontext()))
+    assert job_checks.check_pinged_jobs(databases=["default"]) == []
 
 
 @pytest.mark.django_db

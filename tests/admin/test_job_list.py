@@ -470,7 +470,7 @@ def test_who_is_not_logged_in_gets_no_preview(client):
         (
             "@at 2026-10-25T02:30",
             "Europe/Berlin",
-            "twice, and the job runs the first time. An offset behind the time says which one is meant, as in @at 2026",
+            "twice, and the job runs the first time. An offset behind the time says which one is meant, as in @at",
         ),
     ],
 )

@@ -305,6 +305,14 @@ def test_next_knows_intervals_one_offs_and_days_that_are_looked_up():
     assert slot["slot"] == "2026-03-27T03:00:00Z"
 
 
+def test_why_of_a_one_off_tells_of_its_only_slot(make_job):
+    job = make_job(schedule="@at 9000-01-01T00:00Z")
+    said = cron("why", str(job.pk), "2026-03-01 03:00")
+    assert "2026-03-01 03:00:00 +00:00: no slot of the job's schedule. The only one is 9000-01-01 00:00:00" in said.out
+    said = cron("why", str(job.pk))
+    assert "has had no slot yet. Ask for a time" in said.out + said.err
+
+
 def test_enable_refuses_a_one_off_that_is_done(make_job):
     job = make_job(schedule="@at 9000-01-01T00:00Z")
     past = "@at 2020-01-01T00:00Z"

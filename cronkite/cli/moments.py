@@ -35,7 +35,8 @@ def _last(job: Job) -> Asked:
     try:
         slots.append(job.get_schedule().latest_at(job.now))
     except ScheduleError as error:
-        problem = f" Whether it should have had one cannot be told here: {error}."
+        if not job.is_once:
+            problem = f" Whether it should have had one cannot be told here: {error}."
         if job.pending is not None and job.pending.next_run <= job.now:
             slots.append(job.pending.next_run)
     if not slots:

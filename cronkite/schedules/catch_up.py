@@ -118,7 +118,7 @@ def _first(schedule: Slots, pending: Pending) -> datetime | None:
         return _after(schedule, last_slot)
     if schedule.is_slot(next_run):
         return next_run
-    if last_slot is not None and schedule.latest_at(next_run) > max(last_slot, next_run - MOVED):
+    if last_slot is not None and schedule.count_between(max(last_slot, next_run - MOVED), next_run):
         return next_run
     # Of a one-off, there is no other slot that could be run instead.
     return _after(schedule, next_run) or next_run

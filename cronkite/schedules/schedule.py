@@ -95,6 +95,11 @@ class Schedule:
         return isinstance(self._instants, _Once)
 
     @property
+    def only_slot(self) -> datetime | None:
+        """The slot that there is, if there is no other: that of a one-off."""
+        return self._instants.at.replace(tzinfo=UTC) if isinstance(self._instants, _Once) else None
+
+    @property
     def is_on_the_wall(self) -> bool:
         """Whether it names times on the zone's clock, and not instants in UTC that this clock only shows."""
         if isinstance(self._instants, _Once):
@@ -118,10 +123,12 @@ class Schedule:
             raise ScheduleError(f"{self} has no slot within 50 years after {instant}") from None
 
     def latest_at(self, instant: datetime) -> datetime:
-        """The newest slot that is not after ``instant``; raises as :meth:`next_after` does."""
+        """The newest slot that is not after ``instant``; raises :class:`ScheduleError` if there is none in 50 years."""
         try:
             return self._instants.up_to(_to_utc(instant)).replace(tzinfo=UTC)
         except OverflowError:
+            if isinstance(self._instants, _Once):
+                raise ScheduleError(f"{self} is yet to come") from None
             raise ScheduleError(f"{self} has no slot within 50 years up to {instant}") from None
 
     def slots_between(self, after: datetime, until: datetime) -> Iterator[datetime]:

@@ -289,6 +289,38 @@ def test_next_says_what_becomes_of_times_that_the_clock_skips(expression, zone, 
     assert said["slots"][0]["remark"].endswith(remark)
 
 
+def test_next_knows_intervals_one_offs_and_days_that_are_looked_up():
+    said = cron("next", "@every 90s", "--timezone", "Europe/Berlin", "-n", "2", "--after", "2026-03-27 12:00")
+    title, caution, _, *rows = said.lines
+    assert title == "Every 90 seconds, counted from 1970-01-01 00:00 UTC, in Europe/Berlin"
+    assert caution.startswith("It falls between the minutes.")
+    assert [row[:30] for row in rows] == ["Fri 2026-03-27 12:01:30 +01:00", "Fri 2026-03-27 12:03:00 +01:00"]
+    moment = ("next", "@at 2026-03-29T02:30", "--timezone", "Europe/Berlin", "--after", "2026-03-27 12:00")
+    title, _, *rows = cron(*moment).lines
+    assert title == "Once, on March 29, 2026 at 02:30, in Europe/Berlin"
+    assert [row[:30] for row in rows] == ["Sun 2026-03-29 03:00:00 +02:00"]
+    assert rows[0].endswith("the clock skips 02:00 to 03:00, so this is the first instant after")
+    (slot,) = cron("next", "0 3 * * 5L", "-n", "1", "--after", "2026-03-01", "--json").json["slots"]
+    assert slot["slot"] == "2026-03-27T03:00:00Z"
+
+
+def test_why_of_a_one_off_tells_of_its_only_slot(make_job):
+    job = make_job(schedule="@at 9000-01-01T00:00Z")
+    said = cron("why", str(job.pk), "2026-03-01 03:00")
+    assert "2026-03-01 03:00:00 +00:00: no slot of the job's schedule. The only one is 9000-01-01 00:00:00" in said.out
+    said = cron("why", str(job.pk))
+    assert "has had no slot yet. Ask for a time" in said.out + said.err
+
+
+def test_enable_refuses_a_one_off_that_is_done(make_job):
+    job = make_job(schedule="@at 9000-01-01T00:00Z")
+    past = "@at 2020-01-01T00:00Z"
+    Job.objects.filter(pk=job.pk).write(schedule=past, enabled=False, next_run=None)
+    said = cron("enable", str(job.pk))
+    assert said.code == 1
+    assert "cannot be enabled: '@at 2020-01-01T00:00Z' is over" in said.err
+
+
 @pytest.mark.parametrize(
     ("expression", "words"),
     [("0 */5 * * * *", "write */5 * * * *."), ("*/45 * * * *", "*/45 begins anew in each hour"), ("0 3 * * *", "")],
@@ -351,6 +383,8 @@ def test_list_and_why_show_what_was_chosen_for_a_job(make_job):
         (("61 * * * *",), "Minute: 61 is out of range"),
         (("0 0 30 2 *",), "never"),
         (("* * * *",), "field"),
+        (("@every 1w",), "write '@every 7d'"),
+        (("@at 2020-01-01T00:00Z",), "is over, as that was at 2020-01-01 00:00:00 UTC"),
         (("@daily", "--timezone", "Mars/Olympus"), "not a time zone"),
         (("@daily", "--after", "someday"), "is no time"),
     ],

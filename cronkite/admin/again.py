@@ -88,11 +88,16 @@ def show(model_admin: admin.ModelAdmin[Any], request: HttpRequest, job: Job, log
         "log": log,
         "has_those": has_those,
         "facts": decisive.look("run", [job]).lines[0].facts,
-        "function_then": log.what if log and log.has_arguments and log.callee != job.callee else "",
+        "function_then": log.what if log and _called_another(log, job) else "",
         "may_view_job": rights.may_view_jobs(request.user),
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/cronkite/job/again.html", context)
+
+
+def _called_another(log: Log, job: Job) -> bool:
+    """Whether the run called another function than the job does now, or another command, as far as that is known."""
+    return log.callee != job.callee if log.has_arguments else log.function != job.function
 
 
 def _ask(model_admin: admin.ModelAdmin[Any], request: HttpRequest, job: Job, call: dict[str, Any]) -> HttpResponse:

@@ -71,7 +71,8 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         filters.GroupFilter,
         filters.SourceFilter,
     ]
-    search_fields = ["name", "function", "description"]
+    # Of a management command, the arguments say which it is.
+    search_fields = ["name", "function", "args", "description"]
     show_full_result_count = False
     list_max_show_all = 100
     kept = ["source", "next_run_at", "last_slot_at", "fence", "locked_by", "last_sign"]

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from cronkite.cli.terminal import printable
 from cronkite.models import Job, Log, primary
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import JobQuerySet, like
 
 #: How many jobs an error names one by one.
 NAMED = 10
@@ -39,7 +39,7 @@ def find(words: str) -> Job:
 
 
 def _ways(jobs: JobQuerySet, words: str) -> list[JobQuerySet]:
-    parts = jobs.filter(Q(name__icontains=words) | Q(function__icontains=words))
+    parts = jobs.filter(like(words))
     ways = [jobs.filter(function=words), jobs.filter(name=words), parts]
     if words.isascii() and words.isdecimal() and len(words) <= len(str(2**62)):
         ways.insert(0, jobs.filter(pk=int(words)))

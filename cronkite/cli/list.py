@@ -17,13 +17,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F
 
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal
 from cronkite.cli.wording import in_words
 from cronkite.code import functions
 from cronkite.models import Job, Log, primary
+from cronkite.models.queries import like
 from cronkite.reports import hindrances
 
 HEADS = ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
@@ -37,7 +38,9 @@ STYLES: dict[str, str] = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Take a part of a name, or none."""
-    parser.add_argument("part", nargs="?", default="", help="show only jobs with this in their name or function")
+    parser.add_argument(
+        "part", nargs="?", default="", help="show only jobs with this in their name, function or command"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON, with all that is known of each job")
 
 
@@ -45,7 +48,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Show the jobs, in a constant number of queries."""
     jobs = Job.objects.using(primary.alias()).with_now().order_by("name", "id")
     if part := options["part"]:
-        jobs = jobs.filter(Q(name__icontains=part) | Q(function__icontains=part))
+        jobs = jobs.filter(like(part))
     # The newest run is that of the newest claim.
     newest = Log.objects.using(primary.alias()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
     last = {log.job_id: log for log in newest.defer(*Log.TEXTS)}

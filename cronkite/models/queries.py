@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.utils import resolve_callables
 
 from cronkite import conf
+from cronkite.code import commands
 from cronkite.database import clock
 from cronkite.models import validation
 from cronkite.models.groups import Group
@@ -64,6 +65,13 @@ def is_stuck() -> Q:
     # Of a one-off that is done, no slot comes that would take the lock over.
     nothing_comes = Q(enabled=False, asked_at__isnull=True, retry_at__isnull=True)
     return Q(nothing_comes, schedule__startswith=once.BEGINNING, locked_at__lt=clock.Now() - timeout)
+
+
+def like(words: str) -> Q:
+    """Return the condition that a job has these in its name, in its function or, if it calls one, in its command."""
+    # As a text, all of the arguments: what the name alone is takes an expression that differs by database.
+    command = Q(function=commands.CALL, args__icontains=words)
+    return Q(name__icontains=words) | Q(function__icontains=words) | command
 
 
 class JobQuerySet(PrimaryQuerySet["Job"]):

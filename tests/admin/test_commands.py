@@ -116,6 +116,20 @@ def test_pages_say_which_command_it_is(admin_client, make_job):
     assert "manage.py report north" in asked
 
 
+def test_a_job_is_found_by_its_command(admin_client, make_job):
+    make_job(CALL, args=["report", "north"], name="Regions")
+    make_job(CALL, args=["clearsessions"], name="Nightly")
+    page = admin_client.get(f"{JOBS}?q=clearsess")
+    assert [job.name for job in page.context["cl"].result_list] == ["Nightly"]
+
+
+def test_a_log_of_another_command_says_so(admin_client, make_job):
+    job = make_job(CALL, args=["report", "north"])
+    log = make_log(job, status=Log.Status.FAILED, args=["leave", "three"], kwargs={})
+    page = admin_client.get(f"{LOGS}{log.pk}/again/").content.decode()
+    assert "That run called manage.py leave" in page
+
+
 def test_a_command_that_cannot_run_here_is_found_and_told_of(admin_client, make_job):
     sound = make_job(CALL, args=["report", "north"], name="sound")
     make_job(CALL, args=["migrate"], name="refused")

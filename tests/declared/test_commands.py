@@ -130,6 +130,14 @@ def test_commands_at_the_terminal_say_which_command_it_is_and_why_it_does_not_ru
 
 
 @pytest.mark.django_db
+def test_a_job_is_found_by_its_command(make_job):
+    make_job(CALL, args=["report", "north"], name="Regions")
+    make_job("app.jobs.ok", args=["report"], name="other")
+    assert len(cron("list", "report").lines) == 2
+    assert cron("why", "report").lines[0].startswith("Regions (manage.py report): ")
+
+
+@pytest.mark.django_db
 def test_a_log_says_which_command_ran(make_job):
     job = make_job(CALL, args=["leave", "three"], name="Leave")
     said = cron("run", "Leave")

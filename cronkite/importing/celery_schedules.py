@@ -12,13 +12,16 @@ from celery import current_app, schedules
 from cronkite.exceptions import ScheduleError
 from cronkite.importing import instants
 from cronkite.importing.planned import Plan
-from cronkite.schedules import grammar
-from cronkite.schedules.grammar import DAY, HOUR, MINUTE, MONTH, WEEKDAY, Field
+from cronkite.schedules import expressions
 
-#: The fields of ``crontab()``, by our order.
-FIELDS = {"minute": MINUTE, "hour": HOUR, "day_of_month": DAY, "month_of_year": MONTH, "day_of_week": WEEKDAY}
-#: Celery's weekdays go from 0, Sunday, to 6.
-LAST_WEEKDAY = 6
+#: The fields of ``crontab()``, in our order: how what they name is called here, and all that they can name there.
+FIELDS = {
+    "minute": ("minutes", range(60)),
+    "hour": ("hours", range(24)),
+    "day_of_month": ("days", range(1, 32)),
+    "month_of_year": ("months", range(1, 13)),
+    "day_of_week": ("weekdays", range(7)),
+}
 #: What of a task's options a job has; the others are left out, and told.
 OPTIONS = frozenset({"queue", "priority", "expires"})
 
@@ -48,9 +51,7 @@ def put_schedule(plan: Plan, schedule: Any, zone: str) -> None:
 
 
 def _put_crontab(plan: Plan, crontab: Any, zone: str) -> None:
-    words = [
-        _word(str(getattr(crontab, f"_orig_{name}")), getattr(crontab, name), field) for name, field in FIELDS.items()
-    ]
+    words = [_word(str(getattr(crontab, f"_orig_{name}")), getattr(crontab, name), name) for name in FIELDS]
     day, weekday = words[2], words[4]
     if not day.startswith("*") and not weekday.startswith("*"):
         plan.problems.append(
@@ -61,15 +62,15 @@ def _put_crontab(plan: Plan, crontab: Any, zone: str) -> None:
     plan.columns["timezone"] = instants.zone_of(zone)
 
 
-def _word(written: str, numbers: Iterable[int], field: Field) -> str:
+def _word(written: str, numbers: Iterable[int], name: str) -> str:
     """Return a field as it is written, if it says the same here, or else its numbers."""
-    named = sorted(numbers)
-    last = LAST_WEEKDAY if field is WEEKDAY else field.high
-    if named == [*range(field.low, last + 1)]:
+    called, every = FIELDS[name]
+    named, text = sorted(numbers), "".join(written.split())
+    if named == [*every]:
         return "*"
-    text = "".join(written.split())
+    alone = " ".join(text if each == name else "*" for each in FIELDS)
     try:
-        if [*grammar.read_field(text, field)] == named:
+        if [*getattr(expressions.parse(alone), called, ())] == named:
             return text
     except ScheduleError:
         pass

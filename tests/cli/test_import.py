@@ -48,6 +48,11 @@ def test_import_makes_jobs_that_are_disabled_and_tells_of_each_line(crontab):
     assert Job.objects.get(name="report north --days 3").timeout == 600
 
 
+def test_what_was_imported_runs_its_command(crontab):
+    cron("import", "crontab", crontab)
+    assert Job.objects.get(name="report north --days 3").run() == "all is reported"
+
+
 def test_import_twice_adds_nothing_and_says_so(crontab):
     cron("import", "crontab", crontab)
     said = cron("import", "crontab", crontab)

@@ -12,7 +12,7 @@ from django.test import override_settings
 
 #: Packages whose tables are made, each with the reason why it may be missing.
 APPS = {
-    "django_celery_beat": "it wants Django below 6.1, and goes not with what tests of RQ need: tox -e importing",
+    "django_celery_beat": "it wants Django below 6.1, and does not go with what tests of RQ need: tox -e importing",
     "django_apscheduler": "it is in the group `tests`",
 }
 

@@ -70,8 +70,10 @@ def one(scheduler, trigger, **options):
         ({"day": "15,last fri"}, "0 0 15 * 5L"),
     ],
 )
+@pytest.mark.django_db
 def test_a_cron_trigger_becomes_an_expression(scheduler, fields, expression):
     planned = one(scheduler, "cron", **fields)
+    assert [deed.state for deed in deeds.do([planned], write=False)] == ["new"]
     assert planned.columns["schedule"] == expression
     assert planned.columns["timezone"] == "Europe/Berlin"
 

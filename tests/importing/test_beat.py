@@ -93,6 +93,8 @@ def test_a_clocked_task_becomes_at_and_one_that_is_past_nothing(make, models, se
     past = models.ClockedSchedule.objects.create(clocked_time=timezone.now() - timedelta(days=1))
     make("past", clocked=past, one_off=True)
     later, gone = read()
+    assert [deed.state for deed in deeds.do([later, gone], enable=True)] == ["new", "nothing"]
+    assert Job.objects.get().next_run == at
     assert (later.columns["schedule"], later.columns["timezone"]) == ("@at 2100-07-01T18:30", "")
     assert (gone.columns, gone.problems) == (None, ())
     assert "that is past" in gone.becomes

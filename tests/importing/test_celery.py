@@ -40,8 +40,11 @@ def read(celery_app, schedule, **entry):
         (timedelta(hours=36), "@every 1d12h"),
     ],
 )
+@pytest.mark.django_db
 def test_schedules_are_said_as_they_are_here(celery_app, schedule, expression):
-    assert read(celery_app, schedule).columns["schedule"] == expression
+    planned = read(celery_app, schedule)
+    assert planned.columns["schedule"] == expression
+    assert [deed.state for deed in deeds.do([planned], write=False)] == ["new"]
 
 
 @pytest.mark.parametrize(

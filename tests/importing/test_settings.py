@@ -76,9 +76,9 @@ def test_a_class_of_django_cron_becomes_a_job_once_and_its_do_is_called(make_cla
     make_class(run_every_mins=5, retry_after_failure_mins=2)
     (planned,) = read()
     assert "tried again 2 min later" in planned.notes[0]
-    job = Job(**{**planned.columns, "name": "Bill", "schedule": "*/5 * * * *"})
-    job.full_clean()
-    assert classes.do(*job.args) == "billed"
+    assert [deed.state for deed in deeds.do(read())] == ["new"]
+    assert [deed.state for deed in deeds.do(read())] == ["here"]
+    assert Job.objects.get(name="Bill").run() == "billed"
 
 
 @pytest.mark.parametrize("dotted", ["os.system", "app.jobs.ok", "app.jobs.none", "app.crons.Plain", "x"])

@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
-from app import jobs
-from cronkite.claims import claiming, holding
+from app import handed, jobs
+from cronkite.claims import claiming, handing, holding, verdicts
 from cronkite.cli import moments
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
@@ -88,6 +88,19 @@ def test_of_two_nodes_one_gets_it(make_one_off):
     assert claiming.claim(first, decide(first), "a")
     assert claiming.claim(second, decide(second), "b") is None
     assert Log.objects.count() == 1
+
+
+def test_handing_some_over_disables_the_one_off_among_them(make_one_off, make_job):
+    def enqueue(claim):
+        result = handed.bill.enqueue()
+        return verdicts.Receipt("django.tasks", str(result.id), "db", "default")
+
+    one_off, other = make_one_off("app.handed.bill"), make_job("app.handed.bill", due=0)
+    read = list(Job.objects.queue())
+    claims = claiming.claim_all([(job, decide(job)) for job in read], "a", handing.joined(enqueue, ()))
+    assert None not in claims
+    assert plan(one_off) == (False, None, one_off.next_run)
+    assert Job.objects.get(pk=other.pk).enabled
 
 
 def test_a_one_off_that_is_to_come_is_left_alone(make_one_off):

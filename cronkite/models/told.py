@@ -18,7 +18,7 @@ from django.db import Error, connections, transaction
 from django.dispatch import Signal
 
 from cronkite.code.outcomes import Outcome
-from cronkite.database import leftovers, quirks, teller
+from cronkite.database import clock, leftovers, quirks, teller
 from cronkite.exceptions import ScheduleError
 from cronkite.models.primary import alias as database
 from cronkite.schedules.catch_up import Decision
@@ -175,8 +175,8 @@ def _after_commit(tell: Callable[[], object]) -> None:
 
 def _put(tell: Callable[[], object]) -> None:
     connection = connections[database()]
-    if quirks.is_borrowed(connection) or quirks.is_in_memory(connection):
-        # In somebody's tests, of whose rows no other connection knows.
+    if quirks.is_borrowed(connection) or quirks.is_in_memory(connection) or clock.standing is not None:
+        # In somebody's tests, of whose rows no other connection may know, and which wait for no thread.
         _at_once(tell)
     else:
         teller.put(tell)

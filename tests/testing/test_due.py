@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from datetime import datetime, timedelta, timezone
 from unittest import mock
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ import pytest
 from django.contrib.auth.models import Group as Rows
 from django.db import IntegrityError, connection, transaction
 
-from cronkite import requests
+from cronkite import requests, signals
 from cronkite.exceptions import CronkiteError, FunctionError
 from cronkite.models import Group, Job, Log, Node
 from cronkite.testing import freeze, run_due
@@ -433,3 +434,33 @@ def test_a_task_that_its_engine_refuses_has_failed_and_that_is_raised_if_it_is_a
     assert [log.status for log in run_due(at=THREE)] == ["failed"]
     with pytest.raises(CronkiteError, match="nobody listens there"):
         run_due(at=THREE + DAY, raises=True)
+
+
+@pytest.fixture
+def heard():
+    """The ends of runs that a receiver is told of."""
+    ends = []
+
+    def receive(sender, run, outcome, **values):
+        ends.append((run.job_name, outcome.status, threading.current_thread() is threading.main_thread()))
+
+    signals.run_finished.connect(receive)
+    yield ends
+    signals.run_finished.disconnect(receive)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_signals_are_told_at_once_and_by_no_thread(make, heard):
+    make()
+    (log,) = run_due(at=THREE)
+    assert heard == [(log.job_name, "succeeded", True)]
+
+
+@pytest.mark.django_db
+def test_in_a_test_case_signals_are_told_when_what_waits_for_the_commit_is_called(
+    make, heard, django_capture_on_commit_callbacks
+):
+    make()
+    with django_capture_on_commit_callbacks(execute=True):
+        (log,) = run_due(at=THREE)
+    assert heard == [(log.job_name, "succeeded", True)]

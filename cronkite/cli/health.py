@@ -86,7 +86,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--here", action="store_true", help="tell of this node alone, and of no jobs")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="how many nodes have to tick (default: 1)")
     forms = parser.add_mutually_exclusive_group()
-    forms.add_argument("--format", choices=FORMS, default=FORMS[0], help=f"what to write (default: {FORMS[0]})")
+    told = f"what to write: {', '.join(FORMS)} (default: {FORMS[0]})"
+    forms.add_argument("--format", choices=FORMS, default=FORMS[0], metavar="FORMAT", help=told)
     forms.add_argument("--json", action="store_true", help="the same as --format json")
 
 

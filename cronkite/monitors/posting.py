@@ -45,7 +45,7 @@ def post(url: str, body: bytes, seconds: float) -> int:
     if thread.is_alive():
         attempt.cut()
         _hanging.append(thread)
-        raise Unanswered(f"no answer within {seconds:.1f} s")
+        raise Unanswered(_late(seconds))
     if attempt.status is None:
         raise Unanswered(attempt.problem)
     return attempt.status
@@ -78,7 +78,7 @@ class _Attempt:
             with opener.open(self._request, timeout=self._seconds) as answer:
                 self.status = answer.status
         except Exception as error:  # noqa: BLE001 - of whatever the other end says
-            self.problem = _words(error)
+            self.problem = _words(error, self._seconds)
 
     def cut(self) -> None:
         """Have it end soon, wherever it is."""
@@ -115,14 +115,18 @@ class _Https(HTTPSHandler):
         return self.do_open(self._kept(HTTPSConnection), req, context=ssl.create_default_context())
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException, seconds: float) -> str:
     """Say what went wrong: not in the error's own words, which may quote the URL, or what the other end has sent."""
     if isinstance(error, URLError) and isinstance(error.reason, BaseException):
-        return _words(error.reason)
+        return _words(error.reason, seconds)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {error.verify_message}"
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return _late(seconds)
     if isinstance(error, HTTPException) and not isinstance(error, OSError):
         return f"its answer is no HTTP ({type(error).__name__})"
     return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _late(seconds: float) -> str:
+    return f"no answer within {seconds:.1f} s"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from django.conf import settings
+from django.contrib.admin import site
 from django.core.management import call_command
 from django.test import override_settings
 
@@ -34,18 +36,25 @@ def installed(_tables, request):
     def install(app):
         if importlib.util.find_spec(app) is None:
             pytest.skip(f"{app} is not installed: {APPS[app]}")
-        override = _installed(app)
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
         with warnings.catch_warnings():
             # Of their models, which are not ours to mend.
             warnings.simplefilter("ignore")
-            override.enable()
-        request.addfinalizer(override.disable)
+            stack.enter_context(_installed(app))
 
     return install
 
 
+@contextmanager
 def _installed(*apps):
-    return override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, *apps])
+    """Have apps be the project's during the block; what they enter into the admin goes with them."""
+    registered = dict(site._registry)
+    try:
+        with override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, *apps]):
+            yield
+    finally:
+        site._registry = registered
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ TIME_ZONE = "UTC"
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "shop", "cronkite"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3"}}
 if "STRANGER_DATABASE" in os.environ:
-    DATABASES = {"default": {**parse_url(os.environ["DATABASE_URL"]), "NAME": os.environ["STRANGER_DATABASE"]}}
+    name, server = os.environ["STRANGER_DATABASE"], parse_url(os.environ["DATABASE_URL"])
+    DATABASES = {"default": {**server, "NAME": name, "TEST": {**server["TEST"], "NAME": f"test_{name}"}}}
 if "WITHOUT_MIGRATIONS" in os.environ:
     MIGRATION_MODULES = {"cronkite": None, "auth": None, "contenttypes": None}
 """

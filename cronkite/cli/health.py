@@ -7,8 +7,8 @@ hours, a node that ticked within a day and is silent, too few nodes, a clock
 that is wrong. The options say from which number on. WARNING and CRITICAL are
 numbers, or "never".
 
-With --format prometheus it writes numbers that Prometheus reads, as from a file
-that the textfile collector of its node_exporter finds.
+With --format prometheus it writes numbers that Prometheus reads, as from a
+file that the textfile collector of its node_exporter finds.
 
 With --here it is about this node alone, whatever becomes of jobs and of other
 nodes: critical if it has not ticked yet, or for too long. For probes that are

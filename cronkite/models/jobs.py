@@ -425,7 +425,7 @@ class Job(models.Model):
     def natural_key(self) -> tuple[str, str]:
         """Return the declared function and the name: one of them, the other one is empty.
 
-        Fixtures know a job by it where keys differ; see :meth:`JobQuerySet.get_by_natural_key`.
+        Fixtures know a job by it where keys differ; see ``Job.objects.get_by_natural_key()``.
         """
         key = rhythm.identity(self)
         fixtures.demand_one(self, key)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.once
 
 def test_commands_of_installed_apps_may_be_jobs_and_of_djangos_own_only_the_one_for_sessions():
     assert set(commands.names()) == {
-        *["bare", "fickle", "leave", "report", "send-mail", "wreck"],  # of the test project's app
+        *["bare", "fickle", "leave", "race_alerts", "report", "send-mail", "wreck"],  # of the test project's app
         *["db_worker", "prune_db_task_results"],  # of django-tasks-db
         "clearsessions",
     }

@@ -12,7 +12,8 @@ from cronkite.importing import celery, deeds
 from cronkite.importing.planned import Given
 from cronkite.models import Job
 
-pytestmark = pytest.mark.usefixtures("celery_app")
+# Celery looks through all models once, and so at the database.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("celery_app")]
 
 
 def read(celery_app, schedule, **entry):

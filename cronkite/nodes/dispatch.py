@@ -248,10 +248,12 @@ class Dispatch:
         with self._outages.lived_through():
             counter.record(self._found)
             found, self._found = self._found, []
-            for each, claim, _ in found:
+            for each, claim, said in found:
                 self._claims.pop(each.job.pk, None)
                 self.release(each.job)
-                self._agenda.have_room(claim.group)
+                if not isinstance(said, Receipt):
+                    # A task that the engine has keeps its seat.
+                    self._agenda.have_room(claim.group)
                 if claim.next_run is not None:
                     self._agenda.look_for(claim.next_run)
             self._expect(claim for _, claim, said in found if isinstance(said, Receipt))

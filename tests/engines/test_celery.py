@@ -76,6 +76,11 @@ def make_task(make_job):
     return make
 
 
+def claimed(name):
+    """Wait for the claim of a job, and return its log. It may come late: its module is imported first, with Celery."""
+    return until(Log.objects.filter(job_name=name).first)
+
+
 def sent(broker, queue="celery"):
     """Return the ids of the tasks in a queue."""
     return [json.loads(each)["headers"]["id"] for each in broker.client.lrange(queue, 0, -1)]
@@ -191,8 +196,7 @@ def test_a_broker_that_is_silent_holds_up_no_other_job(make_task, make_job, brok
     url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
     with silent, nodes(("cron",), CRONKITE_TEST_BROKER=url) as (node,):
         until(lambda: Log.objects.filter(function="app.jobs.ok", status=Status.SUCCEEDED).exists())
-        # Its claim may come later than the other's end: its module is imported first, and Celery is large.
-        log = until(Log.objects.filter(job_name="double").first)
+        log = claimed("double")
         assert log.status == Status.RUNNING
         silent.close()
         assert node.wait() == 0
@@ -247,8 +251,7 @@ def test_a_broker_that_is_silent_keeps_a_loop_neither_from_other_jobs_nor_from_s
         looping(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", CRONKITE_TEST_SHUTDOWN_GRACE="1") as (node,),
     ):
         until(lambda: Log.objects.filter(function="app.handed.bill").count() > 2)
-        # Its claim may come later than the other's end: its module is imported first, and Celery is large.
-        log = until(Log.objects.filter(job_name="double").first)
+        log = claimed("double")
         assert log.status == Status.RUNNING
         node.process.terminate()
         assert node.wait() == 0

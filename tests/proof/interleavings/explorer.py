@@ -47,6 +47,10 @@ from proof.interleavings.actor import BUSY, GONE, Actor, Stop
 LITERALLY = os.environ.get("CRONKITE_PROOF_ORDERS") == "all"
 
 
+#: What each node of a meeting does, by the node's name.
+Actions = Mapping[str, Callable[[], Any]]
+
+
 @dataclass(frozen=True)
 class Step:
     """What can be done at some point: let a node go on, or kill it."""
@@ -130,7 +134,7 @@ class Stage:
         #: Whether two waited for a lock at the same time: who gets it first is up to the database.
         self.has_queue = False
 
-    def begin(self, actions: Mapping[str, Callable[[], Any]]) -> list[Actor]:
+    def begin(self, actions: Actions) -> list[Actor]:
         """Have each node begin its action, and come to its first statement."""
         for name, action in actions.items():
             if name not in self.actors:
@@ -225,7 +229,7 @@ class Stage:
 
 
 def explore(
-    meeting: Callable[[], Mapping[str, Callable[[], Any]]],
+    meeting: Callable[[], Actions],
     check: Callable[[Order], None],
     *,
     kills: int = 0,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from unittest.mock import patch
 
 from app import jobs
@@ -16,10 +15,10 @@ from cronkite.code.outcomes import Outcome
 from cronkite.declared import discovery
 from cronkite.declared.discovery import auto_discover
 from cronkite.exceptions import JobIsLocked
+from proof.interleavings.explorer import Actions
 from proof.interleavings.world import Status, World
 
 FUNCTION = "app.jobs.ok"
-Actions = dict[str, Callable[[], Any]]
 Meeting = Callable[[World], Actions]
 
 

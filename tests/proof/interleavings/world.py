@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django_tasks_db.models import DBTaskResult
@@ -20,14 +20,12 @@ from cronkite.models import Job, Log, Task
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp, Decision
 from proof.interleavings import server
-from proof.interleavings.explorer import Order
+from proof.interleavings.explorer import Actions, Order
 
 Status = Log.Status
 
 
 Row = TypeVar("Row", "JobRow", "LogRow")
-#: What each node of a meeting does, by the node's name.
-Actions = Mapping[str, Callable[[], Any]]
 
 
 class JobRow(NamedTuple):

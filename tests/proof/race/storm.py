@@ -222,7 +222,7 @@ def assert_kept(verdict: ledger.Verdict) -> None:
 
 
 def slots_wanted() -> int:
-    """Return how many slots the storm that goes on for as long as it is asked to is to race."""
+    """Return how many slots the storm of random kills is to race."""
     return int(os.environ.get("CRONKITE_PROOF_SLOTS", "500"))
 
 

@@ -60,6 +60,8 @@ class Conf:
     """How many worker processes a node has; 0: runs take place in the node's own process, one after another."""
     allowed_functions: tuple[str, ...]
     """Patterns (:mod:`fnmatch`) of the dotted names that may run, but for the default rule; see :attr:`allows_apps`."""
+    allowed_commands: tuple[str, ...]
+    """Patterns of the management commands that may be jobs, alike; see :attr:`allows_commands_of_apps`."""
     node: str
     """This node's name; never empty, because an unset name is the host's."""
     shutdown_grace: timedelta
@@ -68,15 +70,24 @@ class Conf:
     """What this node can do that not every node can: it alone sees jobs that name such labels."""
     task: str
     """The dotted name of the task that calls plain functions for an engine; empty: there is none."""
+    alert: str
+    """The dotted name of what tells people that something is wrong; empty: nobody is told."""
     log_max_days: timedelta | None
     """The age from which on a nightly job deletes logs; ``None``: however old."""
     log_max_per_job: int | None
     """How many logs of a job a nightly job leaves; ``None``: however many."""
+    monitors: tuple[str, ...]
+    """The dotted names of the modules that tell other services of runs; see :mod:`cronkite.monitors`."""
 
     @property
     def allows_apps(self) -> bool:
         """Whether what installed apps define may run: the default rule, alone or beside patterns."""
         return DEFAULT_RULE in self.allowed_functions
+
+    @property
+    def allows_commands_of_apps(self) -> bool:
+        """Whether commands of installed apps other than Django's own may be jobs, alone or beside patterns."""
+        return DEFAULT_RULE in self.allowed_commands
 
     @property
     def prunes_logs(self) -> bool:
@@ -234,6 +245,14 @@ def _allowed_functions(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _allowed_commands(value: object) -> tuple[str, ...]:
+    """Return the patterns, alike."""
+    try:
+        return _allowed_functions(value)
+    except ValueError:
+        raise ValueError("None or a list of patterns of commands' names") from None
+
+
 def _node(value: object) -> str:
     """Return the node's name; an empty one becomes the host's."""
     if not isinstance(value, str) or len(value) > LONGEST_NODE or not value.isprintable():
@@ -255,9 +274,30 @@ def is_label(text: str) -> bool:
 
 def _task(value: object) -> str:
     """Return the dotted name of a task."""
-    if not isinstance(value, str) or (value and not all(part.isidentifier() for part in value.split("."))):
-        raise ValueError("the dotted name of a task")
+    return _dotted(value, "a task")
+
+
+def _alert(value: object) -> str:
+    """Return the dotted name of what tells people."""
+    return _dotted(value, "a function")
+
+
+def _dotted(value: object, what: str) -> str:
+    if not isinstance(value, str) or (value and not _is_dotted(value)):
+        raise ValueError(f"the dotted name of {what}")
     return value
+
+
+def _monitors(value: object) -> tuple[str, ...]:
+    """Return the dotted names of modules; each counts once, or it would tell everything twice."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) and _is_dotted(item) for item in value):
+        raise ValueError("a list of dotted names of modules")
+    return tuple(dict.fromkeys(value))
+
+
+def _is_dotted(text: str) -> bool:
+    """Whether the text may be the dotted name of something."""
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def _is_word(text: str) -> bool:
@@ -276,10 +316,17 @@ _SETTINGS: dict[str, tuple[Any, Callable[[object], Any], str]] = {
         _allowed_functions,
         'Write for example CRONKITE_ALLOWED_FUNCTIONS = ["INSTALLED_APPS", "warehouse.jobs.*"].',
     ),
+    "CRONKITE_ALLOWED_COMMANDS": (
+        None,
+        _allowed_commands,
+        'Write for example CRONKITE_ALLOWED_COMMANDS = ["INSTALLED_APPS", "check"].',
+    ),
     "CRONKITE_NODE": ("", _node, "Leave it out to use the host's name."),
     "CRONKITE_SHUTDOWN_GRACE": (20, _shutdown_grace, "Leave it out for 20 seconds."),
     "CRONKITE_NODE_LABELS": ((), _labels, 'Write for example CRONKITE_NODE_LABELS = ["gpu", "eu"].'),
     "CRONKITE_TASK": ("", _task, 'Write for example CRONKITE_TASK = "cronkite.tasks.run".'),
+    "CRONKITE_ALERT": ("", _alert, 'Write for example CRONKITE_ALERT = "cronkite.alerts.mail".'),
     "CRONKITE_LOG_MAX_DAYS": (None, _log_max_days, "Write for example CRONKITE_LOG_MAX_DAYS = 90."),
     "CRONKITE_LOG_MAX_PER_JOB": (None, _log_max_per_job, "Write for example CRONKITE_LOG_MAX_PER_JOB = 1000."),
+    "CRONKITE_MONITORS": ((), _monitors, 'Write for example CRONKITE_MONITORS = ["cronkite.monitors.sentry"].'),
 }

@@ -30,6 +30,10 @@ class ZoneDataMissing(ScheduleError):
     """There is such a time zone, but this machine has no data for it; another node may have."""
 
 
+class OneOffIsOver(ScheduleError):
+    """The one instant that a schedule ``@at …`` names has been: it names no slot any more."""
+
+
 class FunctionError(CronkiteError, ValueError):
     """A dotted name does not lead to a function that may be run."""
 

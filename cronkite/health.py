@@ -8,16 +8,19 @@ from typing import Any
 
 from cronkite.database import clock
 from cronkite.models import primary
-from cronkite.reports import findings, vitals
+from cronkite.reports import findings, metrics, vitals
+from cronkite.reports.exposition import Metric
 from cronkite.reports.findings import Finding
 from cronkite.reports.limits import USUAL, Level, Limit, Limits
 from cronkite.reports.vitals import LateJob, Vitals
 from cronkite.schedules.durations import DAY
 
-__all__ = ["USUAL", "Finding", "Health", "Level", "Limit", "Limits", "report"]
+__all__ = ["USUAL", "Finding", "Health", "Level", "Limit", "Limits", "numbers", "report"]
 
 #: How many nodes, or jobs of a kind, are told to programs one by one.
 LISTED = 20
+#: What there is in numbers where the database does not answer.
+UNKNOWN = [metrics.level(Level.UNKNOWN)]
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,16 @@ def report(using: str | None = None, limits: Limits = USUAL) -> Health:
     """
     seen = vitals.look(using or primary.alias(), _late_after(limits), limits.brief)
     return Health(**vars(seen), findings=findings.of(seen, limits))
+
+
+def numbers(found: Health, limits: Limits = USUAL) -> list[Metric]:
+    """Return what ``found`` says in numbers, and how many runs began lately, which takes one more query.
+
+    However many jobs there are, there are no more numbers. Raises :class:`django.db.DatabaseError` if the database does
+    not answer.
+    """
+    recent = metrics.recent(primary.alias(), found.now)
+    return list(metrics.of(found, found.findings, limits, recent))
 
 
 def overdue(limits: Limits = USUAL) -> list[LateJob]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from cronkite.code import calls, functions
+from django.core.management import CommandError
+
+from cronkite.code import calls, commands, functions, modules
 
 try:
     from django.tasks import task
@@ -25,8 +27,17 @@ except ImportError:
 
 
 def run(function: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Call the job's function of this dotted name with its arguments, if it may be run, and return its result."""
-    return calls.call(functions.resolve(function), args, kwargs)
+    """Call the job's function of this dotted name with its arguments, if it may be run, and return its result.
+
+    One that exits, as management commands do, does not end the engine's worker: with no code, or 0, it has succeeded,
+    and with another one it has failed, by a ``CommandError`` that says so.
+    """
+    try:
+        return calls.call(functions.resolve(commands.callee(function, args)), args, kwargs)
+    except SystemExit as end:
+        if not end.code:
+            return None
+        raise CommandError(modules.exited(end)) from end
 
 
 if shared_task is not None:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPENDENCIES = {"django", "croniter"}
-ALSO_IN_THE_SDIST = ("LICENSE", "README.rst", "pyproject.toml", "tox.ini")
+#: What pytest loads, apart from the app.
+PLUGIN = "pytest_cronkite.py"
+ALSO_IN_THE_SDIST = ("LICENSE", "README.rst", "pyproject.toml", "tox.ini", PLUGIN)
 FOLDERS_OF_THE_SDIST = ("cronkite", "docker", "docs", "example-project", "tests")
 
 
@@ -49,8 +51,9 @@ def check_wheel(wheel: Path) -> None:
         info = next(name.partition("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
         metadata = email.message_from_bytes(archive.read(f"{info}/METADATA"))
     app = {name for name in names if not name.startswith(f"{info}/")}
-    if app != files_below("cronkite"):
-        sys.exit(f"{wheel.name} and the checkout differ in {sorted(app ^ files_below('cronkite'))}")
+    here = files_below("cronkite") | {PLUGIN}
+    if app != here:
+        sys.exit(f"{wheel.name} and the checkout differ in {sorted(app ^ here)}")
     catalogue = "cronkite/locale/zh_Hans/LC_MESSAGES/django"
     wanted = ["cronkite/py.typed", "cronkite/migrations/__init__.py", f"{catalogue}.po", f"{catalogue}.mo"]
     for name in [*wanted, f"{info}/licenses/LICENSE"]:
@@ -89,6 +92,7 @@ def main() -> None:
             ROOT / "example-project", folder / "example-project", ignore=shutil.ignore_patterns("*.sqlite3*")
         )
         run(python, folder / "example-project" / "run.py", folder=folder)
+        run(python, folder / "example-project" / "manage.py", "test", "shop", folder=folder)
 
 
 if __name__ == "__main__":

@@ -89,8 +89,18 @@ if "CRONKITE_TEST_SHUTDOWN_GRACE" in os.environ:
 
 if "CRONKITE_TEST_SENTRY" in os.environ:
     import sentry_sdk
+    from sentry_sdk.integrations.logging import LoggingIntegration
 
-    sentry_sdk.init(os.environ["CRONKITE_TEST_SENTRY"])
+    sentry_sdk.init(
+        os.environ["CRONKITE_TEST_SENTRY"],
+        # What the logger says at ERROR is no event then.
+        disabled_integrations=[LoggingIntegration()] if os.environ.get("CRONKITE_TEST_SENTRY_LOGS") == "0" else [],
+    )
+if "CRONKITE_TEST_OTLP" in os.environ:
+    import telemetry
+
+    telemetry.export_to(os.environ["CRONKITE_TEST_OTLP"])
+CRONKITE_MONITORS = os.environ.get("CRONKITE_TEST_MONITORS", "").split()
 
 # What runs a task at once is no engine: a task of the default backend is run by nodes.
 _HOME = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
@@ -100,6 +110,7 @@ TASKS = {
     "broken": {"BACKEND": "app.engines.BrokenBackend"},
     "elsewhere": {"BACKEND": "app.engines.ElsewhereBackend"},
 }
+CRONKITE_ALERT = os.environ.get("CRONKITE_TEST_ALERT", "")
 CRONKITE_TASK = os.environ.get("CRONKITE_TEST_TASK", "")
 if "CRONKITE_TEST_RQ" in os.environ:
     INSTALLED_APPS.append("django_rq")

@@ -25,10 +25,12 @@ NAMES = [
     "CRONKITE_LOOKAHEAD",
     "CRONKITE_WORKERS",
     "CRONKITE_ALLOWED_FUNCTIONS",
+    "CRONKITE_ALLOWED_COMMANDS",
     "CRONKITE_NODE",
     "CRONKITE_SHUTDOWN_GRACE",
     "CRONKITE_LOG_MAX_DAYS",
     "CRONKITE_LOG_MAX_PER_JOB",
+    "CRONKITE_MONITORS",
 ]
 
 
@@ -46,9 +48,11 @@ def test_defaults_are_those_of_the_documentation():
     assert found.lookahead == timedelta(seconds=5)
     assert found.workers == 4
     assert (found.allowed_functions, found.allows_apps) == (("INSTALLED_APPS",), True)
+    assert (found.allowed_commands, found.allows_commands_of_apps) == (("INSTALLED_APPS",), True)
     assert found.node == socket.gethostname()
     assert found.shutdown_grace == timedelta(seconds=20)
     assert (found.log_max_days, found.log_max_per_job, found.prunes_logs) == (None, None, False)
+    assert found.monitors == ()
     assert conf.problems() == []
 
 
@@ -57,12 +61,15 @@ def test_defaults_are_those_of_the_documentation():
     CRONKITE_LOOKAHEAD=0,
     CRONKITE_WORKERS=0,
     CRONKITE_ALLOWED_FUNCTIONS=["app.*", "reports.tasks.send"],
+    CRONKITE_ALLOWED_COMMANDS=["check", "send-*"],
     CRONKITE_NODE=" blue ",
     CRONKITE_SHUTDOWN_GRACE=0.5,
     CRONKITE_NODE_LABELS=["gpu", "gpu"],
     CRONKITE_TASK="app.tasks.call",
+    CRONKITE_ALERT="app.alerts.tell",
     CRONKITE_LOG_MAX_DAYS=90,
     CRONKITE_LOG_MAX_PER_JOB=1000,
+    CRONKITE_MONITORS=["cronkite.monitors.sentry", "shop.monitors", "shop.monitors"],
 )
 def test_settings_are_read_in_their_units():
     assert conf.get() == conf.Conf(
@@ -70,12 +77,15 @@ def test_settings_are_read_in_their_units():
         lookahead=timedelta(0),
         workers=0,
         allowed_functions=("app.*", "reports.tasks.send"),
+        allowed_commands=("check", "send-*"),
         node="blue",
         shutdown_grace=timedelta(seconds=0.5),
         node_labels=frozenset({"gpu"}),
         task="app.tasks.call",
+        alert="app.alerts.tell",
         log_max_days=timedelta(days=90),
         log_max_per_job=1000,
+        monitors=("cronkite.monitors.sentry", "shop.monitors"),
     )
     assert conf.problems() == []
 
@@ -129,6 +139,11 @@ def test_a_live_lock_is_always_renewed_before_it_is_stale(seconds):
             "app.*",
             "must be None or a list of patterns of dotted names, not 'app.*' (str).",
         ),
+        (
+            "CRONKITE_ALLOWED_COMMANDS",
+            "check",
+            "must be None or a list of patterns of commands' names, not 'check' (str).",
+        ),
         ("CRONKITE_ALLOWED_FUNCTIONS", ["app.*", 1], "not ['app.*', 1] (list)."),
         ("CRONKITE_ALLOWED_FUNCTIONS", [""], "not [''] (list)."),
         ("CRONKITE_ALLOWED_FUNCTIONS", ["app.*, lib.*"], "(list)."),
@@ -136,6 +151,9 @@ def test_a_live_lock_is_always_renewed_before_it_is_stale(seconds):
         ("CRONKITE_LOG_MAX_DAYS", 0.5, "must be None or a whole number"),
         ("CRONKITE_LOG_MAX_PER_JOB", 0, "must be None or a whole number, 1 or more, not 0 (int)."),
         ("CRONKITE_LOG_MAX_PER_JOB", True, "must be None or a whole number"),
+        ("CRONKITE_MONITORS", "shop.monitors", "must be a list of dotted names of modules, not 'shop.monitors' (str)."),
+        ("CRONKITE_MONITORS", ["shop/monitors.py"], "a list of dotted names of modules"),
+        ("CRONKITE_MONITORS", [None], "not [None] (list)."),
         ("CRONKITE_NODE", None, "must be a text of at most 255 characters"),
         ("CRONKITE_NODE", "n" * 256, "..."),
         ("CRONKITE_NODE", "a\nb", "none of them a control character"),

@@ -14,6 +14,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import django
@@ -22,13 +23,15 @@ import typed
 import yaml
 from django.core.management import get_commands
 from django.db import ConnectionHandler, connection
-from documents import BLOCKS, README, ROOT, TEXTS, WORDS, Block
+from documents import BLOCKS, README, ROOT, TEXTS, WORDS, Block, table
 from nodes import until
+from prometheus_client.parser import text_string_to_metric_families
 
 import cronkite
-from cronkite import conf
+from cronkite import conf, health
 from cronkite.cli import COMMANDS
 from cronkite.management.commands import cron
+from cronkite.reports import metrics, vitals
 from cronkite.schedules import Schedule
 from databases import ENGINES
 
@@ -36,12 +39,16 @@ START, DATABASES, HANDING = "docs/start.rst", "docs/guides/databases.rst", "docs
 FILES = {
     "settings.py",
     "shop/admin.py",
+    "shop/alerting.py",
+    "shop/apps.py",
     "shop/crontab.py",
+    "shop/listening.py",
     "shop/tasks.py",
     "shop/tests.py",
     "shop/urls.py",
     "shop/views.py",
 }
+NOON = datetime(2026, 3, 3, 12, tzinfo=timezone.utc)
 #: What a node takes at most to end, in seconds: the grace, and what `test_readme` holds the documents to.
 GRACE = conf._SETTINGS["CRONKITE_SHUTDOWN_GRACE"][0] + 5
 #: Lines of a crontab, and of a Procfile.
@@ -61,18 +68,28 @@ def _all_match(block: Block, *patterns: str | re.Pattern[str]) -> bool:
 COVERED = {
     # a file of the page's project, in which everything is run
     "file": lambda block: block.language == "python" and block.title in FILES,
+    # tests of that project, by pytest
+    "pytest": lambda block: block.language == "python" and block.title == "shop/test_crontab.py",
     # what may stand in the place of such settings
     "settings": lambda block: block.language == "python" and block.title == "settings.py, for these alone",
     "database": lambda block: block.language == "python" and block.title.startswith("settings.py, on "),
     # what needs a theme of the admin, which `tox -e themes` has
     "themed": lambda block: block.language == "python" and block.title == "shop/admin.py, with Unfold",
+    # what needs django-import-export; tests/models/test_import_export.py runs it
+    "resource": lambda block: block.language == "python" and block.title == "shop/resources.py",
     "commands": lambda block: block.language in {"console", "sh"},
     "crontab": lambda block: block.language == "text" and _all_match(block, CRON_LINE, r"[A-Z_]+=\S+"),
+    # what is imported from a file of the page's project
+    "old crontab": lambda block: block.language == "text" and block.title.startswith("crontab.txt, "),
     "processes": lambda block: block.language == "text" and _all_match(block, PROCESS_LINE),
     "session": lambda block: block.language == "text" and block.code.startswith("$ python manage.py "),
     "unit": lambda block: block.language == "ini" and block.title.startswith("/etc/systemd/system/shop-"),
     "compose": lambda block: block.language == "yaml" and block.title == "compose.yaml",
     "manifest": lambda block: block.language == "yaml" and block.title.startswith("deployment.yaml"),
+    # what Prometheus is told to read, what it reads, and what it makes of that
+    "scrape": lambda block: block.language == "yaml" and block.title == "prometheus.yml",
+    "rules": lambda block: block.language == "yaml" and block.title == "rules.yml",
+    "numbers": lambda block: block.language == "text" and block.title.startswith("HELP cronkite_"),
     "image": lambda block: block.language == "docker",
 }
 
@@ -161,8 +178,15 @@ def _is_of_tox(block: Block, words: list[str]) -> bool:
 
 
 def _is_of_pip(block: Block, words: list[str]) -> bool:
-    project = re.findall(r'^name = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
-    return words in (["install", project], ["install", "--upgrade", project])
+    text = (ROOT / "pyproject.toml").read_text()
+    project = re.findall(r'^name = "(.*)"$', text, re.MULTILINE)[0]
+    _, _, rest = text.partition("[project.optional-dependencies]")
+    extras = re.findall(r"^(\w+) = ", rest.partition("\n[")[0], re.MULTILINE)
+    # What a page's code needs beside that, the tests have.
+    tested = {re.split(r"\W*[><=]", each)[0] for each in re.findall(r'^    "(.*)",$', text, re.MULTILINE)}
+    known = {project, *(f"{project}[{extra}]" for extra in extras)}
+    options = [word for word in words[1:] if word.startswith("-")]
+    return words[0] == "install" and options in ([], ["--upgrade"]) and {*words[1:]} - {*options} <= known | tested
 
 
 def _is_of_systemd(block: Block, words: list[str]) -> bool:
@@ -214,7 +238,7 @@ from page_settings import *
 SECRET_KEY = "documents"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES["default"]["NAME"] = __file__ + ".sqlite3"
-INSTALLED_APPS = ["django.contrib.staticfiles", *INSTALLED_APPS]
+INSTALLED_APPS = ["django.contrib.staticfiles", "django.contrib.sessions", *INSTALLED_APPS]
 STATIC_URL, STATIC_ROOT = "static/", __file__ + ".static"
 # What is handed over stays where it is: nobody takes it.
 TASKS = {"default": {"BACKEND": "%s.backends.dummy.DummyBackend"}}
@@ -297,6 +321,18 @@ for arguments in json.loads(pathlib.Path("commands.json").read_text()):
     except CommandError as error:
         code = error.returncode
     print(f"{' '.join(arguments)} -> {code}")
+if "listening" in modules:
+    from cronkite import signals
+
+    assert signals.run_finished.has_listeners(Job)
+if "alerting" in modules:
+    import io
+    from cronkite.alerts import Notice
+
+    alerting, sent = importlib.import_module("shop.alerting"), []
+    alerting.urlopen = lambda request, timeout: sent.append(json.loads(request.data)) or io.BytesIO()
+    alerting.tell([Notice("failing", False, "bill", 1, "Job 'bill' fails.", clock.now("default"), ("#ops",))])
+    assert sent == [{"text": "Job 'bill' fails.", "to": ["#ops"], "ok": False}], sent
 if "tests" in modules:
     call_command("test", "shop", verbosity=0)  # which exits where one fails
 """
@@ -306,7 +342,19 @@ BASE = [block for block in of_kind("file") if block.page == START] + [
     next(block for block in of_kind("file") if block.page == DATABASES)
 ]
 #: Those that do not exit with 0 in a new project with one node.
-OTHER_CODES = {"cron log 4711": 2, "cron health --nodes 3 --silent 120 600": 1}
+OTHER_CODES = {
+    "cron log 4711": 2,
+    "cron health --nodes 3 --silent 120 600": 1,
+    # One of its lines can't come.
+    "cron import crontab crontab.txt --dry-run": 1,
+    # It has none of these.
+    "cron import django-cron --dry-run": 1,
+    "cron import django-crontab --dry-run": 1,
+    "cron import beat --dry-run": 1,
+    "cron import apscheduler --dry-run": 1,
+    "cron import apscheduler sqlite:///jobs.sqlite --table apscheduler_jobs --dry-run": 1,
+    "cron import django-apscheduler --dry-run": 1,
+}
 #: The jobs that a new project has, and that of the settings which let logs go.
 USUAL = {"send_invoices"}
 #: Those that an engine takes.
@@ -316,6 +364,19 @@ HANDED = {"bill", "refresh_stock"}
 def commands_of(page: str) -> list[list[str]]:
     """What a reader of the page would enter, but for what stays."""
     return [words for each_page, words in MANAGED if each_page == page and "loop" not in words]
+
+
+#: What has to be installed for a page's code, beside Django.
+NEEDED = {
+    "docs/guides/opentelemetry.rst": "opentelemetry.sdk",
+    "docs/guides/sentry.rst": "sentry_sdk",
+}
+
+
+def demand(page: str) -> None:
+    """Skip the test where what the page's code needs is not installed."""
+    if (needed := NEEDED.get(page)) is not None:
+        pytest.importorskip(needed, reason=f"{needed}, which {page} tells to install, is not installed")
 
 
 def files_of(page: str) -> list[Block]:
@@ -342,6 +403,9 @@ def write(folder: Path, page: str) -> Path:
     (folder / "shop" / "bank.py").write_text(BANK)
     with (folder / "shop" / "tasks.py").open("a") as file:
         file.write(TASKS)
+    for block in of_kind("old crontab"):
+        if block.page == page:
+            (folder / "crontab.txt").write_text(block.code)
     (folder / "manage.py").write_text(MANAGE)
     (folder / "script.py").write_text(SCRIPT)
     (folder / "commands.json").write_text(json.dumps(commands_of(page)))
@@ -376,6 +440,7 @@ def call(folder: Path, *arguments: str, settings: str = "project_settings") -> s
 @pytest.mark.once
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_makes_a_project_that_passes_the_checks_runs_its_jobs_and_takes_its_commands(page, tmp_path):
+    demand(page)
     done = call(write(tmp_path / "project", page), "script.py")
     assert done.returncode == 0, done.stdout + done.stderr
     (told,) = [json.loads(line.removeprefix("told ")) for line in done.stdout.splitlines() if line.startswith("told ")]
@@ -389,6 +454,16 @@ def test_a_page_makes_a_project_that_passes_the_checks_runs_its_jobs_and_takes_i
     for arguments in commands_of(page):
         line = " ".join(arguments)
         assert f"{line} -> {OTHER_CODES.get(line, 0)}" in done.stdout.splitlines(), done.stdout + done.stderr
+
+
+@pytest.mark.once
+@each("pytest")
+def test_what_is_tested_by_pytest_passes(block, tmp_path):
+    folder = write(tmp_path / "project", block.page)
+    (folder / block.title).write_text(block.body)
+    done = call(folder, "-m", "pytest", "-q", "-p", "pytest_cronkite", "-p", "no:cacheprovider", "shop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{block.body.count('def test_')} passed" in done.stdout
 
 
 @pytest.mark.once
@@ -480,7 +555,7 @@ def test_the_code_has_the_types_that_it_says(tmp_path):
         folder = tmp_path / page.replace("/", "-")
         project = write(folder / "project", page)
         alone = []
-        for block in of_kind("file"):
+        for block in [*of_kind("file"), *of_kind("pytest")]:
             if block.page == page:
                 alone.append(folder / f"block_{block.line}.py")
                 alone[-1].write_text(_typed(block.code))
@@ -493,7 +568,9 @@ def test_the_code_has_the_types_that_it_says(tmp_path):
 
 
 def _typed(code: str) -> str:
-    """Return the code without what no type checker can know: Celery, and a function that is given an attribute."""
+    """Return the code without what no type checker can know: Celery, what may be missing, a function's attribute."""
+    optional = r"^( *(?:from opentelemetry\S* import .*|import sentry_sdk))$"
+    code = re.sub(optional, r"\1  # type: ignore[import-not-found,unused-ignore]", code, flags=re.MULTILINE)
     code = re.sub(r"^(from celery import .*)$", r"\1  # type: ignore[import-untyped]", code, flags=re.MULTILINE)
     return re.sub(r"^(\w+\.schedule = .*)$", r"\1  # type: ignore[attr-defined]", code, flags=re.MULTILINE)
 
@@ -507,7 +584,10 @@ def test_a_crontabs_line_ticks_each_minute(block):
     assert lines
     for match in lines:
         assert Schedule(match[1].strip(), "UTC").expression == "* * * * *"
-        assert understood(shlex.split(match[2]))
+        command, _, reader = match[2].partition(" | ")
+        assert understood(shlex.split(command))
+        # Of a file that is read while it is written, half is read.
+        assert not reader or re.fullmatch(r"sponge /\S+\.prom", reader)
 
 
 @each("processes")
@@ -600,6 +680,56 @@ def test_an_image_starts_a_node_without_a_shell(block):
     assert [name for name, _ in instructions] == ["FROM", "WORKDIR", "COPY", "RUN", "ENV", "CMD"]
     python, script, *arguments = json.loads(instructions[-1][1])
     assert (python, script, understood(arguments)) == ("python", "manage.py", True)
+
+
+# Its files for what monitors.
+
+#: What there is to be known, with a node.
+KNOWN = vitals.Vitals(
+    now=NOON,
+    jobs=0,
+    enabled=0,
+    running=0,
+    nodes=[vitals.NodeHealth("web-1", NOON, 0.0, 0.0, True, None)],
+    silent_for=0.0,
+    stuck=[],
+    failing=[],
+    missed=[],
+    late=[],
+    unserved=[],
+)
+METRICS = {metric.name: metric.words for metric in metrics.of(KNOWN, [], health.USUAL, {})}
+
+
+def test_the_metrics_are_those_of_the_code():
+    assert set(table("Metric", "What Prometheus gets")) == set(METRICS)
+
+
+@each("numbers")
+def test_the_numbers_that_are_shown_are_such_as_are_told(block):
+    for family in text_string_to_metric_families(block.code):
+        assert (family.documentation, family.type) == (METRICS[family.name], "gauge")
+        labels = table("Metric", "What Prometheus gets")[family.name][0]
+        for sample in family.samples:
+            assert sorted(sample.labels) == re.findall(r"``(\w+)``", labels)
+
+
+@each("scrape")
+def test_prometheus_is_told_to_read_what_the_page_has_the_project_answer(block):
+    (job,) = yaml.safe_load(block.code)["scrape_configs"]
+    (urls,) = [other for other in _of_the_page(block, "file") if other.title == "shop/urls.py"]
+    assert f'path("{job["metrics_path"].removeprefix("/")}", views.health' in urls.code
+    assert job.keys() == {"job_name", "scrape_interval", "metrics_path", "scheme", "authorization", "static_configs"}
+    # The kind is "Bearer", if nothing is said.
+    assert job["authorization"].keys() == {"credentials_file"}
+
+
+@each("rules")
+def test_alerts_are_about_numbers_that_there_are(block):
+    (group,) = yaml.safe_load(block.code)["groups"]
+    for rule in group["rules"]:
+        assert set(re.findall(r"cronkite_\w+", rule["expr"])) <= set(METRICS)
+        assert set(re.findall(r"cronkite_\w+", rule["expr"]))
 
 
 # What it quotes.

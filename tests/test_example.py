@@ -1,8 +1,11 @@
-"""The example's accounts of what was handed over find what must not be."""
+"""The example's tests pass, and its accounts of what was handed over find what must not be."""
 
 from __future__ import annotations
 
+import os
 import runpy
+import subprocess
+import sys
 from datetime import datetime, timezone
 
 import pytest
@@ -51,3 +54,18 @@ def test_a_task_that_nobody_ran_is_found(read):
 
 def test_a_worker_of_whom_the_log_does_not_know_is_found(read):
     assert read("send a worker-2 8") == ["send: 12:00:00 was run by worker-2, and its log says by worker-1"]
+
+
+def test_its_own_tests_pass(tmp_path):
+    environment = {**os.environ, "SHOP_ENGINE": "1", "DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}"}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "manage.py", "test", "shop", "mailroom"],
+        cwd=HERE.parent / "example-project",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Ran 10 tests" in done.stderr

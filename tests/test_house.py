@@ -26,12 +26,16 @@ WINGS = [name for name in PARTS if wings.is_wing(name)]
 #: What users may import, and where from; these names stay.
 PUBLIC = {
     "cronkite": ["cron", "current_run"],
+    "cronkite.alerts": ["Notice", "mail"],
+    "cronkite.commands": ["call"],
     "cronkite.exceptions": ["CronkiteError", "ScheduleError", "FunctionError", "JobIsLocked", "RunEnded"],
     "cronkite.health": ["report"],
     "cronkite.models": ["Job", "Log", "Node"],
     "cronkite.pruning": ["prune"],
     "cronkite.requests": ["ask", "ask_with", "withdraw"],
     "cronkite.schedules": ["Schedule"],
+    "cronkite.signals": ["Run"],
+    "cronkite.testing": ["Cron", "CronMixin", "freeze", "next_slots", "run_due"],
     "cronkite.views": ["health"],
 }
 

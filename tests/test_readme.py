@@ -8,23 +8,28 @@ import io
 import re
 import typing
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import pytest
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db.models import NOT_PROVIDED
 from documents import README, ROOT, TABLES, TEXTS, WORDS, blocks, table
 
 import cronkite
-from cronkite import conf, health
+from cronkite import conf, health, signals
 from cronkite.checks import declared_checks, job_checks, setting_checks
 from cronkite.cli import COMMANDS, loop, parsers
 from cronkite.code import outcomes
+from cronkite.database import teller
 from cronkite.management.commands import cron
 from cronkite.models import Group, Job, Log
+from cronkite.monitors import checkins, pings
 from cronkite.nodes import agenda, outages
 from cronkite.processes import kin
 from cronkite.runs import farewell, pool, runner, worker
 from cronkite.schedules import Schedule, catch_up, expressions
+
+PACKAGE = Path(cronkite.__file__).parent
 
 
 def value(cell: str) -> object:
@@ -79,6 +84,10 @@ def test_the_commands_are_those_of_the_code():
     assert list(table("Command")) == list(COMMANDS)
 
 
+def test_the_signals_are_those_of_the_code():
+    assert {*table("Signal", "What is told"), "Run"} == {*signals.__all__}
+
+
 def test_the_exit_codes_are_those_of_the_command():
     assert set(table("Exit code")) == set(re.findall(r"^  (\d) ", cron.HELP, re.MULTILINE))
 
@@ -99,6 +108,19 @@ def test_the_statuses_are_those_of_the_model():
 
 def test_the_ways_to_catch_up_are_those_of_the_code():
     assert list(table("Catch-up")) == [policy.value for policy in catch_up.CatchUp]
+
+
+def test_how_a_command_ends_is_what_its_log_says():
+    reasons = [
+        reason
+        for (cell,) in table("The command", "How a command ends").values()
+        for reason in re.findall(r"the reason is \*(.*?)\*", cell)
+    ]
+    assert reasons == [
+        runner._why(SystemExit(3)),
+        runner._why(CommandError("no disk", returncode=3)),
+        f"its process {pool._in_words(3)}",
+    ]
 
 
 def test_the_calls_exist():
@@ -132,8 +154,8 @@ def test_the_permissions_are_those_of_the_models():
     assert stated == of_jobs | of_groups | {"view_log"}
 
 
-def _first_cells(head: str) -> list[str]:
-    (only,) = [each for each in TABLES if each.head[0] == head]
+def _first_cells(head: str, title: str = "") -> list[str]:
+    (only,) = [each for each in TABLES if (each.head[0], each.title) == (head, title)]
     return [row[0] for row in only.rows]
 
 
@@ -162,8 +184,45 @@ def test_the_readme_says_of_the_proof_what_its_table_says():
     assert {*proof["Duplicates"], *proof["Unaccounted"]} == {"0"}
 
 
+def test_what_opentelemetry_is_told_is_what_the_code_tells():
+    # By its text: the package that it imports need not be there.
+    source = (PACKAGE / "monitors" / "opentelemetry.py").read_text()
+    assert list(table("Metric")) == re.findall(r'create_\w+\(\s*"([\w.]+)"', source)
+    stated = {name for cell in _first_cells("Attribute", "What a span says") for name in re.findall(r"``(.+?)``", cell)}
+    assert stated == set(re.findall(r'"((?:code|cronkite|error|exception)\.[\w.]+)"[:,\]]', source)) - set(
+        table("Metric")
+    )
+    assert f"up to {_constant(source, 'MOST_DUE'):,}" in WORDS
+    assert f"the first {_constant(source, 'NAMED')} by name" in WORDS
+
+
+def _constant(source: str, name: str) -> int:
+    return int(re.search(rf"^{name} = (\d+)$", source, re.MULTILINE)[1])
+
+
+def test_what_a_ping_takes_is_what_the_code_says():
+    words = WORDS
+    assert f"the last {pings.TAIL:,} bytes" in words
+    assert f"An answer is waited for {pings.TIMEOUT:g} seconds" in words
+    assert f"A host that has cost {pings.PATIENCE:g} seconds so within a minute" in words
+    assert (pings.WINDOW, pings.PAUSE, pings.ATTEMPTS) == (60, 0.5, 2)
+    assert f"for {teller.PATIENCE:g} seconds, before it ends" in words
+    told = {cells[0].strip("`") for cells in table("When", "What is told").values()}
+    assert told == {f"URL{end}" for end in (pings.START, pings.SUCCESS, pings.FAIL)}
+
+
+def test_what_sentry_makes_of_schedules_is_what_it_is_told():
+    for text, (said,) in table("Schedule, as written", "What Sentry makes of schedules").items():
+        try:
+            told = f"``{checkins.schedule(text)['value']}``"
+        except checkins.Unreadable as why:
+            told = f"no: {why}"
+        assert said == told
+
+
 #: The tables that are compared with the code, or with each other, and those that tell of others.
 COMPARED = {
+    ("Attribute", "What a span says"),
     ("Attribute", "What it has"),
     ("Call", ""),
     ("Catch-up", ""),
@@ -174,14 +233,26 @@ COMPARED = {
     ("Field", ""),
     ("Field", "What a job is"),
     ("Field", "What the nodes keep of a job"),
+    ("For", ""),
     ("Option", ""),
     ("Option of ``loop``", ""),
+    ("Metric", ""),
+    ("Metric", "What Prometheus gets"),
     ("Permission", ""),
+    ("Schedule, as written", "What Sentry makes of schedules"),
     ("Setting", ""),
+    ("Signal", "What is told"),
     ("Status", ""),
+    ("The command", "How a command ends"),
+    ("When", "What is told"),
 }
 #: What people choose from, in words.
-CHOSEN = {"docs/guides/engines.rst"}
+CHOSEN = {
+    "docs/guides/alerts.rst",
+    "docs/guides/engines.rst",
+    "docs/guides/moving.rst",
+    "docs/guides/sentry.rst",
+}
 MEASURED = {README, "docs/how/proof.rst", "docs/how/speed.rst"}
 OF_OTHERS = {"docs/guides/coming-from.rst"}
 

@@ -140,9 +140,10 @@ def is_lookup(model: type[models.Model], name: str, value: str) -> bool:
         field: Any = model._meta.get_field(path)  # noqa: SLF001 - documented, in spite of its name
     except FieldDoesNotExist:
         return False
+    # Letter by letter, the rows that there are would tell what is secret.
+    if getattr(field, "is_secret", False) or (field.is_relation and not field.concrete):
+        return False
     if field.is_relation:
-        if not field.concrete:
-            return False
         field, lookup = field.target_field, re.sub(r"^(pk|id)(__|$)", "", lookup)
     lookup = lookup or "exact"
     if lookup == "isnull":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from cronkite import requests
 from cronkite.admin import decisive, rights, said, urls
 from cronkite.admin.forms import NO_JSON, JSONText
+from cronkite.code import commands
 from cronkite.models import Job, Log, validation
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ class CallForm(forms.Form):
             if name in cleaned:
                 cleaned[name] = nothing if cleaned[name] is None else cleaned[name]
                 setattr(judged, name, cleaned[name])
+        if not self.errors and commands.callee(judged.function, judged.args) != self.job.callee:
+            said = _("The command stays what it is, %(command)s: write it first, as in the job's own arguments.")
+            self.add_error("args", ValidationError(said, params={"command": commands.of(self.job.callee)}))
         if not self.errors:
             for name, problem in validation.problems(judged, {"args", "kwargs", "function"}).items():
                 # A function that is missing here is the business of the node that takes the request, as the page says.
@@ -83,11 +88,16 @@ def show(model_admin: admin.ModelAdmin[Any], request: HttpRequest, job: Job, log
         "log": log,
         "has_those": has_those,
         "facts": decisive.look("run", [job]).lines[0].facts,
-        "function_then": log.function if log and log.function != job.function else "",
+        "function_then": log.what if log and _called_another(log, job) else "",
         "may_view_job": rights.may_view_jobs(request.user),
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/cronkite/job/again.html", context)
+
+
+def _called_another(log: Log, job: Job) -> bool:
+    """Whether the run called another function than the job does now, or another command, as far as that is known."""
+    return log.callee != job.callee if log.has_arguments else log.function != job.function
 
 
 def _ask(model_admin: admin.ModelAdmin[Any], request: HttpRequest, job: Job, call: dict[str, Any]) -> HttpResponse:

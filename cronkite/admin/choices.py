@@ -9,6 +9,9 @@ from zoneinfo import available_timezones
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils.html import format_html, format_html_join
 
+from cronkite.admin import typed
+from cronkite.code import commands
+from cronkite.code.commands import CALL
 from cronkite.declared import discovery
 from cronkite.models import Group, Job
 
@@ -41,10 +44,10 @@ class SuggestingInput(AdminTextInputWidget):
 
 
 def declared_functions() -> list[str]:
-    """Return the dotted names of functions that apps declare jobs of, and of those that jobs have now."""
+    """Return the dotted names of functions that apps declare jobs of, and of those that jobs have now; and commands."""
     declared = {declaration.function for declaration in discovery.declared_by_apps()}
     used = Job.objects.order_by().values_list("function", flat=True).distinct()[:MOST]
-    return sorted({*declared, *used})[:MOST]
+    return [*sorted({*declared, *used} - {CALL}), *map(typed.line, commands.names())][:MOST]
 
 
 def groups() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -17,7 +17,9 @@ from cronkite.admin import shown
 from cronkite.exceptions import ScheduleError
 from cronkite.schedules import cautions, expressions, zones
 from cronkite.schedules.coming import DEBIANS_LONGEST_GAP
+from cronkite.schedules.every import Interval
 from cronkite.schedules.expressions import Expression
+from cronkite.schedules.once import Moment
 from cronkite.schedules.words import choice, describe
 from cronkite.schedules.zones import SECOND, UTC, Change, WallClock
 
@@ -65,7 +67,7 @@ def look_ahead(expression: str, timezone: str, now: datetime, seed: str = "") ->
         first = schedule.next_after(now)
     except ScheduleError as error:
         return Coming(zone, problem=error.sentence)
-    says = expressions.parse(expression, seed)
+    says = expressions.read(expression, seed)
     slots = [first]
     try:
         while len(slots) < RUNS:
@@ -88,14 +90,21 @@ def _run(slot: datetime, zone: str, now: datetime) -> Run:
     )
 
 
-def _warnings(says: Expression, zone: str, first: datetime, now: datetime) -> list[str]:
-    return [*_frequency(says), *_rarity(says, first, now), *_clock_changes(says, zone, now)]
-
-
-def _frequency(says: Expression) -> Iterator[str]:
+def _warnings(says: Expression | Interval | Moment, zone: str, first: datetime, now: datetime) -> list[str]:
+    if isinstance(says, Interval):
+        return list(_frequency(DAY // timedelta(seconds=says.seconds)))
+    if isinstance(says, Moment):
+        return [*_at_change(says, zone), *_distance(first, now)]
     a_day = len(says.hours) * len(says.minutes) * len(says.seconds)
+    return [*_seconds(says), *_frequency(a_day), *_rarity(says, first, now), *_clock_changes(says, zone, now)]
+
+
+def _seconds(says: Expression) -> Iterator[str]:
     if says.seconds != (0,):
         yield _("It names seconds. A tick comes each minute, so it needs nodes that stay: manage.py cron loop.")
+
+
+def _frequency(a_day: int) -> Iterator[str]:
     if a_day >= OFTEN:
         yield ngettext("That is %(count)d run on each day.", "That is %(count)d runs on each day.", a_day) % {
             "count": a_day
@@ -104,10 +113,33 @@ def _frequency(says: Expression) -> Iterator[str]:
 
 def _rarity(says: Expression, first: datetime, now: datetime) -> Iterator[str]:
     lengths = [monthrange(COMMON_YEAR, month)[1] for month in says.months]
-    if not says.day_or and says.possible_days[0] > min(lengths):
+    days = [*says.possible_days, *(day.needs for day in says.month_days)]
+    if not says.day_or and min(days) > min(lengths):
         yield _("Months that lack the day are left out.")
+    yield from _distance(first, now)
+
+
+def _distance(first: datetime, now: datetime) -> Iterator[str]:
     if first - now > FAR:
         yield _("The first run is more than a year away.")
+
+
+def _at_change(says: Moment, zone: str) -> Iterator[str]:
+    """Tell what a change of the zone's clock does to a time that it skips or shows twice."""
+    _offset, change = WallClock(zone).read(says.wall)
+    if says.offset is not None or change is None:
+        return
+    at = _as_shown(change)
+    if change.is_gap:
+        yield (
+            _("On %(date)s the clock skips the time from %(first)s to %(end)s, and the job runs at %(end)s instead.")
+            % at
+        )
+    else:
+        yield _(
+            "On %(date)s the clock shows the time from %(first)s to %(end)s twice, and the job runs the first time. An "
+            "offset behind the time says which one is meant, as in %(example)s."
+        ) % {**at, "example": replace(says, offset=change.after)}
 
 
 def _clock_changes(says: Expression, zone: str, now: datetime) -> Iterator[str]:
@@ -127,12 +159,7 @@ def _change(says: Expression, change: Change) -> str:
     # A schedule that goes round the clock has no run to lose, nor one too many.
     if not inside or (says.is_wildcard and inside < says.count(midnight, midnight + DAY)):
         return ""
-    at = {
-        "date": date_format(change.first, "Y-m-d"),
-        "first": time_format(change.first, "H:i"),
-        # Of another day, if a day is skipped, or midnight.
-        "end": time_format(change.end, "H:i") if change.is_within_day else date_format(change.end, "Y-m-d H:i"),
-    }
+    at = _as_shown(change)
     if not change.is_gap:
         return (
             _("On %(date)s the clock shows the time from %(first)s to %(end)s twice, and the job runs both times.") % at
@@ -164,3 +191,12 @@ def _change(says: Expression, change: Change) -> str:
             count,
         )
     return words % {**at, "count": count}
+
+
+def _as_shown(change: Change) -> dict[str, str]:
+    return {
+        "date": date_format(change.first, "Y-m-d"),
+        "first": time_format(change.first, "H:i"),
+        # Of another day, if a day is skipped, or midnight.
+        "end": time_format(change.end, "H:i") if change.is_within_day else date_format(change.end, "Y-m-d H:i"),
+    }

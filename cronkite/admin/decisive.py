@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 
 from cronkite.admin import declared, shown, states
-from cronkite.code import functions
+from cronkite.code import commands, functions
 from cronkite.models import Job, Log
 
 if TYPE_CHECKING:
@@ -44,16 +45,16 @@ class Decisive:
 
 def look(action: str, jobs: Sequence[Job]) -> Decisive:
     """Return what decides whether ``action`` is done to the jobs; by two queries, however many these are."""
-    functions.try_all({job.function for job in jobs})
-    missing = {name: problem for name in {job.function for job in jobs} if (problem := states.missing(name))}
+    functions.try_all({job.callee for job in jobs})
+    missing = {name: problem for name in {job.callee for job in jobs} if (problem := states.missing(name))}
 
     def is_plain(job: Job) -> bool:
-        return job.enabled and not (job.is_locked or job.is_asked or job.function in missing)
+        return job.enabled and not (job.is_locked or job.is_asked or job.callee in missing)
 
     first = sorted(jobs, key=is_plain)[:SHOWN]
     started = _started(first)
     lines = [
-        Line(job, _call(job) if action == "run" else "", [*_facts(action, job, missing.get(job.function, ""), started)])
+        Line(job, _call(job) if action == "run" else "", [*_facts(action, job, missing.get(job.callee, ""), started)])
         for job in first
     ]
     return Decisive(_counts(jobs, missing) if len(jobs) > 1 else [], lines, len(jobs) - len(first))
@@ -116,7 +117,10 @@ def _asked(job: Job) -> str:
 
 
 def _call(job: Job) -> str:
-    """Return how the function is called, as Python is written."""
+    """Return how the function is called, as Python is written, or the command, as at a command line."""
+    if command := commands.of(job.callee):
+        given = [value if isinstance(value, str) else shown.json_text(value) for value in job.args[1:]]
+        return Truncator(shlex.join(["manage.py", command, *given])).chars(LONGEST)
     given = (
         [shown.json_text(value) for value in job.args]
         if isinstance(job.args, list)
@@ -144,7 +148,7 @@ def _counts(jobs: Sequence[Job], missing: dict[str, str]) -> list[str]:
         for kind, holds in (
             ("disabled", not job.enabled),
             ("locked", job.is_locked),
-            ("missing", job.function in missing),
+            ("missing", job.callee in missing),
             ("asked", job.is_asked),
         )
         if holds

@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from cronkite.admin import shown
-from cronkite.code import declarations, functions
+from cronkite.code import declarations, functions, pings
 from cronkite.code.declarations import Declaration
 from cronkite.declared import discovery
 from cronkite.exceptions import FunctionError
@@ -51,7 +51,10 @@ def differences(job: Job) -> list[Difference]:
     if declaration is None:
         return []
     found = declaration.differences(job).items()
-    return [Difference(_label(column), declared, here) for column, (here, declared) in found]
+    return [
+        Difference(_label(column), pings.shown(column, declared), pings.shown(column, here))
+        for column, (here, declared) in found
+    ]
 
 
 def _label(column: str) -> str:

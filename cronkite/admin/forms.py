@@ -11,8 +11,8 @@ from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.admin import choices
-from cronkite.code import tasks
+from cronkite.admin import choices, typed
+from cronkite.code import commands, tasks
 from cronkite.models import Job
 from cronkite.schedules.words import listed
 
@@ -82,6 +82,11 @@ class JobForm(JobFormBase):
         fields = "__all__"
         field_classes = {"args": JSONText, "kwargs": JSONText}
         error_messages = NO_JSON
+        help_texts = {
+            "function": _(
+                "The dotted name of the function, as in shop.crontab.bill; or a command, as in manage.py clearsessions."
+            )
+        }
         widgets = {
             "function": choices.SuggestingInput(choices.declared_functions, {"spellcheck": "false"}),
             "timezone": choices.SuggestingInput(choices.zones, {"spellcheck": "false"}),
@@ -96,6 +101,8 @@ class JobForm(JobFormBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make the form, each field with what it held."""
         super().__init__(*args, **kwargs)
+        if self.is_bound:
+            self.data = self._translated(self.data)
         if self.instance.pk is not None:
             for name, field in self.fields.items():
                 # Whoever sends the fields alone, such as a script, edits what differs from the database.
@@ -105,6 +112,18 @@ class JobForm(JobFormBase):
         for name in OPTIONAL & self.fields.keys():
             # Whoever sends no such field, such as a script from before there were any, means the default.
             self.fields[name].required = False
+
+    def _translated(self, data: Any) -> Any:
+        """Return what was sent, with what the row is to say where a management command was typed as the function."""
+        names = [self.add_prefix(name) for name in ("function", "args")]
+        function, args = (data.get(name) for name in names)
+        if not isinstance(function, str) or not typed.is_line(function):
+            return data
+        command = commands.of(self.instance.callee)
+        found = data.copy()
+        for name, value in zip(names, typed.translated(function, str(args or ""), command), strict=True):
+            found[name] = value
+        return found
 
     def _offer(self, name: str, value: str) -> None:
         """Let a value be chosen that only newer code knows, if that is the job's: or the first would be shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -33,12 +34,14 @@ from cronkite.admin import (
     signatures,
     states,
     strips,
+    typed,
     urls,
 )
 from cronkite.admin.actions import JobActions
 from cronkite.admin.forms import ACTION, JobForm
 from cronkite.admin.lists import JobChangeList
 from cronkite.admin.timeline import view as timeline
+from cronkite.code import commands, pings
 from cronkite.database import clock
 from cronkite.exceptions import ScheduleError
 from cronkite.models import Job
@@ -68,18 +71,19 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         filters.GroupFilter,
         filters.SourceFilter,
     ]
-    search_fields = ["name", "function", "description"]
+    # Of a management command, the arguments say which it is.
+    search_fields = ["name", "function", "args", "description"]
     show_full_result_count = False
     list_max_show_all = 100
     kept = ["source", "next_run_at", "last_slot_at", "fence", "locked_by", "last_sign"]
-    readonly_fields = [*kept, "state_now", "takes", "ahead", "overridden", "lately"]
+    readonly_fields = [*kept, "state_now", "takes", "ahead", "overridden", "lately", "masked_ping"]
     definition = [
         (None, {"fields": ["name", "description", "enabled"]}),
         (_("What to run"), {"fields": ["function", "takes", "args", "kwargs", "timeout"]}),
         (_("When to run it"), {"fields": ["schedule", "timezone", "ahead", "catch_up", "grace", "jitter", "group"]}),
         (
             _("If it fails"),
-            {"fields": ["retries", "retry_delay", "retry_until", "on_lost"], "classes": ["collapse"]},
+            {"fields": ["retries", "retry_delay", "retry_until", "on_lost", "alert"], "classes": ["collapse"]},
         ),
         # Most jobs are functions, and never handed over.
         (
@@ -87,6 +91,8 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
             {"fields": ["labels", "run_mode", "backend", "queue", "priority", "overlap"], "classes": ["collapse"]},
         ),
     ]
+    told = (_("Who is told"), {"fields": ["ping"], "classes": ["collapse"]})
+    told_masked = (_("Who is told"), {"fields": ["masked_ping"], "classes": ["collapse"]})
     past = (_("Last runs"), {"fields": ["lately"]})
     declaration = (_("What code declares"), {"fields": ["overridden"]})
     kept_by_nodes = (_("State"), {"fields": kept, "description": _("Kept by the nodes.")})
@@ -118,6 +124,11 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         """Return the list's class."""
         return JobChangeList
 
+    @admin.display(description=_("ping"))
+    def masked_ping(self, job: Job) -> str:
+        """Return the host that is told of its runs."""
+        return pings.masked(job.ping)
+
     @admin.display(description=_("what and when"))
     def when(self, job: Job) -> SafeString:
         """Return the function, the schedule, and what that says in words."""
@@ -126,7 +137,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         except ScheduleError as error:
             words = str(error)
         zone = format_html(' <span class="quiet">{}</span>', job.timezone) if job.timezone else ""
-        function = format_html_join(DOT, "{}", ((part,) for part in job.function.split(".")))
+        function = format_html_join(DOT, "{}", ((part,) for part in job.what.split(".")))
         return format_html(
             '<div class="cronkite-function">{}</div><code>{}</code>{}<div class="cronkite-words">{}</div>',
             function,
@@ -180,8 +191,10 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """Show the state of a job that there is, and what code declares of one that it does."""
         if obj is None:
-            return self.definition
+            return [*self.definition, self.told]
         (title, first), *rest = self.definition
+        # Whoever knows the URL can tell of runs that never were.
+        rest.append(self.told if self.has_change_permission(request, obj) else self.told_masked)
         declared_too = [] if obj.declared_as is None else [self.declaration]
         past = [self.past] if request.user.has_perm("cronkite.view_log") else []
         return [(title, {"fields": ["state_now", *first["fields"]]}), *past, *rest, *declared_too, self.kept_by_nodes]
@@ -230,7 +243,7 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         """Return how the job stands."""
         stored = Job.objects.with_now().get(pk=job.pk)
         states.tell_room([stored])
-        return states.describe(stored, self._strip(job), states.missing(stored.function))
+        return states.describe(stored, self._strip(job), states.missing(stored.callee))
 
     @staticmethod
     def _strip(job: Any) -> strips.Strip:
@@ -249,15 +262,16 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
     @admin.display(description=_("it takes"))
     def takes(self, job: Job) -> SafeString:
         """Return what the function takes; the form's script keeps it in step with what is typed."""
-        return live("cronkite-takes", _takes(job.function))
+        return live("cronkite-takes", _takes(job.function, *_given(job)))
 
     @admin.display(description=_("coming runs"))
     def ahead(self, job: Job) -> SafeString:
         """Return what the schedule will do; the form's script keeps it in step with what is typed."""
         url = urls.url(self.admin_site.name, "job_preview")
-        if job.declared_as:
-            # What H goes by is not what is typed then.
-            url = f"{url}?{urlencode({'declared_as': job.declared_as})}"
+        # What H goes by, and which command the arguments begin with, is not what is typed then.
+        known = {"declared_as": job.declared_as, "command": commands.of(job.callee)}
+        if asked := {name: value for name, value in known.items() if value}:
+            url = f"{url}?{urlencode(asked)}"
         return live("cronkite-ahead", _ahead(job.schedule, job.timezone, job.seed), url)
 
     @admin.display(description=_("overridden"))
@@ -283,14 +297,14 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         """Return, as JSON, what the form shows of a function and of a schedule: pieces of its page, and what to say."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
-        names = ("name", "function", "args", "kwargs", "schedule", "timezone", "declared_as")
+        names = ("name", "function", "args", "kwargs", "schedule", "timezone", "declared_as", "command")
         asked = {name: request.GET.get(name, "") for name in names}
         # As the form has it, which cuts off blanks.
         seed = Job(name=asked["name"].strip(), declared_as=asked["declared_as"] or None).seed
         look = _look(asked["schedule"], asked["timezone"], seed)
         return JsonResponse(
             {
-                "takes": _takes(asked["function"], asked["args"], asked["kwargs"]),
+                "takes": _takes(*typed.translated(asked["function"], asked["args"], asked["command"]), asked["kwargs"]),
                 "ahead": render_to_string("cronkite/coming.html", {"coming": look}) if look else "",
                 "words": (look.problem or look.words) if look else "",
             }
@@ -329,6 +343,11 @@ def _look(schedule: str, zone: str, seed: str) -> coming.Coming | None:
 def _ahead(schedule: str, zone: str, seed: str) -> str:
     look = _look(schedule, zone, seed)
     return render_to_string("cronkite/coming.html", {"coming": look}) if look else ""
+
+
+def _given(job: Job) -> list[str]:
+    """Return the arguments of a command, which say what it is; a function is looked at without."""
+    return [json.dumps(job.args), json.dumps(job.kwargs)] if commands.of(job.callee) else []
 
 
 def _takes(function: str, args: str | None = None, kwargs: str | None = None) -> str:

@@ -46,9 +46,9 @@ class JobChangeList(addresses.SoundChangeList):
             super().get_results(request)
         jobs: list[Any] = list(self.result_list)
         found = strips.of(jobs) if request.user.has_perm("cronkite.view_log") else {}
-        functions.try_all(job.function for job in jobs)
-        problems = {function: states.missing(function) for function in {job.function for job in jobs}}
+        functions.try_all(job.callee for job in jobs)
+        problems = {callee: states.missing(callee) for callee in {job.callee for job in jobs}}
         states.tell_room(jobs)
         for job in jobs:
-            job.strip, job.problem = found.get(job.pk), problems[job.function]
+            job.strip, job.problem = found.get(job.pk), problems[job.callee]
         self.result_list = jobs

@@ -187,6 +187,11 @@ class LogAdmin(health.StripOnTop, addresses.SoundAddresses, LogAdminBase):
             return shown.NOTHING
         return shown.precise(log.finished_at - log.started_at)
 
+    @admin.display(description=_("command"))
+    def command(self, log: Log) -> str:
+        """Return the management command."""
+        return log.what
+
     @admin.display(description=_("engine"))
     def engine_used(self, log: Log) -> str:
         """Return the engine that it was handed over to."""

@@ -16,7 +16,7 @@ from cronkite.admin import states
 from cronkite.database import clock
 from cronkite.health import USUAL
 from cronkite.models import Log
-from cronkite.models.queries import is_stuck
+from cronkite.models.queries import is_stuck, may_retry
 from cronkite.reports.vitals import FAILURES
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def attention(*, outcomes: bool) -> Case:
     free = Q(lock__isnull=True, due_at__lt=clock.Now() - LATE)
     ranks = [
         is_stuck(),
-        Q(Exists(last_claim().filter(status__in=FAILURES)), enabled=True) if outcomes else Q(pk__in=[]),
+        Q(Exists(last_claim().filter(status__in=FAILURES))) & may_retry() if outcomes else Q(pk__in=[]),
         states.hindered() & Q(enabled=True),
         free & (Q(enabled=True) | Q(asked_at__isnull=False)),
         Q(asked_at__isnull=False),

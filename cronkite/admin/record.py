@@ -55,7 +55,8 @@ GROUPS: list[tuple[_StrOrPromise | None, dict[str, Callable[[Log], Any]]]] = [
         {
             "job": lambda log: _job(log) is not None,
             "job_name": lambda log: (job := _job(log)) is None or job.name != log.job_name,
-            "function": lambda log: log.function,
+            "command": lambda log: log.what != log.function,
+            "function": lambda log: log.what == log.function,
             "arguments": lambda log: log.args,
             "keyword_arguments": lambda log: log.kwargs,
             "slot_at": lambda log: True,

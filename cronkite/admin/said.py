@@ -25,7 +25,7 @@ def of_requests(request: HttpRequest, asked: Sequence[Job], waiting: Sequence[Jo
     """Tell what becomes of the requests: of ``asked`` they are new, of ``waiting`` there was one already."""
     # As they are now: a run may have begun since the list was read, or ended.
     now = _again(asked)
-    functions.try_all({job.function for job in asked})
+    functions.try_all({job.callee for job in asked})
     last_tick = Node.objects.aggregate(last=Max("ticked_at"))["last"]
     kinds: defaultdict[str, list[Job]] = defaultdict(list)
     for job in asked:
@@ -48,7 +48,7 @@ def _kind(job: Job | None, last_tick: datetime | None) -> str:
         return "gone"
     if not job.is_asked:
         return "taken"
-    if states.missing(job.function):
+    if states.missing(job.callee):
         return "missing"
     if job.is_stuck:
         return "stuck"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from cronkite.code import calls, functions
+from cronkite.code import arguments, calls, commands, functions
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job
 
@@ -29,6 +29,8 @@ class Taken:
 
 def look(dotted: str, args: str | None = None, kwargs: str | None = None) -> Taken:
     """Return what the function takes; with arguments, as JSON texts, also whether they fit."""
+    if dotted == commands.CALL:
+        return _look_at_command(args, kwargs)
     try:
         function = functions.look_up(dotted)
     except FunctionError as error:
@@ -42,6 +44,22 @@ def look(dotted: str, args: str | None = None, kwargs: str | None = None) -> Tak
         problem=_problem(function, args, kwargs),
         hints=_hints(args, kwargs),
     )
+
+
+def _look_at_command(args: str | None, kwargs: str | None) -> Taken:
+    """Return what the command takes that the arguments name first."""
+    try:
+        given, named = json.loads(args or "[]"), json.loads(kwargs or "{}")
+    except (ValueError, RecursionError):
+        return Taken(hints=_hints(args, kwargs))
+    if not (name := commands.named(commands.CALL, given)):
+        return Taken(problem=commands.shape_problem(given, named))
+    try:
+        usage = arguments.usage(name)
+    except (FunctionError, arguments.Unfit) as error:
+        return Taken(problem=str(error))
+    problem = arguments.problem(commands.CALL, None, given, named)
+    return Taken(usage.line, usage.doc, problem or "")
 
 
 def _hints(args: str | None, kwargs: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from cronkite import health
 from cronkite.admin import marks, shown, strips
 from cronkite.claims import seats
-from cronkite.code import functions
+from cronkite.code import commands, functions
 from cronkite.models import Job
 from cronkite.models.queries import is_stuck
 from cronkite.reports import hindrances
@@ -40,7 +40,7 @@ SCHEDULE = ("schedule", "timezone", "catch_up")
 
 
 def missing(dotted: str) -> str:
-    """Say why the function can't be run on the node that shows the page; nothing if it can."""
+    """Say why what a job's ``callee`` leads to can't be run on the node that shows the page; nothing if it can."""
     return hindrances.of_function(dotted)
 
 
@@ -71,7 +71,11 @@ def _missing(every: Iterable[str]) -> Q:
     """Return the condition for jobs of those functions that are missing here."""
     names = list(every)
     functions.try_all(names)
-    return Q(function__in=[function for function in names if missing(function)])
+    found = Q(function__in=[function for function in names if function != commands.CALL and missing(function)])
+    if commands.CALL in names:
+        called = Job.objects.order_by().filter(function=commands.CALL).values_list("pk", "args")
+        found |= Q(pk__in=[pk for pk, args in called if missing(commands.callee(commands.CALL, args))])
+    return found
 
 
 def _unfit(every: Iterable[tuple[Any, ...]]) -> Q:
@@ -111,7 +115,8 @@ def describe(job: Job, strip: strips.Strip | None, problem: str) -> SafeString:
         said = gettext("waits until its group, %(group)s, has room") % {"group": job.group}
         lines.append(format_html("{}", said))
     if not job.is_locked or not job.enabled:
-        lines.append(format_html("{}", NAMES["enabled" if job.enabled else "disabled"]))
+        name = NAMES["enabled" if job.enabled else "disabled"]
+        lines.append(format_html("{}", gettext("done: it was to run once") if job.is_done else name))
     return format_html_join("", "<div>{}</div>", ((line,) for line in lines))
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core import checks
 
 from cronkite.checks.setting_checks import TAG, is_asked
-from cronkite.code import functions
+from cronkite.code import arguments, commands, functions
 from cronkite.code.declarations import Declaration
 from cronkite.declared import discovery
 from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound, ScheduleError
@@ -91,11 +91,19 @@ def _refused(declared: list[Declaration]) -> list[checks.CheckMessage]:
     refused = {}
     for declaration in declared:
         try:
-            functions.look_up(declaration.function)
+            function = functions.look_up(declaration.callee)
         except FunctionNotAllowed as error:
-            refused[declaration.function] = str(error)
-        except FunctionNotFound:
-            continue  # E005 says so
+            refused[declaration.callee] = str(error)
+            continue
+        except FunctionNotFound as error:
+            if commands.of(declaration.callee):
+                refused[declaration.callee] = str(error)
+            continue  # of functions, E005 says so
+        if declaration.function == commands.CALL:
+            # Of others, the declaration itself was refused.
+            misfit = arguments.problem(declaration.function, function, list(declaration.args), declaration.kwargs)
+            if misfit:
+                refused[declaration.callee] = misfit
     return not_allowed(refused, "declared")
 
 
@@ -103,10 +111,10 @@ def not_allowed(refused: dict[str, str], kind: str) -> list[checks.CheckMessage]
     """Return W009 for jobs of a ``kind`` whose functions may not be run, each with why; nothing if there are none."""
     if not refused:
         return []
-    many = len(refused) > 1
+    many, named = len(refused) > 1, listed(map(commands.shown, refused))
     return [
         checks.Warning(
-            f"{len(refused)} {kind} {'jobs' if many else 'job'} may not be run: {listed(refused)}.",
+            f"{len(refused)} {kind} {'jobs' if many else 'job'} may not be run: {named}.",
             hint=f"{'Of the first: ' if many else ''}{next(iter(refused.values()))}",
             id="cronkite.W009",
         )

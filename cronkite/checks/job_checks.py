@@ -20,8 +20,11 @@ from django.urls import get_resolver
 
 from cronkite.checks.declared_checks import listed, not_allowed
 from cronkite.checks.setting_checks import TAG, is_asked
-from cronkite.code import calls, functions, tasks
+from cronkite.code import calls, commands, functions, tasks
 from cronkite.models import Job, primary
+
+#: The monitor that tells of runs by the URLs that jobs have.
+PINGS = "cronkite.monitors.pings"
 
 
 @checks.register(checks.Tags.database)
@@ -33,7 +36,7 @@ def check_enabled_jobs(databases: Collection[str] | None = None, **_: Any) -> li
     try:
         with transaction.atomic(using=using):
             enabled = Job.objects.using(using).filter(enabled=True)
-            names = sorted(set(enabled.values_list("function", flat=True).order_by()))
+            names = sorted({commands.callee(*each) for each in enabled.values_list("function", "args").order_by()})
     except DatabaseError:
         return []  # the tables are not there yet, or the database is not
     return not_allowed({name: why for name in names if (why := functions.refusal(name))}, "enabled")
@@ -52,8 +55,8 @@ def check_handed_over_jobs(databases: Collection[str] | None = None, **_: Any) -
     except DatabaseError:
         return []
     # What may not be run is told of by W009.
-    jobs = [job for job in jobs if not functions.refusal(job.function)]
-    functions.try_all(job.function for job in jobs)
+    jobs = [job for job in jobs if not functions.refusal(job.callee)]
+    functions.try_all(job.callee for job in jobs)
     found: dict[str, dict[str, str]] = {"W011": {}, "W012": {}}
     for job in jobs:
         _judge(job, using, found)
@@ -66,9 +69,9 @@ def _judge(job: Job, using: str, found: dict[str, dict[str, str]]) -> None:
         if order is not None and order.engine == calls.DJANGO_TASKS:
             engine = import_module("cronkite.engines.django_tasks")  # it needs django.tasks, or the backport of it
             if alias := engine.other_database(order, using):
-                found["W011"][job.function] = alias
+                found["W011"][job.what] = alias
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what the project's own code raises is what is asked for
-        found["W012"][job.function] = str(error)
+        found["W012"][job.what] = str(error)
 
 
 def _apart(aliases: dict[str, str]) -> list[checks.CheckMessage]:
@@ -102,6 +105,29 @@ def _not_handed_over(problems: dict[str, str]) -> list[checks.CheckMessage]:
 
 def _jobs(names: Collection[str]) -> str:
     return f"{len(names)} enabled jobs are" if len(names) > 1 else "1 enabled job is"
+
+
+@checks.register(checks.Tags.database)
+def check_pinged_jobs(databases: Collection[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W013: enabled jobs have URLs to ping, and nobody pings them."""
+    using = primary.alias()
+    if using not in (databases or ()) or PINGS in getattr(settings, "CRONKITE_MONITORS", ()):
+        return []
+    try:
+        with transaction.atomic(using=using):
+            jobs = Job.objects.using(using).filter(enabled=True, ping__gt="")
+            names = sorted(set(jobs.values_list("function", flat=True).order_by()))
+    except DatabaseError:
+        return []
+    if not names:
+        return []
+    return [
+        checks.Warning(
+            f"{_jobs(names)} to be told of by a ping, and none is sent: {listed(names)}.",
+            hint=f'Add "{PINGS}" to CRONKITE_MONITORS.',
+            id="cronkite.W013",
+        )
+    ]
 
 
 @checks.register(TAG)

@@ -20,6 +20,7 @@ from cronkite import conf
 from cronkite.code import trials
 from cronkite.database import commits
 from cronkite.declared import discovery
+from cronkite.monitors import connecting
 from cronkite.processes import owner
 from cronkite.schedules import zonenames
 
@@ -162,6 +163,21 @@ def check_crontab_modules(**_: Any) -> list[checks.CheckMessage]:
         )
         for module, verdict in trials.try_all(discovery.crontabs(), trials.LONG).items()
         if verdict.harm or verdict.error
+    ]
+
+
+@checks.register(TAG)
+def check_monitors(**_: Any) -> list[checks.CheckMessage]:
+    """E006: a monitor can't be connected, so it is told nothing; runs take place all the same."""
+    if not is_asked():
+        return []
+    return [
+        checks.Error(
+            f"CRONKITE_MONITORS names {name}, which can't be connected. {why}",
+            hint="It is told nothing by this process. Jobs run all the same.",
+            id="cronkite.E006",
+        )
+        for name, why in connecting.problems().items()
     ]
 
 

@@ -40,7 +40,7 @@ from cronkite.claims.verdicts import UNFIT, Claim, Contention, OutcomeUnknown, R
 from cronkite.database import commits, quirks, waits
 from cronkite.database.clock import Now
 from cronkite.exceptions import JobIsLocked
-from cronkite.models import Job, Log, primary, restores
+from cronkite.models import Job, Log, primary, restores, told
 from cronkite.models.queries import NO_SEAT
 from cronkite.schedules.catch_up import Decision
 
@@ -107,7 +107,13 @@ def claim_all(wanted: list[tuple[Job, Decision]], node: str, take: Take = taking
             return claim_all(wanted, node, take)
         return [None]
     claims = {claim.job_id: claim for claim in taken}
+    _tell_missed([(job, decision) for job, decision in wanted if job.pk in claims])
     return [claims.get(job.pk) for job, _ in wanted]
+
+
+def _tell_missed(taken: list[tuple[Job, Decision]]) -> None:
+    for job, decision in taken:
+        told.missed(job, decision)
 
 
 @_tried_anew
@@ -302,7 +308,7 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
             if decision.last_missed is not None:
                 rows = rows.filter(conditions.is_due(decision.last_missed))
             last_slot = decision.last_missed or job.last_slot
-            if not rows.write(next_run=decision.next_run, last_slot=last_slot):
+            if not rows.write(next_run=decision.next_run, last_slot=last_slot, enabled=decision.goes_on):
                 return False
             Log.record_missed(job, decision, node=node, using=using)
     except UNFIT as error:

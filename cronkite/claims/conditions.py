@@ -11,7 +11,7 @@ from cronkite.claims import retries
 from cronkite.conf import get as get_conf
 from cronkite.database.clock import Now
 from cronkite.models import Job
-from cronkite.models.queries import JobQuerySet, is_free
+from cronkite.models.queries import JobQuerySet, is_free, may_retry
 from cronkite.schedules.catch_up import Decision
 
 
@@ -43,11 +43,14 @@ def answerable(job: Job, using: str) -> JobQuerySet:
 
 
 def repeatable(job: Job, using: str) -> JobQuerySet:
-    """Return the query for the row of ``job``, if its retry and its lock can be had: the condition of that claim."""
+    """Return the query for the row of ``job``, if its retry and its lock can be had: the condition of that claim.
+
+    A one-off was disabled when its slot was claimed, and is tried again all the same.
+    """
     return Job.objects.using(using).filter(
         is_free(get_conf().lock_timeout),
+        may_retry(),
         pk=job.pk,
-        enabled=True,
         revision=job.revision,
         fence=job.fence,
         retry_at=job.retry_at,

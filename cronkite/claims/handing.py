@@ -32,7 +32,7 @@ from cronkite.database import quirks, waits
 from cronkite.database.batches import Each, Rows
 from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place, stand_in
-from cronkite.models import Job, Log, Task, primary
+from cronkite.models import Job, Log, Task, primary, told
 from cronkite.models.logs import also
 from cronkite.models.queries import FREE, JobQuerySet
 
@@ -270,7 +270,7 @@ def _tell_ends(answers: Answers, using: str) -> None:
     logs = Log.objects.using(using).filter(status=Log.Status.HANDED_OVER)
     with waits.limited(using):
         for task, outcome, started_at, finished_at, worker in answers.ended:
-            logs.filter(job=task.job_id, fence=task.fence).update(
+            is_told = logs.filter(job=task.job_id, fence=task.fence).update(
                 status=outcome.status,
                 result=outcome.result,
                 exc_info=outcome.exc_info,
@@ -279,6 +279,8 @@ def _tell_ends(answers: Answers, using: str) -> None:
                 worker=worker[:255],
                 **({"reason": also(outcome.reason)} if outcome.reason else {}),
             )
+            if is_told:
+                told.task_ended(task.job_id, task.fence)
         for task, why in answers.unknown:
             logs.filter(job=task.job_id, fence=task.fence).update(reason=also(why))
 

@@ -19,7 +19,7 @@ from cronkite.code.outcomes import Outcome, ascii_only
 from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.database.statements import Both, Update, place, stand_in
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, told
 from cronkite.models.logs import JOB_DELETED, also
 from cronkite.models.primary import alias as database
 from cronkite.models.queries import FREE, JobQuerySet
@@ -101,7 +101,11 @@ def unlock(job: Job, by: str) -> bool:
         rows = Job.objects.using(using).filter(pk=job.pk, lock=job.lock, lock__isnull=False)
         if not rows.write(**FREE):
             return False
-        Log.objects.using(using).filter(job=job.pk).lose(f"unlocked by {by}")
+        logs = Log.objects.using(using).filter(job=job.pk)
+        is_told = told.is_clearing_wanted()
+        running = logs.filter(status=Log.Status.RUNNING).values_list("pk", flat=True).first() if is_told else None
+        logs.lose(f"unlocked by {by}")
+        told.cleared(job, by, running, using)
     return True
 
 

@@ -20,10 +20,11 @@ from cronkite.claims.verdicts import Retry
 from cronkite.conf import get as get_conf
 from cronkite.database.clock import Now
 from cronkite.models import Job
+from cronkite.models.queries import NO_RETRY, may_retry
 from cronkite.models.ways import OnLost, RetryUntil
 
 #: The columns, where nothing is to be tried again.
-NONE: dict[str, Any] = {"retry_at": None, "retry_slot": None, "retry_attempt": None}
+NONE = NO_RETRY
 #: The longest delay (seconds): a month.
 LONGEST = 31 * 24 * 3600
 
@@ -37,10 +38,13 @@ def after(job: Job, attempt: int) -> Retry | None:
 
 
 def planned(delay: int) -> Combinable:
-    """Return, for a job's UPDATE, when to try again after so many seconds, or null if the next slot comes before."""
+    """Return, for a job's UPDATE, when to try again after so many seconds, or null if the next slot comes before.
+
+    And null if the job was disabled meanwhile, unless it is a one-off, which its claim has disabled.
+    """
     at = Now() + timedelta(seconds=delay)
     is_before = Q(next_run__isnull=True) | Q(next_run__gt=at) | Q(retry_until=RetryUntil.LAST_RETRY)
-    return Case(When(is_before, then=at), default=Value(None), output_field=DateTimeField())
+    return Case(When(may_retry() & is_before, then=at), default=Value(None), output_field=DateTimeField())
 
 
 def if_lost(slot: Any, attempt: Any) -> dict[str, Any]:

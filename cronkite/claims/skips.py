@@ -62,4 +62,6 @@ def _is_as_read(row: Job, job: Job) -> bool:
     """Tell whether ``row`` is still what a claim of ``job`` asks for, times and locks aside."""
     if (row.revision, row.fence) != (job.revision, job.fence):
         return False
-    return row.asked_at == job.asked_at if job.is_asked else row.enabled and row.next_run == job.next_run
+    if job.is_asked:
+        return row.asked_at == job.asked_at
+    return row.enabled == job.enabled and row.next_run == job.next_run and (row.enabled or row.is_retry)

@@ -137,10 +137,12 @@ def mark_lost(job_id: int, node: str, using: str) -> None:
 def slot_taken(using: str) -> tuple[JobQuerySet, dict[str, Any]]:
     """Return the row of an attempt whose slot and lock can be had, and what becomes of its slots then."""
     row = stand_in(Job, "job", pk="id", revision="revision", fence="fence", next_run="next_run")
-    decision = stand_in(Job, "decision", slot="last_slot", next_run="next_run")
+    decision = stand_in(Job, "decision", slot="last_slot", next_run="next_run", goes_on="enabled")
     return conditions.claimable(row, decision, using), {
         "last_slot": decision.slot,
         "next_run": decision.next_run,
+        # A one-off is done with its one slot: nobody has to see to that later.
+        "enabled": decision.goes_on,
         "fence": F("fence") + 1,
         **retries.if_lost(decision.slot, 1),
     }

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, DataError, IntegrityError, connections
 
+from cronkite.code import commands
 from cronkite.code.outcomes import keep_arguments
 from cronkite.database import quirks
 from cronkite.models import Job
@@ -88,7 +89,7 @@ class Claim:
         when = f"slot {self.slot:%Y-%m-%d %H:%M:%S} UTC" if self.slot else "by hand"
         if self.attempt > 1:
             when = f"{when}, attempt {self.attempt}"
-        return f"job {self.job_name!r} ({self.function}), {when}"
+        return f"job {self.job_name!r} ({commands.shown(commands.callee(self.function, self.args))}), {when}"
 
 
 class Contention(Exception):

@@ -16,6 +16,8 @@ COMMANDS = {
     "disable": "have a job run no more by its schedule",
     "health": "tell if all is well, as monitoring plugins do",
     "sync": "make rows of the jobs that code declares",
+    "import": "make jobs of what a crontab or another scheduler has",
+    "export": "write what people have decided on jobs, to be imported elsewhere",
     "prune": "delete old logs",
     "unlock": "clear the lock of a job whose run is gone",
 }

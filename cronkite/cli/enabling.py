@@ -36,7 +36,7 @@ def put(options: dict[str, Any], terminal: Terminal, *, enabled: bool) -> int:
         return 0
     again = " already" if was == enabled else ""
     terminal.say(f"{printable(job.name)} is {'enabled' if enabled else 'disabled'}{again}.{_what_follows(job)}")
-    if enabled and (problem := hindrances.of_function(job.function)):
+    if enabled and (problem := hindrances.of_function(job.callee)):
         terminal.note(f"It cannot be run here, but perhaps on other nodes. {problem}")
     return 0
 

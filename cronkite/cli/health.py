@@ -7,6 +7,9 @@ hours, a node that ticked within a day and is silent, too few nodes, a clock
 that is wrong. The options say from which number on. WARNING and CRITICAL are
 numbers, or "never".
 
+With --format prometheus it writes numbers that Prometheus reads, as from a
+file that the textfile collector of its node_exporter finds.
+
 With --here it is about this node alone, whatever becomes of jobs and of other
 nodes: critical if it has not ticked yet, or for too long. For probes that are
 to cost nothing, see `manage.py cron loop --help`.
@@ -15,7 +18,8 @@ examples:
   manage.py cron health
   manage.py cron health --here
   manage.py cron health --nodes 3 --silent 120 600 --missed never never
-  manage.py cron health --json
+  manage.py cron health --format json
+  manage.py cron health --format prometheus
 
 exit codes:
   0   OK
@@ -30,6 +34,7 @@ import math
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
+from django.core.management import CommandError
 from django.db import Error
 from django.utils import translation
 
@@ -39,7 +44,7 @@ from cronkite.cli.terminal import NOTHING, Cell, Terminal, printable
 from cronkite.database import quirks
 from cronkite.health import LISTED, Health, Level, Limit, Limits
 from cronkite.models import primary
-from cronkite.reports import presence
+from cronkite.reports import exposition, presence
 from cronkite.reports.presence import Presence
 from cronkite.reports.vitals import NodeHealth
 from cronkite.schedules.durations import DAY, in_short
@@ -47,6 +52,8 @@ from cronkite.schedules.durations import DAY, in_short
 STYLES = {Level.OK: "SUCCESS", Level.WARNING: "WARNING", Level.CRITICAL: "ERROR", Level.UNKNOWN: "ERROR"}
 #: The exit code where the answer could not be given.
 UNWRITTEN = Level.UNKNOWN
+#: For people, for programs, and for Prometheus.
+FORMS = ("text", "json", "prometheus")
 LIMITS = {
     "silent": "seconds since any node ticked",
     "failing": "failures of a job in a row",
@@ -78,20 +85,32 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--here", action="store_true", help="tell of this node alone, and of no jobs")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="how many nodes have to tick (default: 1)")
-    parser.add_argument("--json", action="store_true", help="write JSON")
+    forms = parser.add_mutually_exclusive_group()
+    told = f"what to write: {', '.join(FORMS)} (default: {FORMS[0]})"
+    forms.add_argument("--format", choices=FORMS, default=FORMS[0], metavar="FORMAT", help=told)
+    forms.add_argument("--json", action="store_true", help="the same as --format json")
 
 
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Look, and tell."""
+    form = "json" if options["json"] else options["format"]
+    if form == "prometheus" and options["here"]:
+        said = "Of this node alone, nothing is written for Prometheus: it has --here in text and json."
+        raise CommandError(said, returncode=Level.UNKNOWN)
     bounds = {name: Limit(*options[name]) for name in LIMITS}
     limits = Limits(nodes=options["nodes"], brief=options["brief"], **bounds)
     found: Health | Presence
+    numbers = None
     with translation.override(None):
         try:
             found = presence.report(limits) if options["here"] else health.report(limits=limits)
+            if form == "prometheus" and isinstance(found, Health):
+                numbers = health.numbers(found, limits)
         except Error as error:
-            return _unknown(quirks.advice(error, primary.alias()), options, terminal)
-    if options["json"]:
+            return _unknown(quirks.advice(error, primary.alias()), form, terminal)
+    if numbers is not None:
+        terminal.program(exposition.text(numbers, terminal.encodable))
+    elif form == "json":
         terminal.json(found.as_dict())
     elif isinstance(found, Presence):
         terminal.say(f"CRON {found.level.name} - {printable(found.text)}", STYLES[found.level])
@@ -100,8 +119,11 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     return found.level
 
 
-def _unknown(error: str, options: dict[str, Any], terminal: Terminal) -> int:
-    if options["json"]:
+def _unknown(error: str, form: str, terminal: Terminal) -> int:
+    if form == "prometheus":
+        terminal.note(error)
+        terminal.program(exposition.text(health.UNKNOWN))
+    elif form == "json":
         terminal.json({"level": Level.UNKNOWN.name, "findings": [{"level": Level.UNKNOWN.name, "text": error}]})
     else:
         terminal.say(f"CRON UNKNOWN - {' '.join(error.split())}", "ERROR")

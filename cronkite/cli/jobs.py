@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from cronkite.cli.terminal import printable
 from cronkite.models import Job, Log, primary
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import JobQuerySet, like
 
 #: How many jobs an error names one by one.
 NAMED = 10
@@ -39,7 +39,7 @@ def find(words: str) -> Job:
 
 
 def _ways(jobs: JobQuerySet, words: str) -> list[JobQuerySet]:
-    parts = jobs.filter(Q(name__icontains=words) | Q(function__icontains=words))
+    parts = jobs.filter(like(words))
     ways = [jobs.filter(function=words), jobs.filter(name=words), parts]
     if words.isascii() and words.isdecimal() and len(words) <= len(str(2**62)):
         ways.insert(0, jobs.filter(pk=int(words)))
@@ -47,7 +47,7 @@ def _ways(jobs: JobQuerySet, words: str) -> list[JobQuerySet]:
 
 
 def _several(words: str, candidates: list[Job]) -> str:
-    lines = [f"  {job.pk}  {printable(job.name)}  ({printable(job.function)})" for job in candidates[:NAMED]]
+    lines = [f"  {job.pk}  {printable(job.name)}  ({printable(job.what)})" for job in candidates[:NAMED]]
     if len(candidates) > NAMED:
         lines.append("  …")
     return "\n".join([f"{words!r} may be any of these jobs. Say which, by its id:", *lines])

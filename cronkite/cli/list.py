@@ -17,13 +17,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F
 
 from cronkite.cli import instants
 from cronkite.cli.terminal import NOTHING, Cell, Terminal
 from cronkite.cli.wording import in_words
 from cronkite.code import functions
 from cronkite.models import Job, Log, primary
+from cronkite.models.queries import like
 from cronkite.reports import hindrances
 
 HEADS = ["ID", "NAME", "SCHEDULE", "NEXT", "LAST", "STATE"]
@@ -37,7 +38,9 @@ STYLES: dict[str, str] = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Take a part of a name, or none."""
-    parser.add_argument("part", nargs="?", default="", help="show only jobs with this in their name or function")
+    parser.add_argument(
+        "part", nargs="?", default="", help="show only jobs with this in their name, function or command"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON, with all that is known of each job")
 
 
@@ -45,11 +48,11 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Show the jobs, in a constant number of queries."""
     jobs = Job.objects.using(primary.alias()).with_now().order_by("name", "id")
     if part := options["part"]:
-        jobs = jobs.filter(Q(name__icontains=part) | Q(function__icontains=part))
+        jobs = jobs.filter(like(part))
     # The newest run is that of the newest claim.
     newest = Log.objects.using(primary.alias()).filter(job__in=jobs.order_by().values("pk"), fence=F("job__fence"))
     last = {log.job_id: log for log in newest.defer(*Log.TEXTS)}
-    functions.try_all(job.function for job in jobs)
+    functions.try_all(job.callee for job in jobs)
     if options["json"]:
         terminal.json([_for_programs(job, last.get(job.pk)) for job in jobs])
     elif rows := [_row(job, last.get(job.pk)) for job in jobs]:
@@ -76,7 +79,9 @@ def _row(job: Job, last: Log | None) -> list[str | Cell]:
         # One that newer code has written may be unknown here.
         style = STYLES.get(last.status, "ERROR")
         ended = Cell(f"{last.status.replace('_', ' ')} {instants.relative(at, job.now)}", style)
-    return [str(job.pk), job.name, schedule, upcoming, ended, _state(job)]
+    # Of a function, the name says enough.
+    name = Cell(job.name, "", job.what if job.what != job.function else "")
+    return [str(job.pk), name, schedule, upcoming, ended, _state(job)]
 
 
 def _state(job: Job) -> Cell:
@@ -89,6 +94,8 @@ def _state(job: Job) -> Cell:
         return Cell("cannot run", "ERROR", f"on this machine: {problem}", joint=" ")
     if job.asked_at is not None:
         return Cell("asked for", "", f"by {job.asked_by}, {instants.relative(job.asked_at, job.now)}")
+    if job.is_done:
+        return Cell("done")
     return Cell("enabled") if job.enabled else Cell("disabled", "WARNING")
 
 
@@ -96,6 +103,7 @@ def _for_programs(job: Job, last: Log | None) -> dict[str, Any]:
     columns = [field.name for field in job._meta.concrete_fields]  # noqa: SLF001 - documented, in spite of its name
     return {
         **{name: getattr(job, name) for name in columns},
+        "what": job.what,
         "words": in_words(job.schedule, job.seed),
         "state": _state(job).text,
         "problem": hindrances.of(job) or None,

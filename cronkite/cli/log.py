@@ -54,7 +54,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         terminal.json({field.attname: getattr(log, field.attname) for field in log._meta.concrete_fields})  # noqa: SLF001
         return 0
     status = log.status.replace("_", " ")
-    heading = f"{log.job_name} ({log.function}): {status}"
+    heading = f"{log.job_name} ({log.what}): {status}"
     terminal.say(
         printable(heading), STYLES.get(Log.Status(log.status), "ERROR") if log.status in Log.Status.values else "ERROR"
     )

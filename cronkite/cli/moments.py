@@ -35,7 +35,8 @@ def _last(job: Job) -> Asked:
     try:
         slots.append(job.get_schedule().latest_at(job.now))
     except ScheduleError as error:
-        problem = f" Whether it should have had one cannot be told here: {error}."
+        if not job.is_once:
+            problem = f" Whether it should have had one cannot be told here: {error}."
         if job.pending is not None and job.pending.next_run <= job.now:
             slots.append(job.pending.next_run)
     if not slots:
@@ -54,7 +55,9 @@ def standing(job: Job, zone: str) -> Iterator[str]:
         yield f"A run of node {job.locked_by} holds its lock, last seen alive {seen} ago."
         if job.is_stuck:
             yield f"It is stuck. If the run is gone, say `manage.py cron unlock {job.pk}`."
-    if not job.enabled:
+    if job.is_done:
+        yield "It is done, as its one slot has been. To have it run once more, give it another time, or ask for a run."
+    elif not job.enabled:
         yield f"It is disabled. `manage.py cron enable {job.pk}` has it run by its schedule."
     elif job.next_run is not None:
         yield f"Its next slot is {instants.absolute(job.next_run, zone)}, {instants.relative(job.next_run, job.now)}."

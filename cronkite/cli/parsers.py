@@ -6,6 +6,7 @@ import argparse
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from types import ModuleType
 from typing import Any
 
@@ -44,7 +45,7 @@ def add_subcommands(parser: ArgumentParser) -> None:
 
 def of(subcommand: str) -> ModuleType:
     """Return the module of a subcommand."""
-    return import_module(f"cronkite.cli.{subcommand}")
+    return import_module(f"cronkite.cli.{subcommand}{'_' if iskeyword(subcommand) else ''}")
 
 
 def _add_everyones(parser: ArgumentParser) -> None:

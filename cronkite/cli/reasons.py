@@ -11,6 +11,7 @@ from django.db import DatabaseError
 
 from cronkite.claims import seats, skips
 from cronkite.cli.instants import absolute, relative
+from cronkite.code import commands
 from cronkite.models import Group, Job, Log, Node, primary
 from cronkite.reports import hindrances
 from cronkite.reports.accounts import Account, Verdict
@@ -114,8 +115,8 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
         yield f"No node has ticked since: the last was {last.name}, at {absolute(last.ticked_at, zone)}."
     if problem := hindrances.of_schedule(job):
         yield f"When it is to run cannot be told on this machine. {problem}"
-    if problem := hindrances.of_function(job.function):
-        yield f"Its function cannot be run here. {problem}"
+    if problem := hindrances.of_function(job.callee):
+        yield f"Its {'command' if commands.of(job.callee) else 'function'} cannot be run here. {problem}"
 
 
 def _room(job: Job) -> Iterator[str]:

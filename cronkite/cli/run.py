@@ -66,7 +66,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     if options["ask"]:
         return _ask(job, options, terminal)
     try:
-        functions.look_up(job.function)
+        functions.look_up(job.callee)
         claim = runner.claim_by_hand(job, people.name())
     except JobIsLocked as error:
         raise CommandError(f"{error}{_held(job)}", returncode=LOCKED) from None

@@ -26,6 +26,8 @@ from typing import Any
 
 from cronkite.cli.terminal import Terminal, printable
 from cronkite.cli.wording import suspicion
+from cronkite.code import pings
+from cronkite.code.declarations import Declaration
 from cronkite.declared import differences, strays
 from cronkite.declared.differences import Changed, Differences
 from cronkite.declared.strays import Stray
@@ -68,10 +70,10 @@ def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], termin
     check = options["check"]
     for declaration in found.new:
         done = "to be added" if check else "added"
-        terminal.say(f"+ {declaration.name} ({declaration.function}): {done}, {declaration.spelled}", "SUCCESS")
+        terminal.say(f"+ {declaration.name} ({declaration.what}): {done}, {declaration.spelled}", "SUCCESS")
     for changed in found.changed:
         kept = "edited here, and kept" if not options["overwrite"] else "to be overwritten" if check else "overwritten"
-        terminal.say(f"~ {printable(changed.job.name)} ({changed.declaration.function}): {kept}", "WARNING")
+        terminal.say(f"~ {printable(changed.job.name)} ({changed.declaration.what}): {kept}", "WARNING")
         for column, (here, declared) in _columns(changed).items():
             terminal.say(f"    {column}: {here!r} here, {declared!r} in the code")
     _tell_groups(found, options, terminal)
@@ -81,7 +83,7 @@ def _tell(found: Differences, lost: list[Stray], options: dict[str, Any], termin
     for module, error in found.broken.items():
         terminal.say(f"! {module} can't be imported, so its jobs are left alone. {printable(error)}", "ERROR")
     for declaration in found.refused:
-        terminal.say(f"! {declaration.function} is declared, but can't be a job; the log says why.", "ERROR")
+        terminal.say(f"! {declaration.what} is declared, but can't be a job; the log says why.", "ERROR")
     for function, warning in _warnings(found).items():
         terminal.say(f"! {function}: {warning}", "WARNING")
     for stray in lost:
@@ -113,12 +115,19 @@ def _running(number: int) -> str:
 
 
 def _columns(changed: Changed) -> dict[str, tuple[Any, Any]]:
-    return dict(sorted(changed.columns.items()))
+    return {
+        column: (pings.shown(column, here), pings.shown(column, declared))
+        for column, (here, declared) in sorted(changed.columns.items())
+    }
+
+
+def _all_columns(declaration: Declaration) -> dict[str, Any]:
+    return {column: pings.shown(column, value) for column, value in declaration.columns().items()}
 
 
 def _for_programs(found: Differences, lost: list[Stray]) -> dict[str, Any]:
     return {
-        "new": [declaration.columns() for declaration in found.new],
+        "new": [_all_columns(declaration) for declaration in found.new],
         "changed": [
             {
                 "id": changed.job.pk,
@@ -132,7 +141,7 @@ def _for_programs(found: Differences, lost: list[Stray]) -> dict[str, Any]:
         "groups": {name: {"here": here, "code": number} for name, (here, number) in found.groups.items()},
         "gone": [{"id": job.pk, "name": job.name, "function": job.declared_as} for job in found.gone],
         "broken": found.broken,
-        "refused": [declaration.columns() for declaration in found.refused],
+        "refused": [_all_columns(declaration) for declaration in found.refused],
         "warnings": _warnings(found),
         "strays": [asdict(stray) for stray in lost],
     }

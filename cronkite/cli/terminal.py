@@ -81,6 +81,10 @@ class Terminal:
             text = json.dumps(value, cls=DjangoJSONEncoder, indent=2)
         self._write(text)
 
+    def program(self, text: str) -> None:
+        """Write a text for programs, as it is: lines that end, in letters that are :meth:`encodable`."""
+        self._put(lambda: self.out.write(text, ending=""))
+
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str | Cell]], yielding: Collection[str] = ()) -> None:
         """Write rows as aligned columns; at a terminal they are cut to fit, those with the ``yielding`` heads first."""
         room = self.width()

@@ -86,7 +86,7 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
             }
         )
         return 0
-    heading = f"{job.name} ({job.function}): {in_words(job.schedule, job.seed)}, in {zone}"
+    heading = f"{job.name} ({job.what}): {in_words(job.schedule, job.seed)}, in {zone}"
     terminal.say(printable(heading), "MIGRATE_HEADING")
     for line in remarks:
         terminal.say(printable(line), "WARNING")
@@ -140,20 +140,28 @@ def _style(account: Account) -> str:
 def _beside(job: Job, start: datetime, asked: Asked, zone: str, slots: list[Any]) -> Iterator[str]:
     """Say what else there is to know about that time."""
     if not slots:
-        at = instants.absolute(start, zone)
-        try:
-            schedule = job.get_schedule()
-            before, after = schedule.latest_at(accounts.moved(start, -SECOND)), schedule.next_after(start)
-        except ScheduleError as error:
-            yield f"{at}: nothing is recorded, and whether that was a slot cannot be told here: {error}."
-        else:
-            yield f"{at}: no slot of the job's schedule."
-            yield f"  The slot before is {instants.absolute(before, zone)}."
-            yield f"  The one after is {instants.absolute(after, zone)}."
+        yield from _no_slot(job, start, zone)
     for log in accounts.by_hand(job, start, asked.length):
         status = log.status.replace("_", " ")
         why = f", {log.reason}" if log.reason else ""
         yield f"A run by hand began then on node {log.node}{why}: {status} (log {log.pk})."
+
+
+def _no_slot(job: Job, start: datetime, zone: str) -> Iterator[str]:
+    """Say that there is no slot at that time, and where there are some."""
+    at = instants.absolute(start, zone)
+    try:
+        schedule = job.get_schedule()
+        if schedule.only_slot is not None:
+            yield f"{at}: no slot of the job's schedule. The only one is {instants.absolute(schedule.only_slot, zone)}."
+            return
+        before, after = schedule.latest_at(accounts.moved(start, -SECOND)), schedule.next_after(start)
+    except ScheduleError as error:
+        yield f"{at}: nothing is recorded, and whether that was a slot cannot be told here: {error}."
+    else:
+        yield f"{at}: no slot of the job's schedule."
+        yield f"  The slot before is {instants.absolute(before, zone)}."
+        yield f"  The one after is {instants.absolute(after, zone)}."
 
 
 def _for_programs(account: Account, lines: list[str]) -> dict[str, Any]:

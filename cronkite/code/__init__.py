@@ -4,9 +4,13 @@ From a dotted name to a function that has been called.
 
 - ``declarations``: what code says about its jobs.
 - ``modules``, ``taster``, ``apart``, ``trials``: how modules are imported that may do anything.
+- ``commands``: which management commands may be jobs.
 - ``functions``: which function a name means, if it may be run.
+- ``arguments``: whether a job's arguments fit what it runs.
 - ``labels``: which nodes may have it.
+- ``pings``: by which URL others are told of its runs.
 - ``groups``: with which others it shares a number of runs.
+- ``wishes``: who wants to be told that something is wrong with it.
 - ``calls``: how it is called.
 - ``tasks``: which task is handed over in its place.
 - ``current``: which run the code is part of.
@@ -15,7 +19,9 @@ From a dotted name to a function that has been called.
 
 #: What other wings may use.
 __all__ = [
+    "arguments",
     "calls",
+    "commands",
     "current",
     "declarations",
     "functions",
@@ -23,7 +29,9 @@ __all__ = [
     "labels",
     "modules",
     "outcomes",
+    "pings",
     "tasks",
     "taster",
     "trials",
+    "wishes",
 ]

@@ -61,22 +61,37 @@ def call(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     an event loop is running in this thread. A coroutine that cancels itself raises ``asyncio.CancelledError``, which
     is no ``Exception``.
     """
+    return _awaited(_begun(function, args, kwargs), _wait_here)
+
+
+def call_over_this_connection(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Do what :func:`call` does, but have an async function, too, ask the database in this thread: for tests.
+
+    So it sees what their transaction has written, and is part of that.
+    """
+    return _awaited(_begun(function, args, kwargs), _wait_bridged)
+
+
+def _begun(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Return the function's result, or what is to be awaited for it."""
     if getattr(function, "takes_context", False) and task_function(function):
         raise TypeError(_NEEDS_CONTEXT)
     # A Celery task sets itself up for a call, and may want itself. A call of others may send them to their queue.
     if not _is_celery_task(function):
         function = task_function(function) or function
+    return function(*args, **kwargs)
+
+
+def _awaited(result: Any, wait: Callable[[Awaitable[Any]], Any]) -> Any:
+    """Return the result, awaited by ``wait`` if it has to be."""
     # Asking the result, not the function, whether it is async: a decorator may hide an "async def".
-    result = function(*args, **kwargs)
     if not inspect.isawaitable(result):
         return result
     if _loop_is_running():
         if inspect.iscoroutine(result):
             result.close()  # or Python warns that it was never awaited
         raise RuntimeError(_LOOP_IS_RUNNING)
-    if _signals_arrive_here():
-        return _run(result)
-    return async_to_sync(_wait_for)(result)
+    return wait(result)
 
 
 def signature_problem(function: Any, args: Any, kwargs: Any) -> str | None:
@@ -231,6 +246,14 @@ def _run(awaitable: Awaitable[Any]) -> Any:
         if swallowed:
             raise swallowed[0] from None
         raise
+
+
+def _wait_here(awaitable: Awaitable[Any]) -> Any:
+    return _run(awaitable) if _signals_arrive_here() else _wait_bridged(awaitable)
+
+
+def _wait_bridged(awaitable: Awaitable[Any]) -> Any:
+    return async_to_sync(_wait_for)(awaitable)
 
 
 async def _wait_for(awaitable: Awaitable[Any]) -> Any:

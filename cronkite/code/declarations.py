@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
+from functools import partial
 from inspect import getdoc, isclass
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
 from cronkite import schedules
-from cronkite.code import calls, groups
+from cronkite.code import calls, commands, groups, pings, wishes
 from cronkite.code.labels import canonical
 from cronkite.exceptions import ZoneDataMissing
 from cronkite.schedules import chosen, zones
@@ -53,6 +54,8 @@ class Declaration:
     retry_delay: int = 60
     retry_until: str = "next slot"
     on_lost: str = "leave"
+    alert: str = ""
+    ping: str = ""
     enabled: bool = True
     #: Of its group, not of the job.
     max_running: int | None = None
@@ -67,6 +70,16 @@ class Declaration:
     def spelled(self) -> str:
         """The schedule as people read it: where it says ``H``, with the numbers that the job of this function has."""
         return chosen.spell(self.schedule, self.function)
+
+    @property
+    def callee(self) -> str:
+        """The text by which what it runs is found and judged; see :func:`cronkite.code.commands.callee`."""
+        return commands.callee(self.function, list(self.args))
+
+    @property
+    def what(self) -> str:
+        """What it runs, as people read it."""
+        return commands.shown(self.callee)
 
     @property
     def module(self) -> str:
@@ -122,6 +135,8 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     retry_delay: int | timedelta = 60,
     retry_until: Literal["next slot", "last retry"] = "next slot",
     on_lost: Literal["leave", "retry"] = "leave",
+    alert: str = "",
+    ping: str = "",
     enabled: bool = True,
 ) -> Callable[[T], T]:
     """Declare a job next to its function, which is returned as it is.
@@ -135,7 +150,9 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
     slot is begun up to ``jitter`` seconds later, so that jobs of one time come apart. It may be one that another module
     defines. A slot whose function has raised is tried again, up to ``retries`` times, the first time after
     ``retry_delay``, then after twice that each time, until the next slot comes, or ``retry_until="last retry"``. With
-    ``on_lost="retry"``, by which a job says that it may run twice, so is one whose run was lost.
+    ``on_lost="retry"``, by which a job says that it may run twice, so is one whose run was lost. ``alert`` says who is
+    told when something is wrong with it, and after how many failures in a row, as in ``"ada@example.com after 3"``.
+    ``ping`` is a URL that is told of its runs, as :mod:`cronkite.monitors.pings` says.
 
     Raises :class:`cronkite.exceptions.ScheduleError` or another :class:`ValueError` for what makes no sense, and
     :class:`TypeError` for what is no function.
@@ -175,7 +192,9 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
         "retries": _retries(retries),
         "retry_delay": _seconds("retry_delay", retry_delay, 0),
         "retry_until": _one_of("retry_until", retry_until, RETRY_UNTIL),
+        "alert": wishes.canonical(alert),
         "on_lost": _one_of("on_lost", on_lost, ON_LOST),
+        "ping": pings.canonical(ping),
         "enabled": enabled,
     }
 
@@ -188,11 +207,15 @@ def cron(  # noqa: PLR0913 - a job's options, each by its name
                 "function of the module itself. If a decorator made this one, have it use functools.wraps, or write "
                 "@cronkite.cron beneath it, next to the function."
             )
-        if problem := calls.signature_problem(target, options["args"], options["kwargs"]):
+        is_command = dotted == commands.CALL
+        misfit = commands.shape_problem if is_command else partial(calls.signature_problem, target)
+        if problem := misfit(options["args"], options["kwargs"]):
             raise ValueError(f"{dotted} cannot be declared so. {problem}")
         if len(name) > LONGEST_NAME:
             raise ValueError(f"{dotted} cannot be declared so. Its name has more than {LONGEST_NAME} characters.")
-        declaration = Declaration(dotted, name or function.__name__, getdoc(function) or "", schedule, **options)
+        # Of a command, what the function is called and says tells nothing.
+        called, doc = (options["args"][0], "") if is_command else (function.__name__, getdoc(function) or "")
+        declaration = Declaration(dotted, name or called, doc, schedule, **options)
         _demand_one_number(declaration)
         # A module that is read again says the same again.
         if _declared.setdefault(dotted, declaration) != declaration:

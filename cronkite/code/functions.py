@@ -8,6 +8,7 @@ module also holds what it has imported itself (``app.crontab.system`` after ``fr
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 
 from cronkite import conf
-from cronkite.code import calls, modules, trials
+from cronkite.code import calls, commands, modules, trials
 from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound, HarmfulModule
 
 if TYPE_CHECKING:
@@ -29,7 +30,15 @@ LONGEST_NAME = 255
 MOST_WRAPPERS = 100
 
 #: What may be run whatever the patterns are: it does only what another setting asks for, or another job's function.
-OWN = frozenset({"cronkite.crontab.prune_logs", "cronkite.tasks.run", "cronkite.tasks.run_by_celery"})
+OWN = frozenset(
+    {
+        commands.CALL,
+        "cronkite.crontab.prune_logs",
+        "cronkite.importing.classes.do",
+        "cronkite.tasks.run",
+        "cronkite.tasks.run_by_celery",
+    }
+)
 
 _SETTING = "CRONKITE_ALLOWED_FUNCTIONS"
 
@@ -37,6 +46,9 @@ _SETTING = "CRONKITE_ALLOWED_FUNCTIONS"
 def resolve(dotted: str) -> Callable[..., Any]:
     """Return the function, or the task of a task queue, that ``module.path.name`` leads to; :mod:`cronkite.code.calls`
     knows how to call both.
+
+    Behind the name of the function that calls management commands may stand that of a command, as in
+    :func:`cronkite.code.commands.callee`, which is judged, too, and not imported.
 
     Raises :class:`FunctionNotAllowed` if it may not be run here nor on any node with these settings,
     :class:`FunctionNotFound` if this node cannot import it now. The message is a sentence or two for people.
@@ -57,6 +69,8 @@ def look_up(dotted: str) -> Callable[..., Any]:
 
 def refusal(dotted: str) -> str:
     """Say why no function of this name may be run, as far as can be told without importing anything; or nothing."""
+    if command := commands.of(dotted):
+        return commands.refusal(command)
     try:
         module_path, _ = _split(dotted)
         _refuse_foreign_module(dotted, module_path)
@@ -77,6 +91,9 @@ def try_all(dotted_names: Iterable[str]) -> None:
 
 
 def _resolve(dotted: str, load: Callable[[str], ModuleType]) -> Callable[..., Any]:
+    if command := commands.of(dotted):
+        commands.demand(command)
+        dotted = commands.CALL
     module_path, name = _split(dotted)
     _refuse_foreign_module(dotted, module_path)
     module = _import(dotted, module_path, load)
@@ -108,6 +125,12 @@ def _split(dotted: str) -> tuple[str, str]:
     if len(dotted) > LONGEST_NAME:
         raise FunctionNotAllowed(
             f"{dotted[:40] + '...'!r} is refused: it has {len(dotted)} characters, and at most {LONGEST_NAME} fit."
+        )
+    if dotted.startswith("manage.py "):
+        command = dotted.split()[1:2]
+        raise FunctionNotAllowed(
+            f"{dotted!r} is a management command, and no function: the function is {commands.CALL!r}, and the "
+            f"arguments are the command's name and its own, as in {json.dumps([*command, '--option'])}."
         )
     parts = dotted.split(".")
     if parts == [dotted] or not all(part.isidentifier() for part in parts):

@@ -52,8 +52,17 @@ def deed(error: BaseException) -> str:
     ('it called sys.exit(3)', 'it raised LookupError: no such city')
     """
     if isinstance(error, SystemExit):
-        return f"it called sys.exit({_text(error.code, repr) if error.code is not None else ''})"
+        return f"it called sys.exit({text(error.code, repr) if error.code is not None else ''})"
     return f"it raised {said(error)}"
+
+
+def exited(error: SystemExit) -> str:
+    """Return the code with which the process would have ended, as Python has it: what is no number is what is said.
+
+    >>> exited(SystemExit(3)), exited(SystemExit("no disk"))
+    ('it exited with code 3', 'it exited with code 1: no disk')
+    """
+    return f"it exited with code {error.code if isinstance(error.code, int) else f'1: {text(error.code)}'}"
 
 
 def said(error: BaseException) -> str:
@@ -62,10 +71,11 @@ def said(error: BaseException) -> str:
     >>> said(LookupError("no such city")), said(KeyboardInterrupt())
     ('LookupError: no such city', 'KeyboardInterrupt')
     """
-    return f"{type(error).__name__}: {_text(error, str)}".removesuffix(": ")[:LONGEST]
+    return f"{type(error).__name__}: {text(error)}".removesuffix(": ")[:LONGEST]
 
 
-def _text(value: object, how: Callable[[object], str]) -> str:
+def text(value: object, how: Callable[[object], str] = str) -> str:
+    """Return a text for the value, in one short piece, whatever it takes to be shown."""
     try:
         return how(value)[:LONGEST]
     except Exception:  # noqa: BLE001  # code of others

@@ -31,6 +31,10 @@ class HandedOver(Protocol):
     queue: str
     priority: int | None
 
+    @property
+    def callee(self) -> str:
+        """The text by which :mod:`cronkite.code.functions` finds what it runs."""
+
 
 class Order(NamedTuple):
     """A task, as it is to be handed over, and the engine that is to have it."""
@@ -60,7 +64,7 @@ def order(job: HandedOver, resolve: Callable[[str], Any] = functions.resolve) ->
     """
     if job.run_mode == HERE:
         return None
-    target = resolve(job.function)
+    target = resolve(job.callee)
     kind, called = calls.engine(target, job.backend), ""
     if not kind:
         if job.run_mode != HAND_OVER:

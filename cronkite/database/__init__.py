@@ -5,6 +5,8 @@ Statements of ours, said to any database that Django supports.
 - ``clock``: the database's now, the same for every node.
 - ``quirks``: what differs, and what an error means.
 - ``commits``: whether what is written is committed.
+- ``leftovers``: what code of others has left open.
+- ``teller``: a thread that tells others what has happened.
 - ``waits``: for how long a statement waits for a locked row.
 - ``statements``: queries that are put together once.
 - ``batches``: what is said of many at a time.
@@ -12,4 +14,4 @@ Statements of ours, said to any database that Django supports.
 """
 
 #: What other wings may use.
-__all__ = ["batches", "clock", "commits", "generated", "quirks", "statements", "waits"]
+__all__ = ["batches", "clock", "commits", "generated", "leftovers", "quirks", "statements", "teller", "waits"]

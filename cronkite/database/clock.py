@@ -18,6 +18,9 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone as django_timezone
 from django.utils.dateparse import parse_datetime
 
+#: What the clock shows while it stands, as :mod:`cronkite.testing` has it in tests; ``None``: it goes.
+standing: datetime | None = None
+
 
 class Now(functions.Now):
     """The database's current instant, in UTC, as an expression for queries and updates.
@@ -27,21 +30,43 @@ class Now(functions.Now):
     always, where those that Django writes or calculates have six, and none at a full second.
     """
 
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **extra_context: Any
+    ) -> tuple[str, tuple[Any, ...]]:
+        if standing is not None:
+            return _shown(standing, connection)
+        sql, params = super().as_sql(compiler, connection, *args, **extra_context)
+        return sql, tuple(params)
+
     def as_mysql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
     ) -> tuple[str, tuple[Any, ...]]:
-        return "UTC_TIMESTAMP(6)", ()
+        return ("UTC_TIMESTAMP(6)", ()) if standing is None else _shown(standing, connection)
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
     ) -> tuple[str, tuple[Any, ...]]:
+        if standing is not None:
+            return _shown(standing, connection)
         # Only the text is padded: SQLite's clock has milliseconds. At a full second it ends in seven characters that
         # can't stand anywhere else.
         return "REPLACE(STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f000', 'NOW'), '.000000', '')", ()
 
 
+#: How a database is told that a parameter is an instant; to SQLite, it is a text like any other.
+_AS_INSTANT = {"postgresql": "CAST(%s AS timestamptz)", "mysql": "CAST(%s AS DATETIME(6))"}
+
+
+def _shown(instant: datetime, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+    """Return the SQL of an instant, as it would be stored."""
+    sql = _AS_INSTANT.get(connection.vendor, "%s")
+    return sql, (connection.ops.adapt_datetimefield_value(instant),)
+
+
 def now(using: str) -> datetime:
     """Return the instant (aware, UTC) by the clock of the database with the alias ``using``; costs one query."""
+    if standing is not None:
+        return standing
     connection = connections[using]
     compiler = Query(model=None).get_compiler(using=using)
     sql, params = compiler.compile(Now())
@@ -82,4 +107,6 @@ class Reading:
 
     def now(self) -> datetime:
         """Return the database's now (UTC), estimated."""
+        if standing is not None:
+            return standing
         return self.instant + timedelta(seconds=time.monotonic() - self.taken_at)

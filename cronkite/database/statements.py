@@ -24,7 +24,7 @@ from django.db.models.expressions import Expression
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
-from cronkite.database import quirks, waits
+from cronkite.database import clock, quirks, waits
 
 M = TypeVar("M", bound=models.Model)
 
@@ -227,6 +227,9 @@ class Select(Generic[M]):
 
 def made(connection: BaseDatabaseWrapper, key: Hashable, make: Callable[[], Any]) -> Any:
     """Return what ``make()`` puts together; it is called once per connection and ``key``."""
+    if clock.standing is not None:
+        # What says that instant is of no use at another one.
+        return make()
     # Kept with the connection, as they refer to it: both go at a time.
     known = vars(connection).setdefault("_cronkite_statements", {})
     if key not in known:

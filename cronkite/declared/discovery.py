@@ -24,7 +24,7 @@ from cronkite.code import declarations, modules, taster, trials
 from cronkite.code.declarations import Declaration
 from cronkite.database import quirks
 from cronkite.declared.deeds import Deeds
-from cronkite.exceptions import CronkiteError, HarmfulModule
+from cronkite.exceptions import CronkiteError, HarmfulModule, OneOffIsOver
 from cronkite.models import Group, Job, primary
 
 logger = logging.getLogger("cronkite")
@@ -263,7 +263,7 @@ def _is_held_back(job: Job, declaration: Declaration, until: float) -> bool:
 
 
 def _shown(declaration: Declaration) -> str:
-    return f"{declaration.name} ({declaration.function})"
+    return f"{declaration.name} ({declaration.what})"
 
 
 def _is_held(job: Job, until: float) -> bool:
@@ -292,7 +292,7 @@ def write_one(declaration: Declaration, write: Callable[[], object]) -> str:
         why = _refusal(declaration, error)
         if why is None:
             raise
-        logger.error("%s is declared as a job, but can't be one: %s", declaration.function, why)
+        logger.error("%s is declared as a job, but can't be one: %s", declaration.what, why)
         return why
     return ""
 
@@ -325,8 +325,9 @@ def _find(declaration: Declaration, present: list[Job]) -> Job | None:
 
 
 def _create(declaration: Declaration, using: str) -> None:
+    job = Job(**declaration.columns(), enabled=declaration.enabled)
     with transaction.atomic(using=using):
-        Job(**declaration.columns(), enabled=declaration.enabled).save(using=using)
+        _save(job, using)
     logger.info(
         "Job %r (%s) is declared, with the schedule %s.", declaration.name, declaration.function, declaration.spelled
     )
@@ -336,7 +337,21 @@ def overwrite(job: Job, declaration: Declaration) -> list[str]:
     """Have the row say what the code says, and return the columns that changed. Raises what :meth:`Job.save` raises."""
     changed = declaration.differences(job)
     if changed:
+        # Nobody has disabled a one-off that is done: it begins anew with another time.
+        begins_anew = job.is_done and bool({"schedule", "timezone"} & {*changed})
         for column, (_, declared) in changed.items():
             setattr(job, column, declared)
-        job.save(using=primary.alias(), update_fields=list(changed))
+        if begins_anew:
+            job.enabled = declaration.enabled
+        _save(job, primary.alias(), [*changed, "enabled"] if begins_anew else list(changed))
     return list(changed)
+
+
+def _save(job: Job, using: str, columns: list[str] | None = None) -> None:
+    """Save the job; a one-off whose time has been before its row says so is disabled, as one that is done."""
+    try:
+        job.save(using=using, update_fields=columns)
+    except OneOffIsOver as error:
+        job.enabled = False
+        job.save(using=using, update_fields=None if columns is None else [*columns, "enabled"])
+        logger.info("Job %r (%s) is disabled: %s.", job.name, job.function, error)

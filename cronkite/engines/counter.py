@@ -19,7 +19,7 @@ from cronkite.code.tasks import Order
 from cronkite.engines import kinds
 from cronkite.engines.kinds import NotSent, Unanswered
 from cronkite.exceptions import FunctionError
-from cronkite.models import Job, Log, primary
+from cronkite.models import Job, Log, primary, told
 from cronkite.schedules.catch_up import Decision
 
 logger = logging.getLogger("cronkite")
@@ -87,7 +87,8 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
         if claim is not None:
             try:
                 # With the transaction, the task has gone.
-                holding.finish(claim, _refused(NotSent(refusal.error)))
+                if holding.finish(claim, _refused(NotSent(refusal.error))):
+                    told.finished(claim.log_id)
             except DatabaseError as error:
                 # It is ours, and nobody must forget it.
                 raise OutcomeUnknown([claim]) from error
@@ -126,8 +127,8 @@ def record(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
         for claim in handing.record(handed):
             logger.warning("%s: its lock was lost before it was known that it was handed over.", claim)
     for _, claim, said in found:
-        if isinstance(said, Exception):
-            holding.finish(claim, _refused(said))
+        if isinstance(said, Exception) and holding.finish(claim, _refused(said)):
+            told.finished(claim.log_id)
 
 
 def announce(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:

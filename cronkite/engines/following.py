@@ -75,7 +75,9 @@ def ask(group: Group) -> datetime | None:
         again.append(handing.conclude(answers, {task.job_id for task in tasks}))
         for task, outcome, *_ in answers.ended:
             level = logging.INFO if outcome.status == "succeeded" else logging.ERROR
-            logger.log(level, "Job %r: the task %s has %s.", group.jobs[task.job_id].name, task, outcome.status)
+            name, said = group.jobs[task.job_id].name, {"traceback": outcome.exc_info} if outcome.exc_info else None
+            # The traceback is the engine's, and a text: who wants it finds it at the record.
+            logger.log(level, "Job %r: the task %s has %s.", name, task, outcome.status, extra=said)
     return min(filter(None, again), default=None)
 
 

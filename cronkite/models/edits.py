@@ -14,12 +14,12 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
 from cronkite import conf
-from cronkite.code import calls, functions
+from cronkite.code import calls, commands, functions
 from cronkite.database import clock, quirks
 from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models import restores, rhythm, validation
+from cronkite.models import restores, rhythm, told
 from cronkite.models.logs import Log
-from cronkite.models.queries import JobQuerySet
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import RHYTHM, SEEDED_BY
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import Decision
@@ -41,28 +41,6 @@ def plan_new(job: Job, using: str) -> None:
         job.next_run = schedule.next_after(now)
 
 
-def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **kwargs: Any) -> None:
-    """Plan a job that comes from a fixture which somebody has written by hand: with what he decides, and no more.
-
-    A receiver of ``pre_save``: ``loaddata`` writes each column, and calls no ``save()``. What a fixture does not say
-    of a job that exists is left as it is, but for its definition. One that was dumped has its plan, and is written as
-    it is.
-    """
-    if not raw or instance.planned_at is not None:
-        return
-    validation.demand(instance, instance.DEFINITION)
-    if exists(instance, using):
-        columns = said(instance)
-        edit(instance, columns, using, lambda: None)
-        row = _rows(instance, using).get()
-        for field in row._meta.concrete_fields:  # noqa: SLF001 - documented
-            if field.name not in columns and not field.generated:
-                setattr(instance, field.attname, getattr(row, field.attname))
-    else:
-        instance.engine = calls.engine(functions.look_up(instance.function), instance.backend)
-        plan_new(instance, using)
-
-
 def said(job: Job) -> frozenset[str]:
     """Return the columns that a whole ``job`` decides on; a new object that names no declaration leaves that alone."""
     is_silent = job._state.adding and job.declared_as is None  # noqa: SLF001 - documented
@@ -71,7 +49,7 @@ def said(job: Job) -> frozenset[str]:
 
 def exists(job: Job, using: str) -> bool:
     """Tell whether the job has a row."""
-    return _rows(job, using).exists()
+    return row_of(job, using).exists()
 
 
 def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None]) -> None:
@@ -79,13 +57,13 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
 
     Raises :class:`django.db.DatabaseError` if the row is gone, or if others keep changing it.
     """
-    rows = _rows(job, using)
+    rows = row_of(job, using)
     for _ in range(ATTEMPTS):
         before = _committed(rows, using)
         if before is None:
             raise DatabaseError(f"Job {job.pk} is gone: it was deleted meanwhile.")
-        if "function" in columns and job.function != before.function:
-            job.engine = calls.engine(functions.look_up(job.function), job.backend)
+        if (callee := _callee(job, before, columns)) != before.callee:
+            job.engine = calls.engine(functions.look_up(callee), job.backend)
         elif "backend" in columns and job.backend != before.backend:
             job.engine = _engine(job)
         else:
@@ -94,13 +72,14 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
         unchanged = rhythm.of(after) == rhythm.of(before)
         with transaction.atomic(using=using):
             if unchanged:
-                written = rows.filter(revision=before.revision).write(revision=F("revision") + 1, engine=job.engine)
+                written = _as_read(rows, before).write(revision=F("revision") + 1, engine=job.engine)
             else:
                 written = _replan(rows, before, after, using)
                 if written:
                     rows.write(engine=job.engine)
             if written:
                 write()
+                told.edited(job, "changed", columns, using)
                 job.revision = before.revision + 1
                 plan = before if unchanged else after
                 job.next_run, job.planned_at = plan.next_run, plan.planned_at
@@ -108,10 +87,16 @@ def edit(job: Job, columns: frozenset[str], using: str, write: Callable[[], None
     raise DatabaseError(f"Job {job.pk} could not be saved: it was changed {ATTEMPTS} times meanwhile. Try again.")
 
 
+def _callee(job: Job, before: Job, columns: frozenset[str]) -> str:
+    """Return what the job runs once these columns are written."""
+    function, args = (getattr(job if column in columns else before, column) for column in ("function", "args"))
+    return commands.callee(function, args)
+
+
 def _engine(job: Job) -> str:
     """Return the engine that the job's function is a task of, as far as that can be told here."""
     try:
-        return calls.engine(functions.look_up(job.function), job.backend)
+        return calls.engine(functions.look_up(job.callee), job.backend)
     except FunctionError:
         return job.engine
 
@@ -122,7 +107,7 @@ def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -
     A receiver of ``pre_delete``, which Django sends within the transaction of the deletion. The UPDATE also keeps the
     row locked until the deletion commits: no claim can add a log that the deletion does not know of.
     """
-    rows = _rows(instance, using)
+    rows = row_of(instance, using)
     for _ in range(ATTEMPTS):
         before = _committed(rows, using)
         if before is None:
@@ -133,6 +118,7 @@ def before_delete(sender: type[Job], instance: Job, using: str, **kwargs: Any) -
         if _conditional(rows, before).write(revision=F("revision") + 1, enabled=False, next_run=None):
             Log.record_missed(before, decision, node=conf.get().node, using=using)
             Log.lose_with_job(before, using=using)
+            told.edited(before, "deleted", (), using)
             return
     raise DatabaseError(
         f"Job {instance.pk} could not be deleted: it was changed {ATTEMPTS} times meanwhile. Try again."
@@ -157,9 +143,7 @@ def _replan(rows: JobQuerySet, before: Job, after: Job, using: str) -> int:
         last_slot=last_slot,
         enabled=after.enabled,
         # What was to be tried again is of another plan; its log tells of it.
-        retry_at=None,
-        retry_slot=None,
-        retry_attempt=None,
+        **NO_RETRY,
     )
     if written:
         Log.record_missed(before, decision, node=conf.get().node, using=using)
@@ -181,7 +165,8 @@ def _owed(job: Job, now: datetime, reason: str) -> Decision:
         return Decision(None, 1, slot, now, f"{reason}, and how many more were due cannot be told: {error}")
 
 
-def _rows(job: Job, using: str) -> JobQuerySet:
+def row_of(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the job's row."""
     return type(job).objects.using(using).filter(pk=job.pk)
 
 
@@ -196,6 +181,14 @@ def _committed(rows: JobQuerySet, using: str) -> Job | None:
         rows = rows.select_for_update()
     quirks.read_committed(connection)
     return rows.with_now().first()
+
+
+def _as_read(rows: JobQuerySet, before: Job) -> JobQuerySet:
+    """Return the query for the row, if nobody has edited it, and no claim has disabled it, as that of a one-off does.
+
+    What is written then is all that was read: it would enable the job again.
+    """
+    return rows.filter(revision=before.revision, enabled=before.enabled)
 
 
 def _conditional(rows: JobQuerySet, before: Job) -> JobQuerySet:

@@ -18,7 +18,7 @@ from django.db.models import F, GeneratedField
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.code import groups, labels
+from cronkite.code import groups, labels, pings, wishes
 from cronkite.code.declarations import MOST_SECONDS
 from cronkite.database import clock
 from cronkite.models import rhythm
@@ -28,10 +28,12 @@ SECOND = timedelta(seconds=1)
 if TYPE_CHECKING:
     # What they hold, which Django's classes do not take at runtime.
     CharField = models.CharField[str | Combinable, str]
+    OptionalField = models.CharField[str | Combinable | None, str | None]
     TextField = models.TextField[str | Combinable, str]
     NumberField = models.PositiveIntegerField[int | Combinable | None, int | None]
 else:
     CharField, TextField, NumberField = models.CharField, models.TextField, models.PositiveIntegerField
+    OptionalField = models.CharField
 
 
 def earliest(*instants: str | Combinable) -> Coalesce:
@@ -112,6 +114,38 @@ class GroupName(Canonical):
     """The name of a group of jobs."""
 
     canonical = staticmethod(groups.canonical)
+
+
+class Wish(Canonical):
+    """Who wants to be told that something is wrong, and after how many failures in a row."""
+
+    canonical = staticmethod(wishes.canonical)
+
+
+class PingUrl(Canonical):
+    """A URL that is told of a job's runs, and nobody who may only look at jobs."""
+
+    is_secret = True
+    canonical = staticmethod(pings.canonical)
+
+
+class DeclaredAs(AsDjangos, OptionalField):
+    """The function that declares a job, or null: also where a form or a file of texts has nothing but an empty text."""
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        """Have the object know what is stored."""
+        value = super().pre_save(model_instance, add)
+        if not value:
+            setattr(model_instance, self.attname, None)
+        return value
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Write null for an empty text: of those, no two could be."""
+        return super().get_db_prep_save(value or None, connection)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the function, or ``None``."""
+        return super().to_python(value) or None
 
 
 class CopiedText(ShortText):

@@ -23,6 +23,10 @@ class GroupQuerySet(PrimaryQuerySet["Group"]):
             groups = [self.model(name=name, max_running=wanted[name]) for name in sorted(missing)]
             self.bulk_create(groups, ignore_conflicts=True)
 
+    def get_by_natural_key(self, name: str) -> Group:
+        """Return the group of that name; raises :class:`Group.DoesNotExist`."""
+        return self.get(name=name)
+
 
 class Group(models.Model):
     """Jobs of which at most so many run at a time, in the whole cluster.
@@ -51,3 +55,7 @@ class Group(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def natural_key(self) -> tuple[str]:
+        """Return the name, by which fixtures know a group where keys differ."""
+        return (self.name,)

@@ -14,25 +14,28 @@ from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, schedules
-from cronkite.code import calls, functions
+from cronkite.code import calls, commands, functions
 from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
 from cronkite.exceptions import ScheduleError
-from cronkite.models import edits, rhythm, validation, verbs
+from cronkite.models import edits, fixtures, rhythm, told, validation, verbs
 from cronkite.models.fields import (
     Arguments,
+    DeclaredAs,
     Expression,
     GroupName,
     Json,
     KeptByDatabase,
     Labels,
     LongText,
+    PingUrl,
     Seconds,
     ShortText,
+    Wish,
     earliest,
 )
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
 from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
-from cronkite.schedules import chosen
+from cronkite.schedules import chosen, once
 from cronkite.schedules.catch_up import CatchUp, Pending
 
 
@@ -174,9 +177,28 @@ class Job(models.Model):
         db_default="",
         help_text=_("Of the jobs of a group, so many run at a time as the group says. Empty: it is in none."),
     )
+    alert = Wish(
+        _("alert"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Who is told when something is wrong, and after how many failures in a row, as in ada@example.com after 3. "
+            "Empty: the project's admins, after 1. Off: nobody."
+        ),
+    )
+    ping = PingUrl(
+        _("ping"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("A URL that is told of its runs, as Healthchecks has them: /start and /fail are added to it."),
+    )
     # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
     # make one row of one declared function between them.
-    declared_as = models.CharField(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
+    declared_as = DeclaredAs(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
     revision = models.PositiveBigIntegerField(
         _("revision"), default=0, editable=False, help_text=_("The number of edits.")
     )
@@ -318,6 +340,8 @@ class Job(models.Model):
             "retry_delay",
             "retry_until",
             "on_lost",
+            "alert",
+            "ping",
             "declared_as",
         ]
     )
@@ -372,12 +396,13 @@ class Job(models.Model):
         is_new = key is None or (self._state.adding and (force_insert or not edits.exists(self, using)))
         if is_new:
             validation.demand(self, self.DEFINITION)
-            function = functions.look_up(self.function)
+            function = functions.look_up(self.callee)
             if self._is_copy:
                 self.forget_original()
             self.engine = calls.engine(function, self.backend)
             edits.plan_new(self, using)
             super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
+            told.edited(self, "made", edits.said(self), using)
             return
         columns = edits.said(self) if update_fields is None else frozenset(update_fields)
         if others := columns - self.DEFINITION:
@@ -397,6 +422,15 @@ class Job(models.Model):
         told = (self.planned_at, self.last_slot, self.lock, self.asked_at)
         return bool(self.fence or self.revision) or any(value is not None for value in told)
 
+    def natural_key(self) -> tuple[str, str]:
+        """Return the declared function and the name: one of them, the other one is empty.
+
+        Fixtures know a job by it where keys differ; see ``Job.objects.get_by_natural_key()``.
+        """
+        key = rhythm.identity(self)
+        fixtures.demand_one(self, key)
+        return key
+
     def forget_original(self) -> None:
         """Be a job of its own, of which nothing is known yet: this is the copy of another one."""
         for field in self._meta.concrete_fields:
@@ -415,6 +449,16 @@ class Job(models.Model):
         return "admin" if self.declared_as is None else "code"
 
     @property
+    def callee(self) -> str:
+        """The text by which what it runs is found and judged: its function and, of a management command, the name."""
+        return commands.callee(self.function, self.args)
+
+    @property
+    def what(self) -> str:
+        """What it runs, as people read it: its function, or ``manage.py`` and the name of the command."""
+        return commands.shown(self.callee)
+
+    @property
     def is_locked(self) -> bool:
         """Whether a run held the job's lock when this row was read; the lock may be stale."""
         return self.lock is not None
@@ -429,9 +473,12 @@ class Job(models.Model):
     def is_stuck(self) -> bool:
         """Whether only a person clears the lock, of a run that seems to be gone; asks for ``now``.
 
-        That is so without a lock timeout, after ten signs of life that have not come.
+        That is so without a lock timeout, after ten signs of life that have not come; and of a one-off, when nothing is
+        to come that would take the lock over.
         """
         # In this order: nodes ask it of each job that is due, and hardly any is locked.
+        if self.is_once and not (self.enabled or self.is_asked or self.is_retry) and self.is_stale:
+            return True
         return self._is_silent_for(STUCK_AFTER) and conf.get().lock_timeout is None
 
     def _is_silent_for(self, time: timedelta) -> bool:
@@ -443,6 +490,21 @@ class Job(models.Model):
         return self.asked_at is not None
 
     @property
+    def is_once(self) -> bool:
+        """Whether the job is a one-off: its schedule names one instant."""
+        return once.is_in(self.schedule)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the job is a one-off that is disabled as its one slot was run or missed."""
+        if self.enabled or self.last_slot is None or not self.is_once:
+            return False
+        try:
+            return self.get_schedule().is_slot(self.last_slot)
+        except ScheduleError:
+            return False
+
+    @property
     def retries_first(self) -> bool:
         """Whether slots wait for a retry that is to come; else they take its place."""
         return self.retry_at is not None and self.retry_until == RetryUntil.LAST_RETRY
@@ -450,7 +512,7 @@ class Job(models.Model):
     @property
     def is_retry(self) -> bool:
         """Whether the next thing to be run is a retry, and not a slot."""
-        if self.retry_at is None or self.asked_at is not None or not self.enabled:
+        if self.retry_at is None or self.asked_at is not None or not (self.enabled or self.is_once):
             return False
         return self.retries_first or self.next_run is None or self.retry_at < self.next_run
 

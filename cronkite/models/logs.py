@@ -9,7 +9,9 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
+from cronkite.code import commands
 from cronkite.database import clock
+from cronkite.models import told
 from cronkite.models.fields import CopiedText, Json, ShortText
 from cronkite.models.primary import PrimaryQuerySet
 from cronkite.schedules.catch_up import Decision
@@ -61,6 +63,9 @@ class LogQuerySet(PrimaryQuerySet["Log"]):
     def lose(self, reason: str) -> int:
         """Mark those that run as lost, and say why; return how many that were."""
         running = self.filter(status=Status.RUNNING)
+        # Of a deleted job, a run goes on, and then its end is told.
+        keys = list(running.values_list("pk", flat=True)) if reason != JOB_DELETED and told.are_losses_wanted() else []
+        told.lost(keys)
         return running.update(status=Status.LOST, finished_at=clock.Now(), reason=also(reason))
 
 
@@ -139,6 +144,16 @@ class Log(models.Model):
         return f"{self.job_name}, {when}: {self.get_status_display()}"
 
     @property
+    def callee(self) -> str:
+        """What ran, as a job's ``callee`` says it; of a command, as far as its name was kept."""
+        return commands.callee(self.function, self.args)
+
+    @property
+    def what(self) -> str:
+        """What ran, as people read it: the function, or ``manage.py`` and the name of the command."""
+        return commands.shown(self.callee)
+
+    @property
     def has_arguments(self) -> bool:
         """Whether it is known with which arguments it ran, all of them: very long ones are cut, and are a text then."""
         return isinstance(self.args, list) and isinstance(self.kwargs, dict)
@@ -147,6 +162,7 @@ class Log(models.Model):
     def record_missed(cls, job: Job, decision: Decision, *, node: str, using: str) -> None:
         """Insert the one row that says which slots of ``job`` are missed, and why; nothing if none are."""
         if decision.missed:
+            told.missed(job, decision)
             cls.objects.using(using).create(
                 job=job,
                 job_name=job.name,

@@ -12,12 +12,13 @@ from django.db.models.functions import Coalesce
 from django.db.models.utils import resolve_callables
 
 from cronkite import conf
+from cronkite.code import commands
 from cronkite.database import clock
 from cronkite.models import validation
 from cronkite.models.groups import Group
 from cronkite.models.primary import PrimaryQuerySet
-from cronkite.models.rhythm import RHYTHM, SEEDED_BY
-from cronkite.schedules import chosen
+from cronkite.models.rhythm import RHYTHM, SEEDED_BY, identity
+from cronkite.schedules import chosen, once
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -30,6 +31,9 @@ NO_SEAT: dict[str, Any] = {"seated_in": None, "seat": None}
 #: The columns of a lock, and of the seat that goes with it, where nobody has it.
 FREE: dict[str, Any] = {"lock": None, "locked_by": "", "locked_at": None, **NO_SEAT}
 
+#: The columns of a retry, where nothing is to be tried again.
+NO_RETRY: dict[str, Any] = {"retry_at": None, "retry_slot": None, "retry_attempt": None}
+
 #: How many jobs a statement names at most: databases bound the number of its parameters.
 CHUNK = 500
 
@@ -40,11 +44,34 @@ def is_free(lock_timeout: timedelta | None) -> Q:
     return free if lock_timeout is None else free | Q(locked_at__lt=clock.Now() - lock_timeout)
 
 
+def may_retry() -> Q:
+    """Return the condition that a retry of a job's slot is run: the job is enabled, or it is a one-off.
+
+    A one-off is disabled by the claim of its slot. Who has a job disabled takes its retry away.
+    """
+    return Q(enabled=True) | Q(schedule__startswith=once.BEGINNING)
+
+
+def may_run() -> Q:
+    """Return the condition that there may be anything to run of a job: it is enabled, asked for or to be retried."""
+    return Q(enabled=True) | Q(asked_at__isnull=False) | (Q(retry_at__isnull=False) & may_retry())
+
+
 def is_stuck() -> Q:
     """Return the condition of :attr:`Job.is_stuck <cronkite.models.Job.is_stuck>`."""
-    if conf.get().lock_timeout is not None:
-        return Q(pk__in=())
-    return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
+    timeout = conf.get().lock_timeout
+    if timeout is None:
+        return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
+    # Of a one-off that is done, no slot comes that would take the lock over.
+    nothing_comes = Q(enabled=False, asked_at__isnull=True, retry_at__isnull=True)
+    return Q(nothing_comes, schedule__startswith=once.BEGINNING, locked_at__lt=clock.Now() - timeout)
+
+
+def like(words: str) -> Q:
+    """Return the condition that a job has these in its name, in its function or, if it calls one, in its command."""
+    # As a text, all of the arguments: what the name alone is takes an expression that differs by database.
+    command = Q(function=commands.CALL, args__icontains=words)
+    return Q(name__icontains=words) | Q(function__icontains=words) | command
 
 
 class JobQuerySet(PrimaryQuerySet["Job"]):
@@ -67,7 +94,7 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         Where locks are never cleared by themselves, a job is stuck if its lock has shown no life for ``STUCK_AFTER``.
         """
         timeout = conf.get().lock_timeout
-        to_run = is_free(STUCK_AFTER if timeout is None else timeout) & (Q(enabled=True) | Q(asked_at__isnull=False))
+        to_run = is_free(STUCK_AFTER if timeout is None else timeout) & may_run()
         seen = self.filter(to_run | Q(follow_at__lte=clock.Now()), due_at__lte=clock.Now() + ahead)
         return seen.with_now().order_by("due_at", "id")
 
@@ -88,6 +115,22 @@ class JobQuerySet(PrimaryQuerySet["Job"]):
         now = models.ExpressionWrapper(clock.Now(), output_field=models.DateTimeField())
         # By a dict: the type checker takes the name of a keyword for a clash with the attribute that it fills.
         return self.annotate(now=now)  # type: ignore[no-redef]  # it fills an attribute that the model declares
+
+    def get_by_natural_key(self, declared_as: str, name: str = "") -> Job:
+        """Return the job that is declared so, or else the one that was entered by hand and has the ``name``.
+
+        Raises :class:`Job.DoesNotExist`, or :class:`Job.MultipleObjectsReturned` if several were entered by that name.
+        """
+        rows = self.filter(declared_as=declared_as) if declared_as else self.filter(declared_as=None, name=name)
+        # Many collations of MySQL and MariaDB don't tell "Bill" from "bill", nor "menu" from "menü".
+        found = [job for job in rows if identity(job) == (declared_as, "" if declared_as else name)]
+        if not found:
+            raise self.model.DoesNotExist(f"There is no job {declared_as or name!r}.")
+        if len(found) > 1:
+            raise self.model.MultipleObjectsReturned(
+                f"{len(found)} jobs are called {name!r}, by which they are known: call each by a name of its own."
+            )
+        return found[0]
 
     def update(self, **values: Any) -> int:
         """Update the columns of all jobs in the query.

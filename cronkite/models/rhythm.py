@@ -27,6 +27,14 @@ def seed(job: Any) -> str:
     return str(job.declared_as or job.name)
 
 
+def identity(job: Any) -> tuple[str, str]:
+    """Return what the job is known by in each environment that has it: the declared function, or else the name.
+
+    As :func:`seed`, but it tells the two apart. Names need not be unique.
+    """
+    return (job.declared_as, "") if job.declared_as else ("", job.name)
+
+
 def schedule(job: Any) -> schedules.Schedule:
     """Return the schedule, in the job's time zone or else the project's; raise :class:`ScheduleError` if none.
 

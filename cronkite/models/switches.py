@@ -16,7 +16,8 @@ from django.db.models.functions import Cast
 
 from cronkite.database import clock
 from cronkite.exceptions import CronkiteError
-from cronkite.models.queries import JobQuerySet
+from cronkite.models import told
+from cronkite.models.queries import NO_RETRY, JobQuerySet
 from cronkite.models.rhythm import SEEDED_BY
 from cronkite.schedules import chosen
 
@@ -48,12 +49,15 @@ def switch(jobs: Sequence[Job], *, on: bool, using: str) -> Switched:
         rows = type(part[0]).objects.using(using).filter(pk__in=[job.pk for job in part])
         if len(part) > 1:
             way(part, rows)
+        together = len(part) > 1
         left = set(rows.filter(enabled=not on).values_list("pk", flat=True))
         for job in part:
             job.enabled = on
             try:
                 if job.pk in left:
                     job.save(using=using, update_fields=["enabled"])
+                elif together:
+                    told.edited(job, "changed", ("enabled",), using)
             except CronkiteError as error:
                 refused.append((job, error))
             else:
@@ -64,7 +68,7 @@ def switch(jobs: Sequence[Job], *, on: bool, using: str) -> Switched:
 def _disable(part: list[Job], rows: JobQuerySet) -> None:
     """Disable those that owe nothing: their next slot is yet to come."""
     idle = rows.filter(enabled=True, next_run__gt=clock.Now())
-    idle.write(enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1)
+    idle.write(enabled=False, next_run=None, planned_at=clock.Now(), revision=F("revision") + 1, **NO_RETRY)
 
 
 def _enable(part: list[Job], rows: JobQuerySet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from itertools import pairwise
@@ -12,10 +12,11 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cronkite import schedules
-from cronkite.code import calls, functions, groups, labels, tasks
+from cronkite.code import arguments, calls, commands, functions, groups, labels, pings, tasks, wishes
 from cronkite.code.declarations import MOST_SECONDS
+from cronkite.database import clock
 from cronkite.exceptions import FunctionError, ScheduleError
-from cronkite.models import rhythm
+from cronkite.models import primary, rhythm
 from cronkite.models.fields import Unreadable, is_storable
 from cronkite.models.rhythm import SEEDED_BY
 from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
@@ -44,6 +45,13 @@ WORDS: dict[str, type[Enum]] = {
     "overlap": Overlap,
     "retry_until": RetryUntil,
     "on_lost": OnLost,
+}
+#: What is kept in one of the ways in which people write it; what is none is refused.
+CANONICAL: dict[str, Callable[[Any], str]] = {
+    "labels": labels.canonical,
+    "group": groups.canonical,
+    "alert": wishes.canonical,
+    "ping": pings.canonical,
 }
 #: How many slots are looked at for the shortest time between two.
 SLOTS = 50
@@ -82,10 +90,9 @@ def demand(job: Job, columns: Collection[str]) -> None:
         known = [str(word.value) for word in words]
         if column in columns and getattr(job, column) not in known:
             raise ValueError(f"A job's {column} is {', '.join(known)}, and not {getattr(job, column)!r}.")
-    if "labels" in columns:
-        labels.canonical(job.labels)
-    if "group" in columns:
-        groups.canonical(job.group)
+    for column, canonical in CANONICAL.items():
+        if column in columns:
+            canonical(getattr(job, column))
     if "args" in columns and not isinstance(job.args, (list, tuple, Unreadable)):
         raise ValueError(f"A job's args must be a list, not {type(job.args).__name__}.")
     if "kwargs" in columns and not isinstance(job.kwargs, (dict, Unreadable)):
@@ -99,7 +106,9 @@ def problems(job: Job, fields: Collection[str]) -> dict[str, str]:
     """
     found = _wrong_json(job) | _wrong_function(job) | _wrong_schedule(job) | _wrong_seconds(job) | _wrong_retries(job)
     if not found.keys() & {"args", "kwargs", "function"} and {"args", "kwargs", "function"} <= {*fields}:
-        found |= _misfit(job) | _wrong_handing(job)
+        misfit = _misfit(job)
+        # A command that may not be run is told of once, where it is named.
+        found |= misfit if misfit and job.function == commands.CALL else misfit | _wrong_handing(job)
     return {field: problem for field, problem in found.items() if field in fields}
 
 
@@ -170,9 +179,11 @@ def _misfit(job: Job) -> dict[str, str]:
         function = functions.look_up(job.function)
     except FunctionError:
         return {}
-    problem = calls.signature_problem(function, job.args, job.kwargs)
+    problem = arguments.problem(job.function, function, job.args, job.kwargs)
     if problem is None:
         return {}
+    if job.function == commands.CALL:
+        return {"kwargs" if job.kwargs else "args": problem}
     culprit = "kwargs" if job.kwargs and calls.signature_problem(function, job.args, {}) is None else "args"
     return {culprit: problem}
 
@@ -198,7 +209,10 @@ def _wrong_schedule(job: Job) -> dict[str, str]:
         try:
             # It may name only times that its zone's clock always skips. Whichever 50 years are looked at makes no
             # difference to that, so this node's own clock will do.
-            job.get_schedule().next_after(datetime.now(timezone.utc))
+            schedule = job.get_schedule()
+            # Only of a one-off does it make a difference, and then it is the database's that counts.
+            now = clock.now(primary.alias()) if schedule.is_once else datetime.now(timezone.utc)
+            schedule.next_after(now)
         except ScheduleError as error:
             found["schedule"] = error.sentence
     return found or _wrong_jitter(job)

@@ -16,4 +16,4 @@ From the tick to the claim of what is due.
 """
 
 #: What other wings may use.
-__all__ = ["beacons", "ticks"]
+__all__ = ["agenda", "beacons", "heartbeat", "node", "outages", "ticks"]

@@ -47,12 +47,14 @@ class Agenda:
     """The jobs that a node knows to be due, or to fall due soon, in the order of their slots as far as others let it.
 
     A tick's agenda ends: it is what was due, or about to be, when the tick began, however much falls due meanwhile. The
-    agenda of a loop (``stays``) goes on.
+    agenda of a loop (``stays``) goes on. How far that is ``ahead`` is for the settings to say, unless it is given.
     """
 
-    def __init__(self, *, stays: bool = False) -> None:
+    def __init__(self, *, stays: bool = False, ahead: timedelta | None = None) -> None:
         self.stays = stays
-        self._ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
+        if ahead is None:
+            ahead = timedelta(seconds=POLL) if stays else conf.get().lookahead
+        self._ahead = ahead
         #: What this node is to run, and what it is to hand over.
         self._runs, self._tasks = Lane(), Lane()
         #: Labels of jobs that this node lacks some of, as far as it has seen such jobs.
@@ -146,8 +148,10 @@ class Agenda:
             at = time.monotonic() + max(0.0, seconds)
             self.look_at = at if self.look_at is None else min(self.look_at, at)
 
-    def look_for(self, slot: datetime) -> None:
-        """Plan to look who is due at ``slot``, if this agenda goes so far."""
+    def look_for(self, slot: datetime | None) -> None:
+        """Plan to look who is due at ``slot``, if this agenda goes so far. ``None``: there is none to come."""
+        if slot is None:
+            return
         if slot <= self.now() and self._is_busy():
             # It has come already, as others have that wait here. It is their turn first: a look for each run of a
             # burst would cost more than the runs.
@@ -251,7 +255,9 @@ class Agenda:
         if job.is_locked and not job.is_stale:
             return False
         comes_at = job.comes_at
-        return job.is_asked or (job.enabled and comes_at is not None and comes_at <= job.now + self._ahead)
+        if job.is_asked or comes_at is None:
+            return job.is_asked
+        return (job.enabled or job.is_retry) and comes_at <= job.now + self._ahead
 
     def leave_alone(self, job: Job, *, longer: bool = False) -> None:
         """Skip the job for the rest of the tick, or in a loop for a while.

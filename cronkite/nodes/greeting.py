@@ -13,7 +13,7 @@ from django.db.models import Count, Q
 import cronkite
 from cronkite import conf
 from cronkite.models import Job, primary
-from cronkite.models.queries import is_free
+from cronkite.models.queries import is_free, may_run
 from cronkite.schedules.durations import in_short
 
 #: A logger of its own, so that it can be seen where nothing else of INFO is.
@@ -38,7 +38,7 @@ def _jobs() -> str:
     if not counts["all"]:
         return "There are no jobs yet: declare one in an app's crontab.py and run `manage.py migrate`, or add one."
     said = f"{counts['all']} job{'s' * (counts['all'] != 1)}, {counts['enabled']} enabled."
-    free = jobs.filter(is_free(conf.get().lock_timeout), Q(enabled=True) | Q(asked_at__isnull=False))
+    free = jobs.filter(is_free(conf.get().lock_timeout), may_run())
     coming = free.filter(due_at__isnull=False).with_now().order_by("due_at", "id").first()
     return f"{said} {_next(coming)}" if coming else f"{said} Nothing is to come."
 
@@ -46,7 +46,9 @@ def _jobs() -> str:
 def _next(job: Job) -> str:
     if job.is_asked:
         return f"Next: {job.name!r}, asked for by {job.asked_by}."
-    assert job.next_run is not None
-    seconds = (job.next_run - job.now).total_seconds()
+    # Of a one-off whose slot has been, there may be a retry.
+    at = job.next_run or job.retry_at
+    assert at is not None
+    seconds = (at - job.now).total_seconds()
     when = f"in {in_short(seconds)}" if seconds > 0 else f"due for {in_short(seconds)}"
-    return f"Next: {job.name!r} at {job.next_run:%Y-%m-%d %H:%M:%S} UTC, {when}."
+    return f"Next: {job.name!r} at {at:%Y-%m-%d %H:%M:%S} UTC, {when}."

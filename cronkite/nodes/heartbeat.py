@@ -7,6 +7,7 @@ so what goes wrong here is logged, and the node goes on with its jobs.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -26,6 +27,10 @@ EVERY = 60.0
 FORGOTTEN_AFTER = timedelta(days=7)
 
 
+#: What else is done whenever a node shows itself: to see to what people are to be told. The app fills it in.
+watch: Callable[[], object] = bool
+
+
 def beat(name: str, *, stays: bool, begins: bool = True) -> None:
     """Show that the node ``name`` is alive; ``stays`` says that it is a loop, ``begins`` that it has just started.
 
@@ -42,6 +47,11 @@ def beat(name: str, *, stays: bool, begins: bool = True) -> None:
         advice = "Run `manage.py migrate`." if is_missing else "It goes on with its jobs."
         logger.warning("Node %s can't show that it is alive. %s %s", name, advice, error)
         connections[using].close()
+        return
+    try:
+        watch()
+    except Exception:
+        logger.exception("It can't be seen to what people are to be told.")
 
 
 def leave(name: str) -> None:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import ClassVar
 from uuid import UUID
 
 from cronkite import conf
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
+from cronkite.database import teller
 from cronkite.engines.couriers import Couriers
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Log
@@ -42,6 +44,8 @@ logger = logging.getLogger("cronkite")
 HELD_PAUSE = 1.0
 #: How long (seconds) the heartbeat waits while jobs that are due are about to be claimed.
 COURTESY = 1.0
+#: How long (seconds) receivers of signals may take at least, however much a node is in a hurry.
+LEAST_PATIENCE = 0.5
 MILLISECOND = 0.001
 
 
@@ -52,6 +56,9 @@ class Node:
     loop, which ends when it is told to stop; otherwise it ends when what was due has been run. Probes see it by its
     ``beacons``. With ``at_once``, all that it does is done in this thread, one thing after another.
     """
+
+    #: What has it live through errors of the database.
+    OUTAGES: ClassVar[type[Outages]] = Outages
 
     def __init__(
         self, name: str, runs: Runs, agenda: Agenda, beacons: Beacons | None = None, *, at_once: bool = False
@@ -64,7 +71,7 @@ class Node:
         self._grace = settings.shutdown_grace.total_seconds()
         self._agenda = agenda
         self._beacons = beacons or Beacons()
-        self._outages = Outages(agenda, self._give_up)
+        self._outages = self.OUTAGES(agenda, self._give_up)
         self._unsettled = Unsettled(runs, agenda, self._outages.lived_through)
         self._taker = Taker(name, runs, agenda, self._outages, self._unsettled, self._may_claim)
         self._wake: Wake | None = None
@@ -102,6 +109,7 @@ class Node:
                 self._wake = None
                 self._dispatch.close()
                 self._runs.close(self._gone_by())
+                teller.wait(self._patience())
         if self._gave_up:
             raise DatabaseAway("The database is out of reach. What is due is left to other nodes and the next tick.")
 
@@ -128,6 +136,13 @@ class Node:
     def _gone_by(self) -> float | None:
         """Return when (monotonic) this node has to be gone: it was told to stop, or may take its time (``None``)."""
         return self._leave_by if self._stop_by is None else self._stop_by + KILL_AFTER
+
+    def _patience(self) -> float:
+        """Return how long (seconds) receivers of signals may take before this node ends."""
+        gone_by = self._gone_by()
+        if gone_by is None:
+            return teller.PATIENCE
+        return min(teller.PATIENCE, max(LEAST_PATIENCE, gone_by - time.monotonic()))
 
     def _abandon(self) -> None:
         self._stopping = True
@@ -193,9 +208,7 @@ class Node:
             time.sleep(rest)
         wake.clear()
         kin.reap_orphans()
-        for event in events:
-            self._handle(event)
-        self._taker.take_all([event.job for event in events if isinstance(event, Ready)])
+        self._take_up(events)
 
     def _next(self) -> tuple[float, str]:
         """Return the seconds until something is to be done if nothing happens before, and what."""
@@ -235,6 +248,11 @@ class Node:
                 self._dispatch.offer(jobs)
 
     # What happened.
+
+    def _take_up(self, events: list[Event]) -> None:
+        for event in events:
+            self._handle(event)
+        self._taker.take_all([event.job for event in events if isinstance(event, Ready)])
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Refused):

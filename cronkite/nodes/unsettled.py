@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from cronkite.claims import claiming, holding, skips, verdicts
 from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, told
 from cronkite.nodes.agenda import Agenda
 from cronkite.nodes.starts import Starts
 
@@ -129,10 +129,12 @@ class Unsettled:
         except verdicts.Contention:
             self._put_off(doubt)
             return
+        if ours:
+            told.missed_before(doubt.job, ours.log_id)
         if ours and stopping:
-            holding.finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
+            self._finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
         elif ours and doubt.is_old:
-            holding.finish(ours, Outcome(Log.Status.LOST, reason="that it was claimed showed too late to run it"))
+            self._finish(ours, Outcome(Log.Status.LOST, reason="that it was claimed showed too late to run it"))
         self._doubts.remove(doubt)
         if ours and not stopping and not doubt.is_old:
             self._runs.start(doubt.job, ours)
@@ -140,6 +142,10 @@ class Unsettled:
             self._runs.release(doubt.job)
             self._agenda.look_within(0)
             self.is_in_vain = True
+
+    def _finish(self, claim: Claim, outcome: Outcome) -> None:
+        if holding.finish(claim, outcome):
+            told.finished(claim.log_id)
 
     def _put_off(self, doubt: _Doubt) -> None:
         """Ask later: the server has the transaction of the claim open still, or somebody else has locked the row."""
@@ -152,7 +158,7 @@ class Unsettled:
 
     def _write(self, end: _End) -> None:
         if not skips.held({end.claim.job_id}):
-            holding.finish(end.claim, end.outcome)
+            self._finish(end.claim, end.outcome)
             self._ends.remove(end)
         elif not end.is_told:
             end.is_told = True

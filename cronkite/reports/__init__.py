@@ -6,6 +6,8 @@ For people and monitoring. Nothing here writes.
 - ``hindrances``: what keeps a job from running on this machine.
 - ``vitals``: who ticks, and which jobs are in trouble.
 - ``findings``: that in a line for each kind.
+- ``exposition``: how Prometheus reads numbers.
+- ``metrics``: the numbers that it gets.
 - ``presence``: whether this node ticks.
 - ``accounts``: what became of a job's slots.
 - ``preview``: what a tick would claim now.
@@ -13,4 +15,4 @@ For people and monitoring. Nothing here writes.
 """
 
 #: What other wings may use.
-__all__ = ["accounts", "findings", "hindrances", "limits", "presence", "preview", "vitals"]
+__all__ = ["accounts", "exposition", "findings", "hindrances", "limits", "metrics", "presence", "preview", "vitals"]

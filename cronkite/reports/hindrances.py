@@ -9,7 +9,7 @@ from cronkite.models import Job
 
 def of(job: Job) -> str:
     """Return what keeps nodes on this machine from running the slots of ``job``, in sentences; nothing if they can."""
-    return " ".join(filter(None, [of_schedule(job), of_function(job.function)]))
+    return " ".join(filter(None, [of_schedule(job), of_function(job.callee)]))
 
 
 def of_schedule(job: Job) -> str:
@@ -23,7 +23,7 @@ def of_schedule(job: Job) -> str:
 
 
 def of_function(dotted: str) -> str:
-    """Return why the function can't be called here; nothing if it can."""
+    """Return why what ``dotted`` leads to, a job's ``callee``, can't be called here; nothing if it can."""
     try:
         functions.look_up(dotted)
     except FunctionError as error:

@@ -18,17 +18,17 @@ def lines() -> Iterator[str]:
     every = Job.objects.using(primary.alias())
     jobs = list(every.queue(conf.get().lookahead))
     for job in jobs:
-        yield f"{job.name} ({job.function}): {_verdict(job)}"
+        yield f"{job.name} ({job.what}): {_verdict(job)}"
     asked = list(every.agenda().filter(is_free(conf.get().lock_timeout), asked_at__isnull=False))
     for job in asked:
-        yield f"{job.name} ({job.function}): {_verdict_on_request(job)}"
+        yield f"{job.name} ({job.what}): {_verdict_on_request(job)}"
     sums = ", ".join(f"{len(found)} {how}" for found, how in ((jobs, "due"), (asked, "asked for")) if found)
     yield f"{sums}. Nothing was changed." if sums else "Nothing is due."
 
 
 def _verdict_on_request(job: Job) -> str:
     # A run that somebody asked for has no slot, and no need of a schedule.
-    if problem := hindrances.of_function(job.function):
+    if problem := hindrances.of_function(job.callee):
         return f"would not run. {problem}"
     return f"would run, asked for by {job.asked_by}"
 
@@ -46,7 +46,7 @@ def _verdict(job: Job) -> str:
     verdict = f"would run slot {_utc(decision.slot)}" if decision.slot else "would not run"
     if decision.missed:
         verdict += f", {decision.missed} missed before it ({decision.reason})"
-    return f"{verdict}; next {_utc(decision.next_run)}"
+    return f"{verdict}; {f'next {_utc(decision.next_run)}' if decision.next_run else 'then it is done'}"
 
 
 def _utc(slot: datetime) -> str:

@@ -21,7 +21,7 @@ from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job, Log, Node
 from cronkite.models.queries import is_stuck
 from cronkite.reports import hindrances
-from cronkite.schedules import Schedule, stretches
+from cronkite.schedules import Schedule, once, stretches
 
 #: How many of a job's newest runs are looked at; whoever failed that often is counted no further.
 RUNS = 20
@@ -161,7 +161,7 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
         **sums,
         nodes=nodes,
         silent_for=min((node.age for node in nodes), default=None),
-        stuck=_stuck(using, now),
+        stuck=stuck(using, now),
         failing=failing(using),
         missed=missed(using, now, brief),
         late=late(using, now, late_after),
@@ -181,7 +181,8 @@ def unserved(using: str, now: datetime) -> list[UnservedJob]:
     return [UnservedJob(*job) for job in wanting if not any(labels.parts(job[2]) <= node for node in there)]
 
 
-def _stuck(using: str, now: datetime) -> list[StuckJob]:
+def stuck(using: str, now: datetime) -> list[StuckJob]:
+    """Return the jobs that only a person can unlock, those first whose run has been gone for longest."""
     found = []
     for job in Job.objects.using(using).filter(is_stuck()).order_by("locked_at"):
         assert job.locked_at is not None
@@ -203,7 +204,7 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
     # Who may only read can't ask for that.
     with suppress(DatabaseError):
         held = skips.held({job.pk for job in jobs})
-    problems = _problems([job.function for job in jobs if job.asked_at is not None][:TRIED])
+    problems = _problems([job.callee for job in jobs if job.asked_at is not None][:TRIED])
     found = []
     for job in jobs:
         due_at = job.asked_at or job.comes_at
@@ -214,7 +215,7 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
         # A run that was asked for needs no schedule.
         is_asked = job.asked_at is not None
         by = job.asked_by if is_asked else None
-        problem = problems.get(job.function, "") if is_asked else hindrances.of_schedule(job)
+        problem = problems.get(job.callee, "") if is_asked else hindrances.of_schedule(job)
         found.append(LateJob(job.pk, job.name, due_at, age, job.pk in held, by, problem))
     return found
 
@@ -232,12 +233,12 @@ def _problems(wanted: list[str]) -> dict[str, str]:
 
 
 def failing(using: str) -> list[FailingJob]:
-    """Count the failures since the last success of each job that is enabled.
+    """Count the failures since the last success of each job that is enabled, and of each one-off.
 
     A run that was interrupted, because its node was stopped, says nothing about the job. However long the log is,
     little of it is read: the newest run of a job is that of its newest claim, and mostly it succeeded.
     """
-    logs = Log.objects.using(using).filter(job__enabled=True)
+    logs = Log.objects.using(using).filter(Q(job__enabled=True) | Q(job__schedule__startswith=once.BEGINNING))
     newest = logs.filter(fence=F("job__fence")).exclude(status=Log.Status.SUCCEEDED)
     suspects = dict(newest.order_by().values_list("job_id", "job__name"))
     # Not below 0, where MySQL's unsigned numbers end.

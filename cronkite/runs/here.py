@@ -39,7 +39,7 @@ class Here:
     def offer(self, job: Job) -> None:
         """Resolve the job's function."""
         try:
-            function = functions.resolve(job.function)
+            function = functions.resolve(job.callee)
         except FunctionError as error:
             self._events.append(Refused(job, str(error)))
             return

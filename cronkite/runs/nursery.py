@@ -33,6 +33,7 @@ from typing import Any
 
 from django.db import connections
 
+from cronkite.database import teller
 from cronkite.processes import forks, kin
 from cronkite.runs import channels, farewell
 from cronkite.runs.capture import Kept, Piece
@@ -48,6 +49,8 @@ _REQUEST = struct.Struct("!cI")
 OUTPUT, LEAVING = "output", "leaving"
 #: How long (seconds) a node waits for its nursery to have ended.
 PATIENCE = 1.0
+#: How long (seconds) receivers of signals may take before it is forked.
+TELLER_PATIENCE = 2.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0002, 0.01
 #: The signals that reach whole groups of processes. The node is the one to heed them.
 FOR_THE_NODE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -91,6 +94,8 @@ class Nursery:
     """The nursery as its node sees it. ``load`` returns what a worker does; it is called in the nursery."""
 
     def __init__(self, load: Callable[[], Callable[[Birth], None]]) -> None:
+        # Nothing that it holds goes over the fork, unless a receiver does not come back.
+        teller.wait(TELLER_PATIENCE)
         _tell_of_threads()
         ours, theirs = channels.pair()
         with forks.signals_held(FOR_THE_NODE) as release, warnings.catch_warnings():

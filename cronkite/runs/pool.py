@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, told
 from cronkite.runs import channels
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
@@ -39,7 +39,7 @@ LEAST_PATIENCE = 0.5
 
 def asked_of(job: Job) -> Resolve:
     """Return what a worker is asked before it is given the job."""
-    return Resolve(job.function, job.run_mode, job.backend)
+    return Resolve(job.callee, job.run_mode, job.backend)
 
 
 @dataclass(eq=False)
@@ -126,11 +126,13 @@ class Pool:
         """Run ``claim`` on the worker that is ready for the job."""
         worker = self._ready_for(job)
         if worker is None:
+            told.started(claim.log_id)
             # It died while the job was claimed. The run ends as if it had died a moment later.
             self._stillborn.append(Ended(claim, Outcome(Log.Status.LOST, reason="its process had died")))
             return
         worker.busy(claim=claim, seconds=claim.timeout)
         self._send(worker, claim)
+        told.started(claim.log_id)
 
     def release(self, job: Job) -> None:
         """Let the worker that was ready for the job be idle again."""
@@ -266,6 +268,7 @@ class Pool:
         elif isinstance(message, Recorded) and worker.claim is not None:
             claim = worker.claim
             worker.busy()
+            told.recorded(claim.log_id)
             # The pool may have grown beyond its size while this run was a long one.
             if message.retires or worker.nursery.is_gone or self._counting() > self.size:
                 self._discard(worker)
@@ -275,10 +278,10 @@ class Pool:
         """Take leave of the workers that have died, and hear what others have written."""
         if self._has_lost_nursery() or self.nursery.fileno() not in ready:
             return
-        for told in self.nursery.receive():
+        for said in self.nursery.receive():
             for worker in [*self.workers, *self.leaving]:
-                if worker.number == told.number and worker.nursery is self.nursery:
-                    yield from self._part(worker, told) if isinstance(told, Died) else self._wrote(worker, told)
+                if worker.number == said.number and worker.nursery is self.nursery:
+                    yield from self._part(worker, said) if isinstance(said, Died) else self._wrote(worker, said)
         if self._has_lost_nursery():
             # Nobody tells any more how they end. Of those that are busy, the channels do.
             for worker in [worker for worker in self.workers if worker.claim is None]:

@@ -14,18 +14,19 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 from django.db import Error as DriverError
 
 from cronkite import conf
 from cronkite.claims import claiming, holding, verdicts
 from cronkite.claims.verdicts import Claim
-from cronkite.code import calls, current, functions
+from cronkite.code import calls, current, functions, modules
 from cronkite.code.current import CurrentRun
-from cronkite.code.outcomes import Outcome, keep_result, traceback_text
-from cronkite.database import commits, quirks
+from cronkite.code.outcomes import Outcome, keep_result, keep_text, traceback_text
+from cronkite.database import commits, leftovers, quirks
 from cronkite.exceptions import JobIsLocked, RunEnded
-from cronkite.models import Job, Log, primary
+from cronkite.models import Job, Log, primary, told
 from cronkite.processes import forks
 from cronkite.runs import interrupts, onlookers
 from cronkite.runs.capture import Tee
@@ -43,6 +44,10 @@ CLAIM_ATTEMPTS = 20
 CONFLICT_PATIENCE = 2.0
 
 
+#: Calls a function with its arguments and keyword arguments.
+Call = Callable[[Any, list[Any], dict[str, Any]], Any]
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a function ended: what goes into the log, and what goes to a caller in this process."""
@@ -53,11 +58,14 @@ class Ending:
 
 
 def execute(
-    claim: Claim, guard: AbstractContextManager[None] | None = None, interrupted: Callable[[], bool] = bool
+    claim: Claim,
+    guard: AbstractContextManager[None] | None = None,
+    interrupted: Callable[[], bool] = bool,
+    call: Call = calls.call,
 ) -> Ending:
     """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
 
-    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given.
+    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given. ``call`` calls it.
     Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
@@ -66,13 +74,13 @@ def execute(
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)
         with current.entered(run), guard or nullcontext():
-            value = forks.only_here(calls.call, function, claim.args, claim.kwargs)
+            value = forks.only_here(call, function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
         ending = Ending(_outcome_of(error, is_interrupted=interrupted()), error=error)
     finally:
         if not borrowed:
-            close_left_over()
+            leftovers.close()
     return ending
 
 
@@ -81,12 +89,32 @@ def _outcome_of(error: BaseException, *, is_interrupted: bool = False) -> Outcom
     if isinstance(error, SystemExit) and not error.code:
         # sys.exit() ends a job as it ends a script: with no code, or 0, it is a success.
         return Outcome(Log.Status.SUCCEEDED)
-    status, reason = Log.Status.FAILED, ""
+    status, reason = Log.Status.FAILED, _why(error)
     if (ended := _told_to_end(error)) is not None:
         status, reason = Log.Status(ended.status), ended.reason
     elif is_interrupted and isinstance(error, KeyboardInterrupt):
         status, reason = Log.Status.INTERRUPTED, "interrupted by a person"
     return Outcome(status, exc_info=traceback_text(error), reason=reason)
+
+
+def as_told(ending: Ending, status: str, reason: str) -> Ending:
+    """Return how a run ended that was told to: if it has left, with any code, by a signal handler of its own, so.
+
+    A function that has returned, or raised anything else, has done so by itself.
+    """
+    if not isinstance(ending.error, SystemExit):
+        return ending
+    return replace(ending, outcome=Outcome(status, exc_info=traceback_text(ending.error), reason=reason))
+
+
+def _why(error: BaseException) -> str:
+    """Return the reason of a run that ended as programs do: by an exit code, or as management commands fail."""
+    if isinstance(error, SystemExit):
+        return keep_text(modules.exited(error))
+    if isinstance(error, CommandError):
+        code = f" (exit code {error.returncode})" if getattr(error, "returncode", 1) != 1 else ""
+        return f"{keep_text(modules.text(error))}{code}"
+    return ""
 
 
 def _told_to_end(error: BaseException) -> RunEnded | None:
@@ -96,18 +124,6 @@ def _told_to_end(error: BaseException) -> RunEnded | None:
     # An exception group has its members here; Python 3.10 has no groups, and no name for them.
     members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     return next((ended for member in members if (ended := _told_to_end(member)) is not None), None)
-
-
-def close_left_over(*, everything: bool = False) -> None:
-    """Roll back and close this thread's connections that a function left inside a transaction, or all of them."""
-    for connection in connections.all(initialized_only=True):
-        if everything or connection.in_atomic_block or quirks.has_open_transaction(connection):
-            try:
-                connection.close()
-            except Exception:
-                logger.debug("Connection %s could not be closed.", connection.alias, exc_info=True)
-            # The wrapper still believes in the atomic block that nobody will leave. A new one takes its place.
-            del connections[connection.alias]
 
 
 def announce(claim: Claim, ending: Ending) -> None:
@@ -154,16 +170,18 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             return kept
 
 
-def run_here(claim: Claim, guard: Guard | None = None) -> Any:
+def run_here(claim: Claim, guard: Guard | None = None, call: Call = calls.call) -> Any:
     """Run ``claim`` in this process, its function within ``guard``; return its result, or raise what it raised.
 
     The lock is renewed meanwhile. If that finds it gone, the guard ends the run; without one, only a warning tells of
     it, since whoever called us has nobody who could end the function. What it writes to stdout and stderr is shown and
     kept, in the main thread: elsewhere it could not be told from what other threads write. No timeout is enforced.
     """
+    told.started(claim.log_id)
     with _shown_and_kept() as written, _renewed(claim, guard, written), interrupts.noted() as interrupted:
-        ending = execute(claim, guard, interrupted)
-    record(claim, replace(ending.outcome, output=written()))
+        ending = execute(claim, guard, interrupted, call)
+    if record(claim, replace(ending.outcome, output=written())):
+        told.finished(claim.log_id)
     announce(claim, ending)
     if ending.error is not None:
         raise ending.error
@@ -172,7 +190,7 @@ def run_here(claim: Claim, guard: Guard | None = None) -> Any:
 
 def run_by_hand(job: Job) -> Any:
     """Run ``job`` now, here, without a slot: the code behind :meth:`Job.run`."""
-    functions.resolve(job.function)
+    functions.resolve(job.callee)
     return run_here(claim_by_hand(job))
 
 

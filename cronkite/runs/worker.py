@@ -29,6 +29,7 @@ from cronkite import conf
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
 from cronkite.code import functions, tasks
+from cronkite.database import leftovers, teller
 from cronkite.exceptions import FunctionError, RunEnded
 from cronkite.models import Log, primary
 from cronkite.processes import forks, kin
@@ -65,6 +66,7 @@ class _Done:
 def serve(birth: Birth) -> None:
     """Run what the node sends until it hangs up. This is the worker process, from its first line to its last."""
     farewell.begin()
+    teller.silence()
     reseed()
     kin.adopt_orphans()
     clerk = _Clerk(birth)
@@ -93,13 +95,14 @@ def _work(clerk: _Clerk, output: int) -> None:
         try:
             with capture.into(output):
                 ending = apart(runner.execute, task, clerk)
-                if clerk.was_told_to_end:
+                if (told := clerk.told_to_end) is not None:
                     kin.end_children()
+                    ending = runner.as_told(ending, told.status, told.reason)
         except OSError:
             # The function has closed what is ours.
             is_whole = False
         assert ending is not None
-        runner.close_left_over(everything=True)
+        leftovers.close(everything=True)
         is_whole = surroundings.put_back() and is_whole
         # A thread that the function left behind may hold anything. The process goes, and the thread with it. What else
         # it has started lives on, but is not to be taken for the next run's.
@@ -110,7 +113,7 @@ def _work(clerk: _Clerk, output: int) -> None:
         runner.announce(task, ending)
         farewell.flush()
         # A handler of the log's may have opened some.
-        runner.close_left_over(everything=True)
+        leftovers.close(everything=True)
         clerk.said.set()
 
 
@@ -161,9 +164,9 @@ class _Clerk(threading.Thread):
             self._waker.send(None)
 
     @property
-    def was_told_to_end(self) -> bool:
-        """Whether the run was not left to end by itself."""
-        return self._end is not None
+    def told_to_end(self) -> End | None:
+        """With which word the run was told to end; ``None`` if it was left to end by itself."""
+        return self._end
 
     def let_go(self) -> None:
         """Close all that is ours, in a process that the function has forked."""

@@ -2,6 +2,8 @@
 
 A text becomes an expression, with a zone a schedule, and that names slots. No Django, no database.
 
+- ``every``, ``once``: what an interval and a one-off say, and which instants these are.
+- ``monthdays``: which day of a month ``L``, ``15W`` and ``5#2`` are.
 - ``grammar``: what each field of an expression may say.
 - ``chosen``: which number is chosen for a job, where it says ``H``.
 - ``names``, ``intervals``, ``phrases``, ``signs``, ``wrappings``: what somebody meant who wrote it otherwise, by its
@@ -10,7 +12,8 @@ A text becomes an expression, with a zone a schedule, and that names slots. No D
 - ``expressions``: which wall times an expression names.
 - ``zonenames``, ``zonehints``: which zones there are, and which one is meant.
 - ``zones``: what a zone's clock shows, skips and shows twice.
-- ``schedule``: the slots of an expression in a zone.
+- ``walls``: which instants the wall times of an expression are in a zone.
+- ``schedule``: the slots of an expression, an interval or a one-off in a zone.
 - ``catch_up``: which slots run and which are missed.
 - ``stretches``: for how long slots were missed.
 - ``coming``: the next slots, with what the clock does to them.
@@ -29,9 +32,11 @@ __all__ = [
     "chosen",
     "coming",
     "durations",
+    "every",
     "expressions",
     "foreign",
     "get",
+    "once",
     "stretches",
     "words",
     "zonenames",

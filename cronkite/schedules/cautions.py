@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cronkite.schedules import chosen, foreign, grammar
-from cronkite.schedules.expressions import Expression, parse
+from cronkite.schedules import chosen, durations, foreign, grammar, intervals
+from cronkite.schedules.every import Interval
+from cronkite.schedules.expressions import Expression, read
 from cronkite.schedules.grammar import COMMON_DAYS, DAY, FIELDS, HOUR, MINUTE, MONTH, SECOND, WEEKDAY, Field
 from cronkite.schedules.words import listed
 
@@ -31,12 +32,28 @@ def of(expression: str, seed: str = "") -> list[str]:
     >>> of("*/15 * * * *")
     []
     """
-    says = parse(expression, seed)
+    says = read(expression, seed)
+    if isinstance(says, Interval):
+        return list(_about_interval(says))
+    if not isinstance(says, Expression):
+        return []
     if seconds := about_seconds(expression):
         return [seconds]  # the other fields are not what they seem either
     written = grammar.split(expression)
     words = zip(FIELDS, chosen.choose(written, seed), map(_last, FIELDS, written), strict=False)
     return [sentence for field, word, last in words if (sentence := _about_step(field, word, last, says))]
+
+
+def _about_interval(says: Interval) -> Iterator[str]:
+    if says.seconds % durations.MINUTE:
+        yield _(
+            "It falls between the minutes. A tick comes each minute, so it needs nodes that stay: manage.py cron loop."
+        )
+    fields = intervals.EXPRESSIONS.get(says.seconds)
+    if fields and says.seconds > durations.HOUR:
+        yield _(
+            "It is counted in UTC, whatever the time zone. For times of the day on that zone's clock, write %(fields)s."
+        ) % {"fields": fields}
 
 
 def about_seconds(expression: str) -> str:
@@ -74,6 +91,8 @@ def _about_step(field: Field, word: str, last: int, says: Expression) -> str:
 
 def _stepped(field: Field, word: str, last: int) -> str:
     """Return the item with a step that is all there is to the field, and goes through the whole of it, or nothing."""
+    if grammar.month_days(word, field):
+        return ""
     for item in word.split(","):
         span, slash, step = item.partition("/")
         if slash and grammar.read_field(item, field) == grammar.read_field(word, field):

@@ -166,7 +166,8 @@ def _demand_day(words: list[str]) -> None:
     if grammar.is_either_day(words):
         return
     days, months = ([_choices(item, field) for item in words[FIELDS.index(field)].split(",")] for field in (DAY, MONTH))
-    first = min(max(numbers[0] for numbers in choices) for choices in days)
+    looked_up = [day.needs for day in grammar.month_days(words[FIELDS.index(DAY)], DAY)]
+    first = min([*looked_up, *(max(numbers[0] for numbers in choices) for choices in days if all(choices))])
     longest = max(min(max(LONGEST_MONTHS[month - 1] for month in numbers) for numbers in choices) for choices in months)
     if first > longest:
         raise ScheduleError(

@@ -48,7 +48,7 @@ class Coming:
 def coming(schedule: Schedule, after: datetime, until: datetime) -> Iterator[Coming]:
     """Yield the slots with ``after < slot <= until``, and what gaps swallow between them, ascending."""
     clock, zone = WallClock(schedule.timezone), zones.get(schedule.timezone)
-    # On a clock that is never changed, the same expression names wall times.
+    # On a clock that is never changed, the same expression names wall times, if it does so at all.
     named = Schedule(schedule.expression, "UTC", schedule.seed)
     before = after
     for slot in schedule.slots_between(after, until):
@@ -80,7 +80,7 @@ def _told(schedule: Schedule, named: Schedule, clock: WallClock, slot: datetime,
     _, change = clock.read(wall)
     if change is not None and not change.is_gap:
         return Coming(slot, local, Oddity.EARLIER if utc < change.at else Oddity.LATER, change)
-    if not schedule.is_wildcard:
+    if schedule.is_on_the_wall and not schedule.is_wildcard:
         for gap in clock.changes_between(utc - SECOND, utc):
             if lost := _named_in(named, gap) if gap.is_gap else 0:
                 oddity = Oddity.MERGED if named.is_slot(wall.replace(tzinfo=UTC)) else Oddity.MOVED

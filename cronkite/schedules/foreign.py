@@ -14,7 +14,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from cronkite.exceptions import ScheduleError
-from cronkite.schedules import chosen, grammar, intervals, names, phrases, signs, wrappings
+from cronkite.schedules import chosen, every, grammar, intervals, names, once, phrases, signs, wrappings
 from cronkite.schedules.grammar import MAX_LENGTH, MONTH, NICKNAMES, SECOND, WEEKDAY
 from cronkite.schedules.wrappings import Meant
 
@@ -60,7 +60,7 @@ _JOINED = re.compile(
 
 def explain(text: str, refusal: ScheduleError) -> ScheduleError:
     """Return the error that says what to write instead of what was refused; the refusal itself if that is unknown."""
-    if len(text) > MAX_LENGTH:
+    if len(text) > MAX_LENGTH or refusal.suggestion:
         return refusal
     if schedules := _several(text):
         return ScheduleError(
@@ -123,7 +123,8 @@ def suspect(text: str) -> str | None:
 
 def _refusal_of(text: str) -> ScheduleError | None:
     try:
-        chosen.read(grammar.split(text))
+        if (every.read(text) or once.read(text)) is None:
+            chosen.read(grammar.split(text))
     except ScheduleError as refusal:
         return refusal
     return None
@@ -157,10 +158,9 @@ def _readings(meant: Meant) -> Iterator[Meant]:
     yield meant
     if called := _by_call(meant.text):
         yield _translated(meant.add("a schedule is a text of five fields", called), 0)
-    if found := intervals.closest(meant.text) or phrases.closest(meant.text):
-        expression, remark = found
-        then = f", {remark}" if remark else ""
-        yield _translated(meant.add(f"{meant.text!r} is no list of fields", expression, then), 0)
+    yield from _by_time(meant)
+    if once.is_in(meant.text):
+        return
     if found_name := re.fullmatch(r"@?[ \t]*([A-Za-z_]+)(?:[ \t]+(.*))?", meant.text):
         yield from _by_nickname(meant, found_name[1].lower(), found_name[2] or "")
     text = _JOINED.sub(_as_list, meant.text)
@@ -176,6 +176,21 @@ def _readings(meant: Meant) -> Iterator[Meant]:
         meant = meant.add("there are no blanks within a field", text)
     for sunday, each in _orders(meant):
         yield _translated(each, sunday)
+
+
+def _by_time(meant: Meant) -> Iterator[Meant]:
+    """Yield what a date, an interval or words for a time of the day may mean."""
+    if moment := once.closest(re.sub("@?at[ \t]+", "", meant.text)):
+        yield meant.add(f"{meant.text!r} is {moment!r} here", moment)
+    if once.is_in(meant.text):
+        return
+    if found := intervals.closest(meant.text) or phrases.closest(meant.text):
+        expression, remark = found
+        then = f", {remark}" if remark else ""
+        if expression.startswith(every.NICKNAME):
+            yield meant.add(f"{meant.text!r} is {expression!r} here", expression, then)
+        else:
+            yield _translated(meant.add(f"{meant.text!r} is no list of fields", expression, then), 0)
 
 
 def _by_call(text: str) -> str:
@@ -219,8 +234,7 @@ def _by_nickname(meant: Meant, name: str, rest: str) -> Iterator[Meant]:
 
 def _translated(meant: Meant, sunday: int) -> Meant:
     said = signs.translate(meant.text.split(), sunday)
-    then = tuple(f", and have the function return on all days but {duty}" for duty in dict.fromkeys(said.duties))
-    return replace(meant, text=" ".join(said.words), notes=(*meant.notes, *said.notes), then=(*meant.then, *then))
+    return replace(meant, text=" ".join(said.words), notes=(*meant.notes, *said.notes))
 
 
 # The fields' order.
@@ -255,7 +269,7 @@ def _with_seconds(meant: Meant, words: list[str], sunday: int) -> Iterator[tuple
 
 
 def _are_both_days(words: Sequence[str]) -> bool:
-    return not any(words[place][0] in "*?" or re.search("[LW#]", words[place].upper()) for place in (2, 4))
+    return not any(words[place][0] in "*?" for place in (2, 4))
 
 
 def _is_command(rest: str) -> bool:

@@ -1,7 +1,8 @@
 """Which numbers does each field of an expression name?
 
-The grammar is that of ``man 5 crontab`` as Debian's cron reads it, and no wider: what cron refuses is refused here,
-and so is what cron takes but never fires. One extension: a sixth field, last, names the seconds.
+The grammar is that of ``man 5 crontab`` as Debian's cron reads it: what cron refuses is refused here, and so is what
+cron takes but never fires. Two extensions: a sixth field, last, names the seconds; and the day fields may name days
+that have to be looked up in their month, such as ``L`` and ``5#2`` (see :mod:`cronkite.schedules.monthdays`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from cronkite.exceptions import ScheduleError
+from cronkite.schedules.monthdays import LAST, FromEnd, MonthDay, Nth, Working
 
 #: The longest expression that is read, in characters. The cost of reading one grows with its length.
 MAX_LENGTH = 255
@@ -55,16 +57,26 @@ WEEKDAY = Field("day of week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", 
 SECOND = Field("second", 0, 59)
 FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY, SECOND)
 
+#: Items that name days which have to be looked up, by field.
+_LOOKED_UP = {
+    DAY: re.compile(r"L(?:-(?P<before>[0-9]+))?|(?P<last>L)W|(?P<near>[0-9]+)W"),
+    WEEKDAY: re.compile(r"(?P<weekday>[0-9A-Za-z]+?)(?:L|#(?P<number>[0-9]+))"),
+}
+#: How many of one weekday a month may have.
+MOST_OF_A_WEEKDAY = 5
+
 
 def read(words: list[str]) -> dict[Field, tuple[int, ...]]:
     """The numbers that each of the five or six fields names, ascending; Sunday is 0. See :func:`split`.
 
-    Raises :class:`ScheduleError` if cron would refuse it, or would never fire it. The error's ``field`` is the name of
-    the culprit.
+    Days that have to be looked up in their month are not among them: see :func:`month_days`. Raises
+    :class:`ScheduleError` if cron would refuse it, or would never fire it. The error's ``field`` is the name of the
+    culprit.
     """
     written = dict(zip(FIELDS, words, strict=False))  # the sixth is optional
     numbers = {field: read_field(word, field) for field, word in written.items()}
-    if not is_either_day(words) and not possible_days(numbers[DAY], numbers[MONTH]):
+    looked_up = tuple(day.needs for day in month_days(written[DAY], DAY))
+    if not is_either_day(words) and not possible_days((*numbers[DAY], *looked_up), numbers[MONTH]):
         raise ScheduleError(
             f"day of month: no month in {written[MONTH]!r} has a day {written[DAY]!r}, so this never runs; "
             "write a day that one of the months has",
@@ -79,19 +91,25 @@ def is_either_day(words: list[str]) -> bool:
     return not (words[2].startswith("*") or words[4].startswith("*"))
 
 
-def split(text: str) -> list[str]:
-    """The five or six fields, as written; those that a nickname stands for. Raises :class:`ScheduleError`."""
+def check(text: str) -> None:
+    """Raise :class:`ScheduleError` for what is no text for a schedule, of whichever kind."""
     if len(text) > MAX_LENGTH:
         raise ScheduleError(f"the expression has {len(text)} characters; write at most {MAX_LENGTH}")
     # Blanks are what cron takes for blanks: str.split() would also split at a no-break space.
     if control := re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text):
         raise ScheduleError(f"the expression holds the control character {control[0]!r}; write it on one plain line")
+
+
+def split(text: str) -> list[str]:
+    """The five or six fields, as written; those that a nickname stands for. Raises :class:`ScheduleError`."""
+    check(text)
     words = [word for word in re.split(r"[ \t]+", text) if word]
     if words and words[0].startswith("@"):
         nickname = " ".join(words)
         if nickname not in NICKNAMES:
             raise ScheduleError(
-                f"{nickname!r} names no times; write one of {', '.join(NICKNAMES)}, alone, or five fields"
+                f"{nickname!r} names no times; write one of {', '.join(NICKNAMES)}, alone, or @every 90s, "
+                "@at 2026-12-24T18:00, or five fields"
             )
         return NICKNAMES[nickname].split()
     if len(words) not in (5, 6):
@@ -112,9 +130,14 @@ def read_field(word: str, field: Field) -> tuple[int, ...]:
 
 
 def read_item(item: str, field: Field) -> range:
-    """One item of a list: ``*``, a number, or a range, the first and the last with a step if need be."""
+    """One item of a list: ``*``, a number, or a range, the first and the last with a step if need be.
+
+    An item that names no numbers, but a day to be looked up, is an empty one.
+    """
     if not item:
         raise ScheduleError(f"{field.name}: a comma has nothing on one side; write lists like 1,2,3", field.name)
+    if month_day(item, field) is not None:
+        return range(0)
     span, slash, step = item.partition("/")
     first, dash, last = span.partition("-")
     if slash and (not is_number(step) or int(step) == 0):
@@ -135,6 +158,45 @@ def read_item(item: str, field: Field) -> range:
         end = max(low, field.high - (field is WEEKDAY))
         raise ScheduleError(f"{field.name}: {item!r} has a step but no range; write {low}-{end}/{step}", field.name)
     return range(low, high + 1, int(step or 1))
+
+
+def month_days(word: str, field: Field) -> tuple[MonthDay, ...]:
+    """The days of one field that have to be looked up in their month; raises :class:`ScheduleError`."""
+    days = (month_day(item, field) for item in word.split(","))
+    return tuple(dict.fromkeys(day for day in days if day is not None))
+
+
+def month_day(item: str, field: Field) -> MonthDay | None:
+    """The day that an item names, if it has to be looked up in its month; raises :class:`ScheduleError`.
+
+    >>> month_day("L", DAY), month_day("friL", WEEKDAY), month_day("15", DAY)
+    (FromEnd(before=0), Nth(weekday=5, number=-1), None)
+    """
+    found = _LOOKED_UP[field].fullmatch(item) if field in _LOOKED_UP else None
+    if found is None:
+        return None
+    if field is WEEKDAY:
+        weekday, number = read_number(found["weekday"], item, field) % 7, found["number"]
+        if number is None:
+            return Nth(weekday, LAST)
+        if not 1 <= int(number) <= MOST_OF_A_WEEKDAY:
+            raise ScheduleError(
+                f"{field.name}: no month has a weekday {number} times; write {found['weekday']}#1 to "
+                f"{found['weekday']}#{MOST_OF_A_WEEKDAY}, or {found['weekday']}L for the last one",
+                field.name,
+            )
+        return Nth(weekday, int(number))
+    if found["last"]:
+        return Working()
+    if found["near"]:
+        return Working(read_number(found["near"], item, field))
+    before = int(found["before"] or 0)
+    if not before < field.high:
+        raise ScheduleError(
+            f"{field.name}: no month has a day so long before its last as {item!r}; write L to L-{field.high - 1}",
+            field.name,
+        )
+    return FromEnd(before)
 
 
 def read_number(text: str, item: str, field: Field) -> int:

@@ -1,6 +1,6 @@
-"""Which expression is closest to an interval, or to a time of the day, that stands in a schedule's place?
+"""Which expression says an interval, or a time of the day, that is written in another way than here?
 
-``@every 5m`` is of Go's schedulers, ``rate(5 minutes)`` of Amazon's EventBridge, ``PT5M`` of ISO 8601, ``Mon..Fri
+``@every 1.5h`` is of Go's schedulers, ``rate(5 minutes)`` of Amazon's EventBridge, ``PT5M`` of ISO 8601, ``Mon..Fri
 03:00`` of systemd, and ``every 5 minutes`` of people.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 
 from cronkite.schedules.durations import DAY, HOUR, MINUTE
+from cronkite.schedules.every import MOST_DAYS, NICKNAME, Interval
 
 WEEK, MONTH, YEAR = 7 * DAY, 30 * DAY, 365 * DAY
-#: So many days go at least twice into a month.
-MOST_DAYS = 15
 #: By the names of the unit.
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
@@ -23,7 +22,9 @@ _UNITS = {
     **dict.fromkeys(("month", "months"), MONTH),
     **dict.fromkeys(("year", "years"), YEAR),
 }
-_EVERY = re.compile(r"(?:@?every|rate)[ \t]*\(?[ \t]*((?:[0-9]{1,9}[ \t]*[a-z]+[ \t]*)+|[a-z]+)\)?", re.IGNORECASE)
+_EVERY = re.compile(
+    r"(?:@?every|rate)[ \t]*\(?[ \t]*((?:[0-9]{1,9}(?:\.[0-9]{1,9})?[ \t]*[a-z]+[ \t]*)+|[a-z]+)\)?", re.IGNORECASE
+)
 _ISO = re.compile(r"PT?((?:[0-9]{1,9}[A-Z]T?)+)", re.IGNORECASE)
 _ISO_PART = re.compile(r"([0-9]+)([a-z])")
 #: Weekdays, a day of the year, and a time, as systemd has them.
@@ -34,25 +35,25 @@ _TIME = re.compile(
 
 
 def _expressions() -> dict[int, str]:
-    """Return, by seconds, what an expression can say that is always as far apart."""
+    """Return, by seconds, what a list of fields can say that is always as far apart."""
     seconds = {n: f"* * * * * */{n}" for n in range(2, MINUTE) if MINUTE % n == 0}
     minutes = {n * MINUTE: f"*/{n} * * * *" for n in range(2, 60) if 60 % n == 0}
     hours = {n * HOUR: f"0 */{n} * * *" for n in range(2, 24) if 24 % n == 0}
-    longer = {DAY: "0 0 * * *", WEEK: "0 0 * * 0", MONTH: "0 0 1 * *", YEAR: "0 0 1 1 *"}
-    months = {n * MONTH: f"0 0 1 */{n} *" for n in range(2, 12) if 12 % n == 0}
-    return {
-        1: "* * * * * *", **seconds, MINUTE: "* * * * *", **minutes, HOUR: "0 * * * *", **hours, **longer, **months
-    }  # fmt: skip
+    longer = {DAY: "0 0 * * *", WEEK: "0 0 * * 0"}
+    return {1: "* * * * * *", **seconds, MINUTE: "* * * * *", **minutes, HOUR: "0 * * * *", **hours, **longer}
 
 
 EXPRESSIONS = _expressions()
+#: The same by months, which are not.
+_OF_MONTHS = {MONTH: "0 0 1 * *", YEAR: "0 0 1 1 *"}
+_OF_MONTHS |= {n * MONTH: f"0 0 1 */{n} *" for n in range(2, 12) if 12 % n == 0}
 
 
 def closest(text: str) -> tuple[str, str] | None:
     """Return the expression, and what to say of it if it is not just that; ``None`` if the text is something else.
 
-    >>> closest("@every 5m"), closest("every 3 days"), closest("3:30")
-    (('*/5 * * * *', ''), ('0 0 */3 * *', 'which begins anew in each month'), ('30 3 * * *', ''))
+    >>> closest("every 5 min"), closest("every 3 days"), closest("3:30"), closest("@every 1.5h")
+    (('*/5 * * * *', ''), ('@every 3d', ''), ('30 3 * * *', ''), ('@every 1h30m', ''))
     """
     if found := _TIME.fullmatch(text):
         weekdays, month, day = found[1] or "*", *((part or "*").lstrip("0") for part in found.groups()[1:3])
@@ -65,11 +66,15 @@ def closest(text: str) -> tuple[str, str] | None:
     found = _EVERY.fullmatch(text) or _ISO.fullmatch(text)
     if not found:
         return None
-    parts = _iso(text) if text[0] in "Pp" else re.findall(r"([0-9]*)[ \t]*([a-z]+)", found[1].lower())
-    if any(unit not in _UNITS for _, unit in parts):
+    pairs = re.findall(r"([0-9.]*)[ \t]*([a-z]+)", found[1].lower())
+    parts = _iso(text) if text[0] in "Pp" else pairs
+    known = all(unit in _UNITS for _, unit in parts)
+    length = sum(float(number or 1) * _UNITS[unit] for number, unit in parts) if known else 0
+    if not length or length % 1:
         return None
-    length = sum(int(number or 1) * _UNITS[unit] for number, unit in parts)
-    return _say(length) if length else None
+    if any(_UNITS[unit] in {MONTH, YEAR} for _, unit in parts):
+        return _of_months(int(length))
+    return _say(int(length), is_interval=text.startswith(NICKNAME))
 
 
 def _iso(text: str) -> list[tuple[str, str]]:
@@ -79,12 +84,14 @@ def _iso(text: str) -> list[tuple[str, str]]:
     return of_date + _ISO_PART.findall(clock)
 
 
-def _say(length: int) -> tuple[str, str]:
-    """Return the expression for so many seconds, and what to say of it if it is not just that."""
-    best = min(EXPRESSIONS, key=lambda each: abs(each - length))
-    if best == length:
-        return EXPRESSIONS[best], ""
-    days, rest = divmod(length, DAY)
-    if not rest and days <= MOST_DAYS:
-        return f"0 0 */{days} * *", "which begins anew in each month"
-    return EXPRESSIONS[best], "which is the closest that is always as far apart"
+def _of_months(length: int) -> tuple[str, str]:
+    """Return the expression for about so many seconds, and what to say of it if it is not just that."""
+    best = min(_OF_MONTHS, key=lambda each: abs(each - length))
+    return _OF_MONTHS[best], "" if best == length else "which is the closest of those that go into a year"
+
+
+def _say(length: int, *, is_interval: bool) -> tuple[str, str] | None:
+    """Return the expression for so many seconds: a list of fields if there is one, and nobody meant the interval."""
+    if length in EXPRESSIONS and not is_interval:
+        return EXPRESSIONS[length], ""
+    return (str(Interval(length)), "") if length <= MOST_DAYS * DAY else None

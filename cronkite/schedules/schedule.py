@@ -1,51 +1,40 @@
-"""Which instants a crontab expression names in a time zone: those at which Debian's cron would fire.
+"""Which instants does a schedule name: an expression in a time zone, an interval, or a moment?
 
-Sources: ``man 5 crontab`` for the expression (see :mod:`cronkite.schedules.expressions`), ``man 8 cron`` for changes of
-the zone's offset (see :mod:`cronkite.schedules.zones`). How a slot is found:
-
-1. croniter searches on the wall clock, in naive local time, where nothing is missing or double. It is handed plain
-   lists only, and each search has a fresh copy of it, because a search alters it.
-2. The wall time is read in the zone. With one offset it is ordinary, and stands for one instant.
-3. With two, the clock was changed around it, and bisection finds when: a wall time in a *gap* is missing, one in an
-   *overlap* has two passes.
-4. A fixed time (neither minute nor hour begins with ``*``) in a gap runs once, at the first instant after it; in an
-   overlap once, at its first pass.
-5. A wildcard schedule follows the wall clock: nothing in a gap, which the search then steps over, and both passes of an
-   overlap.
-6. The instant asked about may itself lie in an overlap, where wall times do not ascend with time. So each pass is
-   searched by itself before the search goes on from the overlap's edge.
-
-Two known differences from Debian's cron. A gap of three hours or more it takes for a reset of the clock. And several
-fixed times of one schedule in one gap (``0,30 2 * * *`` in Berlin), or in a gap and at its end (``0 2,3 * * *``), are
-one slot here, as slots are instants; it fires once for each of them, all at that instant.
-
-Counting needs no search: between two changes of the zone's offset it is arithmetic on the wall clock.
+How they are found is for each kind to know: :mod:`cronkite.schedules.walls` for crontab expressions,
+:mod:`cronkite.schedules.every` for ``@every 90s``, :mod:`cronkite.schedules.once` for ``@at 2026-12-24T18:00``, which
+is read on the zone's clock here.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from croniter import croniter
-
-from cronkite.exceptions import ScheduleError
-from cronkite.schedules import chosen
-from cronkite.schedules.expressions import Expression, parse
-from cronkite.schedules.zones import SECOND, UTC, Change, WallClock
+from cronkite.exceptions import OneOffIsOver, ScheduleError
+from cronkite.schedules import chosen, expressions
+from cronkite.schedules.every import Interval
+from cronkite.schedules.expressions import Expression
+from cronkite.schedules.once import Moment
+from cronkite.schedules.walls import HORIZON, OnTheWall
+from cronkite.schedules.zones import SECOND, UTC, WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How far a search goes; "never" means not within 50 years. The rarest that an expression can name is a leap day on a
-#: given weekday, which may take 40.
-HORIZON = timedelta(days=50 * 366)
+__all__ = ["HORIZON", "Schedule", "get"]
 
 #: The instants that can be asked about; the calendar's first and last year leave room for the zones' offsets.
 _YEARS = range(2, 9999)
+
+
+class Instants(Protocol):
+    """What a kind of schedule knows of its instants; all are naive, in UTC. OverflowError says that there is none."""
+
+    def after(self, utc: datetime) -> datetime: ...
+    def up_to(self, utc: datetime) -> datetime: ...
+    def count(self, after: datetime, until: datetime) -> int: ...
 
 
 def get(expression: str, timezone: str, seed: str = "") -> Schedule:
@@ -83,18 +72,14 @@ class Schedule:
     expression: str
     timezone: str
     seed: str = ""
-    _says: Expression = field(init=False, repr=False, compare=False)
-    _walls: _WallTimes = field(init=False, repr=False, compare=False)
-    _clock: WallClock = field(init=False, repr=False, compare=False)
+    _instants: Instants = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not chosen.is_in(self.expression):
             # For those who compare: this is the same schedule, whose ever it is.
             object.__setattr__(self, "seed", "")
-        says = parse(self.expression, self.seed)
-        object.__setattr__(self, "_says", says)
-        object.__setattr__(self, "_walls", _WallTimes(says))
-        object.__setattr__(self, "_clock", WallClock(self.timezone))
+        says, clock = expressions.read(self.expression, self.seed), WallClock(self.timezone)
+        object.__setattr__(self, "_instants", _instants(says, clock))
 
     def __str__(self) -> str:
         return f"{chosen.spell(self.expression, self.seed)!r} in {self.timezone}"
@@ -102,31 +87,55 @@ class Schedule:
     @property
     def is_wildcard(self) -> bool:
         """Whether it follows the clock on the wall through its changes: minute or hour begins with ``*``."""
-        return self._says.is_wildcard
+        return isinstance(self._instants, OnTheWall) and self._instants.says.is_wildcard
+
+    @property
+    def is_once(self) -> bool:
+        """Whether it names one instant and no other, as ``@at 2026-12-24T18:00`` does."""
+        return isinstance(self._instants, _Once)
+
+    @property
+    def only_slot(self) -> datetime | None:
+        """The slot that there is, if there is no other: that of a one-off."""
+        return self._instants.at.replace(tzinfo=UTC) if isinstance(self._instants, _Once) else None
+
+    @property
+    def is_on_the_wall(self) -> bool:
+        """Whether it names times on the zone's clock, and not instants in UTC that this clock only shows."""
+        if isinstance(self._instants, _Once):
+            return self._instants.is_on_the_wall
+        return isinstance(self._instants, OnTheWall)
 
     def next_after(self, instant: datetime) -> datetime:
         """The first slot strictly after ``instant``.
 
         Raises :class:`ScheduleError` when there is none within 50 years: the expression may name only wall times that
-        this zone skips, or the calendar ends.
+        this zone skips, or the calendar ends. And :class:`OneOffIsOver` when the one that there was is not after it.
         """
         try:
             return _next_after(self, _to_utc(instant))
         except OverflowError:
+            if isinstance(self._instants, _Once):
+                raise OneOffIsOver(
+                    f"{self.expression!r} is over, as that was at {self._instants.at:%Y-%m-%d %H:%M:%S} UTC; write a "
+                    "time that is yet to come"
+                ) from None
             raise ScheduleError(f"{self} has no slot within 50 years after {instant}") from None
 
     def latest_at(self, instant: datetime) -> datetime:
-        """The newest slot that is not after ``instant``; raises as :meth:`next_after` does."""
+        """The newest slot that is not after ``instant``; raises :class:`ScheduleError` if there is none in 50 years."""
         try:
-            return self._latest(_to_utc(instant)).replace(tzinfo=UTC)
+            return self._instants.up_to(_to_utc(instant)).replace(tzinfo=UTC)
         except OverflowError:
+            if isinstance(self._instants, _Once):
+                raise ScheduleError(f"{self} is yet to come") from None
             raise ScheduleError(f"{self} has no slot within 50 years up to {instant}") from None
 
     def slots_between(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """The slots with ``after < slot <= until``, ascending, each found when it is asked for."""
         slot, end = _to_utc(after), _to_utc(until)
         try:
-            while slot < end and (slot := self._next(slot)) <= end:
+            while slot < end and (slot := self._instants.after(slot)) <= end:
                 yield slot.replace(tzinfo=UTC)
         except OverflowError:
             return
@@ -134,23 +143,7 @@ class Schedule:
     def count_between(self, after: datetime, until: datetime) -> int:
         """How many slots :meth:`slots_between` would yield, at two or three microseconds for each day between."""
         start, end = _to_utc(after), _to_utc(until)
-        if start >= end:
-            return 0
-        is_fixed, count_walls = not self._says.is_wildcard, self._says.count
-        offset = self._clock.offset_at(start)
-        wall = start + offset + SECOND  # the first wall time that is not counted yet
-        _, overlap = self._clock.read(start + offset)
-        if is_fixed and overlap and start >= overlap.at:
-            wall = overlap.end
-        count = 0
-        for change in self._clock.changes_between(start, end):
-            count += count_walls(wall, change.at + change.before)
-            wall, offset = change.at + change.after, change.after
-            if is_fixed and change.is_gap and not count_walls(wall, wall + SECOND):
-                count += min(1, count_walls(change.first, change.end))
-            if is_fixed:
-                wall = change.end
-        return count + count_walls(wall, end + offset + SECOND)
+        return self._instants.count(start, end) if start < end else 0
 
     def is_slot(self, instant: datetime) -> bool:
         """Whether ``instant`` is a slot, to the microsecond."""
@@ -159,87 +152,43 @@ class Schedule:
         second = _to_utc(instant).replace(tzinfo=UTC)
         return not instant.astimezone(UTC).microsecond and self.count_between(second - SECOND, second) == 1
 
-    # Below, `utc` is a naive datetime in UTC and `wall` one on the zone's wall clock. OverflowError says that nothing
-    # was found: to a caller it is the same whether the horizon was reached or the calendar ended.
-
-    def _next(self, utc: datetime) -> datetime:
-        wall = utc + self._clock.offset_at(utc)
-        _, overlap = self._clock.read(wall)
-        if overlap:
-            passes = [(wall, overlap.after)]
-            if utc < overlap.at:
-                passes = [(wall, overlap.before), (overlap.first - SECOND, overlap.after)]
-            for start, offset in self._run_in(passes, overlap):
-                if (found := self._walls.after(start)) < overlap.end:
-                    return found - offset
-            wall = overlap.end - SECOND
-        start = wall
-        while (wall := self._walls.after(wall)) - start <= HORIZON:
-            offset, change = self._clock.read(wall)
-            if change is None or not change.is_gap:
-                return wall - offset
-            if not self._says.is_wildcard:
-                return change.at
-            wall = change.end - SECOND
-        raise OverflowError
-
-    def _latest(self, utc: datetime) -> datetime:
-        wall = utc + self._clock.offset_at(utc)
-        _, overlap = self._clock.read(wall)
-        if overlap:
-            passes = [(wall, overlap.before)]
-            if utc >= overlap.at:
-                passes = [(wall, overlap.after), (overlap.end - SECOND, overlap.before)]
-            for start, offset in self._run_in(passes, overlap):
-                if (found := self._walls.up_to(start)) >= overlap.first:
-                    return found - offset
-            wall = overlap.first - SECOND
-        start = wall
-        while start - (wall := self._walls.up_to(wall)) <= HORIZON:
-            offset, change = self._clock.read(wall)
-            if change is None:
-                return wall - offset
-            if not change.is_gap:
-                return wall - (change.after if self._says.is_wildcard else change.before)
-            if not self._says.is_wildcard:
-                return change.at
-            wall = change.first - SECOND
-        raise OverflowError
-
-    def _run_in(
-        self, passes: list[tuple[datetime, timedelta]], overlap: Change
-    ) -> Iterator[tuple[datetime, timedelta]]:
-        """Those of the passes, each a wall time to search from and its offset, in which this schedule runs."""
-        return (each for each in passes if self._says.is_wildcard or each[1] == overlap.before)
-
 
 @lru_cache(maxsize=1024)
 def _next_after(schedule: Schedule, utc: datetime) -> datetime:
     """See :meth:`Schedule.next_after`: many jobs may have the same schedule, and then fall due at the same slot."""
-    return schedule._next(utc).replace(tzinfo=UTC)  # noqa: SLF001 - the rest of that method
+    return schedule._instants.after(utc).replace(tzinfo=UTC)  # noqa: SLF001 - the rest of that method
 
 
-class _WallTimes:
-    """The wall times that an expression names, as croniter finds them; OverflowError when it finds none."""
+def _instants(says: Expression | Interval | Moment, clock: WallClock) -> Instants:
+    if isinstance(says, Interval):
+        return says
+    return OnTheWall(says, clock) if isinstance(says, Expression) else _Once(says, clock)
 
-    def __init__(self, says: Expression) -> None:
-        self._template = croniter(says.canonical, 0, day_or=says.day_or)
 
-    def after(self, wall: datetime) -> datetime:
-        """The first one later than ``wall``."""
-        return self._search("get_next", wall)
+class _Once:
+    """The one instant of a moment."""
 
-    def up_to(self, wall: datetime) -> datetime:
-        """The last one not later than ``wall``."""
-        return self._search("get_prev", wall + SECOND)
+    def __init__(self, moment: Moment, clock: WallClock) -> None:
+        self.is_on_the_wall = moment.offset is None
+        if moment.offset is None:
+            offset, change = clock.read(moment.wall)
+            # As a fixed time of an expression: not in the gap, but after it; and of two passes, the first.
+            self.at = change.at if change is not None and change.is_gap else moment.wall - offset
+        else:
+            self.at = moment.wall - moment.offset
 
-    def _search(self, direction: str, wall: datetime) -> datetime:
-        try:
-            found: datetime = getattr(copy.copy(self._template), direction)(datetime, wall)
-        except ValueError:
-            # croniter's own word for nothing within 50 years, and datetime's for the year 0 or 10000.
-            raise OverflowError from None
-        return found
+    def after(self, utc: datetime) -> datetime:
+        if utc >= self.at:
+            raise OverflowError
+        return self.at
+
+    def up_to(self, utc: datetime) -> datetime:
+        if utc < self.at:
+            raise OverflowError
+        return self.at
+
+    def count(self, after: datetime, until: datetime) -> int:
+        return int(after < self.at <= until)
 
 
 def _to_utc(instant: datetime) -> datetime:

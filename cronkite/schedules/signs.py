@@ -1,8 +1,7 @@
 """What stands in a crontab for the signs and names that other schedulers have in their fields?
 
-``L``, ``W`` and ``#`` are those of Quartz, ``?`` is of Quartz and Amazon's EventBridge, ``R`` of croniter, ``~`` of
-OpenBSD's cron, and ``..`` of systemd. What crontab cannot say, it says as closely as it can, and the function has to
-see to the rest.
+``?`` is of Quartz and Amazon's EventBridge, ``L5`` and ``R`` of croniter, ``~`` of OpenBSD's cron, and ``..`` of
+systemd. ``L``, ``W`` and ``#``, of Quartz, are read here, too, but in capital letters alone.
 """
 
 from __future__ import annotations
@@ -13,25 +12,17 @@ from dataclasses import dataclass, field
 
 from cronkite.exceptions import ScheduleError
 from cronkite.schedules import chosen, names
-from cronkite.schedules.grammar import COMMON_DAYS, DAY, FIELDS, LONGEST_MONTHS, MONTH, WEEKDAY, Field, read_field
+from cronkite.schedules.grammar import DAY, FIELDS, WEEKDAY, Field, read_field
 
-#: A first item of the day of month that names the 1st alone, and with its star has both day fields be asked.
-BOTH_DAYS = "*/100"
-#: The days on which the first, second, … fifth of each weekday may lie.
-WEEKS = ("1-7", "8-14", "15-21", "22-28", "29-31")
 DAYS_OF_WEEK = 7
 
 
 @dataclass
 class Said:
-    """Fields as crontab has them; ``notes`` tell by field what stood there, and ``duties`` what is up to the function.
-
-    ``duties`` follow "have the function return on all days but …".
-    """
+    """Fields as crontab has them; ``notes`` tell by field what stood there."""
 
     words: list[str]
     notes: list[tuple[Field, str]] = field(default_factory=list)
-    duties: list[str] = field(default_factory=list)
 
 
 def translate(words: Sequence[str], sunday: int = 0) -> Said:
@@ -41,12 +32,7 @@ def translate(words: Sequence[str], sunday: int = 0) -> Said:
     if sunday:
         _renumber(said, at[WEEKDAY])
     for each, place in at.items():
-        items = said.words[place].split(",")
-        if each is DAY:
-            months = _months(said.words[at[MONTH]])
-            items = _from_the_end(items, months, said, said.words[at[WEEKDAY]])
-        said.words[place] = ",".join(_item(item, each, said) for item in items)
-    _of_the_month(said, at)
+        said.words[place] = ",".join(_item(item, each, said) for item in said.words[place].split(","))
     return said
 
 
@@ -63,7 +49,7 @@ def _item(item: str, field: Field, said: Said) -> str:
     if new != item and all(_is_read(each, field) for each in new.split(",")):
         said.notes.append((field, f"{item!r} is {new!r} here"))
         return new
-    for change in (_chosen, _stepped, _turned):
+    for change in (_looked_up, _chosen, _stepped, _turned):
         note, found = change(new, field)
         if found and all(_is_read(each, field) for each in found.split(",")):
             said.notes.append((field, note))
@@ -136,6 +122,21 @@ def _span(labels: Sequence[str], step: int) -> str:
     return f"{labels[0]}-{labels[-1]}" + (f"/{step}" if step > 1 else "")
 
 
+def _looked_up(item: str, field: Field) -> tuple[str, str]:
+    """``l``, ``WL``, ``L5``, ``fri#-1``, ``FridayL``: a day that depends on the month."""
+    new, upper = "", item.upper()
+    if field is DAY:
+        new = "LW" if upper in {"LW", "WL"} else upper if re.fullmatch(r"L(?:-[0-9]+)?|[0-9]+W", upper) else ""
+    elif field is WEEKDAY and upper == "L":
+        new = "sat"
+    elif field is WEEKDAY:
+        found = re.fullmatch(r"L([0-7])|([^\W\d_]+?|[0-7])(?:#([1-5])|#?-?L|#-1)", item, re.IGNORECASE)
+        if found:
+            weekday = found[1] or names.short(found[2], field) or found[2]
+            new = f"{weekday}#{found[3]}" if found[3] else f"{weekday}L"
+    return (f"{item!r} is {new!r} here", new) if new and new != item else ("", "")
+
+
 def _chosen(item: str, field: Field) -> tuple[str, str]:
     """``R``, ``~``, ``0~29``, ``h``: a number that the scheduler chooses, as ``H`` is here."""
     found = re.fullmatch(r"[HRhr](?:\(([0-9]{1,2})-([0-9]{1,2})\))?(?:/([0-9]{1,3}))?", item)
@@ -159,82 +160,3 @@ def _renumber(said: Said, place: int) -> None:
     if new != word and not re.search(r"(?<![/#\d])[089]", word):
         said.words[place] = new
         said.notes.append((WEEKDAY, f"{word!r} counts from Sunday as 1, as Quartz does, and is {new!r} here"))
-
-
-def _months(word: str) -> tuple[int, ...]:
-    try:
-        return read_field(word, MONTH)
-    except ScheduleError:
-        return tuple(range(MONTH.low, MONTH.high + 1))
-
-
-def _from_the_end(items: Sequence[str], months: Sequence[int], said: Said, weekdays: str) -> list[str]:
-    """Return the days of the month for ``L``, ``L-3``, ``LW`` and ``15W``; and all else as it is.
-
-    Where the field of the weekdays names some, too, days of either field are meant.
-    """
-    found = [_days(item, months) for item in items]
-    said.notes += [(DAY, f"{item!r} is not in crontab") for item, (days, _) in zip(items, found, strict=True) if days]
-    if duties := [duty for _, duty in found if duty]:
-        others = [days or item for item, (days, duty) in zip(items, found, strict=True) if not duty]
-        either = [weekdays] if weekdays[0] not in "*?" else []
-        said.duties.append(" and ".join([*others, *duties, *either]))
-    return [days or item for item, (days, _) in zip(items, found, strict=True)]
-
-
-def _days(item: str, months: Sequence[int]) -> tuple[str, str]:
-    """Return the days for what crontab does not have, if it is that, and on which of them the function has to go on."""
-    ends = {LONGEST_MONTHS[month - 1] for month in months}
-    if 2 in months:  # noqa: PLR2004 - February
-        ends.add(COMMON_DAYS)
-    days, duty = "", ""
-    upper = item.upper()
-    if found := re.fullmatch(r"L(?:-([0-9]{1,2}))?", upper):
-        back = int(found[1] or 0)
-        if min(ends) > back:
-            days = _span([str(end - back) for end in sorted({min(ends), max(ends)})], 1)
-        duty = f"the one that is {back} before a month's last" if back else "a month's last"
-        duty = duty if len(ends) > 1 else ""
-    elif upper in {"LW", "WL"}:
-        days, duty = f"{min(ends) - 2}-{max(ends)}", "a month's last from Monday to Friday"
-    elif (found := re.fullmatch(r"([0-9]{1,2})W", upper)) and DAY.low <= int(found[1]) <= DAY.high:
-        day = int(found[1])
-        # It stays in its month: from Sunday the 31st, back to Friday.
-        low, high = max(day - 1 - (day >= COMMON_DAYS), 1), min(max(day + 1, 3), DAY.high)
-        days, duty = f"{low}-{high}", f"that from Monday to Friday nearest to {day}"
-    return (days, duty) if days else ("", "")
-
-
-def _of_the_month(said: Said, at: dict[Field, int]) -> None:
-    """Have the day fields say ``mon#1``, the month's first Monday, and ``5L``, its last Friday, as well as they can."""
-    items = said.words[at[WEEKDAY]].split(",")
-    taken = [re.fullmatch(r"([A-Za-z]+?|[0-7])(?:#([1-5])|#?-?(L|l)|#-1)", item) for item in items]
-    days, weeks = [], set()
-    for item, match in zip(items, taken, strict=True):
-        if item in {"L", "l"}:
-            said.notes.append((WEEKDAY, f"{item!r} is 'sat' here"))
-            days.append("sat")
-            continue
-        number = _number(names.short(match[1], WEEKDAY) or match[1], WEEKDAY) if match else None
-        if match is None or number is None:
-            days.append(item)
-            continue
-        said.notes.append((WEEKDAY, f"{item!r} is not in crontab"))
-        days.append(WEEKDAY.names[number])
-        weeks.add(int(match[2]) - 1 if match[2] else -1)
-    said.words[at[WEEKDAY]] = ",".join(dict.fromkeys(days))
-    if not weeks:
-        return
-    (week, *others), place = sorted(weeks), at[DAY]
-    is_plain = not others and len(days) == sum(match is not None for match in taken) and said.words[place] == "*"
-    if is_plain and week == 0:
-        said.words[place] = f"{BOTH_DAYS},{WEEKS[0]}"
-    elif is_plain and week > 0 and days == ["sun"]:
-        # A star that names Sunday alone has both fields be asked, too.
-        said.words[place], said.words[at[WEEKDAY]] = WEEKS[week], "*/7"
-    elif is_plain and week > 0:
-        said.duties.append(f"those from {WEEKS[week].replace('-', ' to ')}")
-    elif is_plain:
-        said.duties.append("those in a month's last seven days")
-    else:
-        said.duties.append("those that are meant")

@@ -26,6 +26,8 @@ def brief(schedule: Schedule, end: datetime, missed: int, most: float) -> float 
     >>> brief(minutely, noon, 2, 60), brief(hourly, noon, 1, 60)
     (None, None)
     """
+    if schedule.is_once:
+        return None  # there is no other slot that makes up for it
     if missed > most:  # No two slots are closer than a second.
         return None
     try:

@@ -18,8 +18,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, npgettext, pgettext
 
-from cronkite.schedules import chosen
-from cronkite.schedules.expressions import Expression, parse
+from cronkite.schedules import chosen, durations
+from cronkite.schedules.every import Interval
+from cronkite.schedules.expressions import Expression, read
+from cronkite.schedules.monthdays import LAST, FromEnd, MonthDay, Nth
+from cronkite.schedules.once import Moment
 from cronkite.schedules.schedule import Schedule
 
 #: What a field without a restriction names.
@@ -32,6 +35,8 @@ FEW, MANY = 4, 12
 STRETCHES = 3
 #: From how many on numbers at equal distances are told by the first three and the last.
 LONG = 6
+#: So many minutes, hours or seconds are told in their own unit.
+ROUND = 120
 #: A day that a month may lack, so that no date tells it; and the year of the dates that are told, which is a leap year.
 LEAP_DAY, LEAP_YEAR = (2, 29), 2000
 
@@ -48,8 +53,16 @@ def describe(schedule: Schedule | str, seed: str = "") -> str:
     'At 00:00, every year on January 1'
     >>> describe("H 3 * * *", "shop.crontab.bill")
     'At 03:25, every day'
+    >>> describe("@every 90s"), describe("@at 2026-12-24T18:00")
+    ('Every 90 seconds, counted from 1970-01-01 00:00 UTC', 'Once, on Dec. 24, 2026 at 18:00')
     """
-    says = parse(schedule.expression, schedule.seed) if isinstance(schedule, Schedule) else parse(schedule, seed)
+    says = read(schedule.expression, schedule.seed) if isinstance(schedule, Schedule) else read(schedule, seed)
+    if isinstance(says, Interval):
+        return capfirst(_interval(says))
+    return capfirst(_moment(says) if isinstance(says, Moment) else _expression(says))
+
+
+def _expression(says: Expression) -> str:
     times, days, months = _times(says), _days(says), _months(says)
     if not days and len(says.hours) < HOURS:
         days = _("every day")
@@ -59,7 +72,7 @@ def describe(schedule: Schedule | str, seed: str = "") -> str:
         words = pgettext("a schedule", "%(times)s, %(days)s")
     else:
         words = pgettext("a schedule", "%(times)s, %(months)s") if months else "%(times)s"
-    return capfirst(words % {"times": times, "days": days, "months": months})
+    return words % {"times": times, "days": days, "months": months}
 
 
 def choice(expression: str, seed: str) -> str:
@@ -80,6 +93,52 @@ def choice(expression: str, seed: str) -> str:
 def listed(items: Sequence[str]) -> str:
     """Return the items with the language's comma between them, and no "and"."""
     return pgettext("between the items of a list", ", ").join(items)
+
+
+# What is no list of fields.
+
+
+def _interval(says: Interval) -> str:
+    every = _("every %(time)s") % {"time": _and(_parts(says.seconds))}
+    for unit, words in (
+        (durations.DAY, _each_days),
+        (durations.HOUR, _each_hours),
+        (durations.MINUTE, _each_minutes),
+        (1, _each_seconds),
+    ):
+        number, rest = divmod(says.seconds, unit)
+        if not rest and (number <= ROUND or unit == durations.DAY):
+            every = words(number)
+            break
+    return pgettext("an interval", "%(every)s, counted from %(epoch)s UTC") % {
+        "every": every,
+        "epoch": "1970-01-01 00:00",
+    }
+
+
+def _parts(seconds: int) -> list[str]:
+    """Return the days, hours, minutes and seconds of a duration, those that it has."""
+    days, rest = divmod(seconds, durations.DAY)
+    hours, rest = divmod(rest, durations.HOUR)
+    minutes, rest = divmod(rest, durations.MINUTE)
+    told = [
+        (days, ngettext("%(count)d day", "%(count)d days", days)),
+        (hours, ngettext("%(count)d hour", "%(count)d hours", hours)),
+        (minutes, ngettext("%(count)d minute", "%(count)d minutes", minutes)),
+        (rest, ngettext("%(count)d second", "%(count)d seconds", rest)),
+    ]
+    return [words % {"count": count} for count, words in told if count]
+
+
+def _moment(says: Moment) -> str:
+    moment = {
+        "date": date_format(says.wall, "DATE_FORMAT", use_l10n=True),
+        "time": f"{says.wall:%H:%M:%S}" if says.wall.second else f"{says.wall:%H:%M}",
+        "zone": f"UTC{says.shown_offset}" if says.offset else "UTC",
+    }
+    if says.offset is None:
+        return _("once, on %(date)s at %(time)s") % moment
+    return _("once, on %(date)s at %(time)s, %(zone)s") % moment
 
 
 # When in the day.
@@ -187,27 +246,66 @@ def _each_seconds(step: int) -> str:
     return ngettext("every %(step)d second", "every %(step)d seconds", step) % {"step": step}
 
 
+def _each_hours(step: int) -> str:
+    if step <= 1:
+        return _("every hour") if step else ""
+    return ngettext("every %(step)d hour", "every %(step)d hours", step) % {"step": step}
+
+
+def _each_days(step: int) -> str:
+    if step <= 1:
+        return _("every day") if step else ""
+    return ngettext("every %(step)d day", "every %(step)d days", step) % {"step": step}
+
+
 # On which days, in which months.
 
 
 def _days(says: Expression) -> str:
     """Return which days are meant, or nothing if every day of the months is."""
-    any_day, any_weekday = len(says.days) == DAYS, len(says.weekdays) == WEEKDAY_COUNT
-    if (any_day and any_weekday) or (says.day_or and (any_day or any_weekday)):
+    if says.is_any_day:
         return ""
+    any_day, any_weekday = len(says.days) == DAYS, len(says.weekdays) == WEEKDAY_COUNT
     days = () if any_day else says.possible_days
-    if days and any_weekday:
+    if days and any_weekday and not says.month_days:
         date_ = (says.months[0], days[0])
         if len(says.months) == len(days) == 1 and date_ != LEAP_DAY:
             # A date format of Django's, or what a language would rather have here.
             wanted = pgettext("format of a day of the year", "MONTH_DAY_FORMAT")
             return _("every year on %(date)s") % {"date": date_format(date(LEAP_YEAR, *date_), wanted, use_l10n=True)}
         return _days_of_month(says, days)
-    weekdays = _weekdays(says.weekdays)
-    if not days:
-        return weekdays
+    of_month = [_days_of_month(says, days)] if days else []
+    of_month += [] if any_day else [_looked_up(day) for day in says.month_days]
+    of_week = [_weekdays(says.weekdays)] if says.weekdays and not any_weekday else []
+    of_week += [] if any_weekday else [_looked_up(day) for day in says.month_weekdays]
+    if not (of_month and of_week):
+        return _and(of_month or of_week)
     together = _("%(days)s and also %(weekdays)s") if says.day_or else _("%(weekdays)s, but only %(days)s")
-    return together % {"days": _days_of_month(says, days), "weekdays": weekdays}
+    return together % {"days": _and(of_month), "weekdays": _and(of_week)}
+
+
+def _looked_up(day: MonthDay) -> str:
+    """Return which day of its month is meant."""
+    if isinstance(day, Nth):
+        words = {
+            1: _("on the first %(weekday)s of the month"),
+            2: _("on the second %(weekday)s of the month"),
+            3: _("on the third %(weekday)s of the month"),
+            4: _("on the fourth %(weekday)s of the month"),
+            5: _("on the fifth %(weekday)s of the month"),
+            LAST: _("on the last %(weekday)s of the month"),
+        }
+        return words[day.number] % {"weekday": WEEKDAYS[(day.weekday - 1) % WEEKDAY_COUNT]}
+    if isinstance(day, FromEnd):
+        if not day.before:
+            return _("on the last day of the month")
+        told = ngettext(
+            "%(count)d day before the last of the month", "%(count)d days before the last of the month", day.before
+        )
+        return told % {"count": day.before}
+    if day.near is None:
+        return _("on the last working day of the month (Monday to Friday)")
+    return _("on the working day (Monday to Friday) nearest to day %(day)d of the month") % {"day": day.near}
 
 
 def _days_of_month(says: Expression, days: Sequence[int]) -> str:
@@ -231,7 +329,8 @@ def _weekdays(numbers: Sequence[int]) -> str:
 def _months(says: Expression) -> str:
     names = [str(MONTHS[number]) for number in says.months]
     any_weekday, days = len(says.weekdays) == WEEKDAY_COUNT, says.possible_days
-    is_date = len(names) == len(days) == 1 and any_weekday and (says.months[0], days[0]) != LEAP_DAY
+    is_plain = any_weekday and not says.month_days
+    is_date = len(names) == len(days) == 1 and is_plain and (says.months[0], days[0]) != LEAP_DAY
     if len(names) == MONTH_COUNT or (is_date and not says.day_or):
         return ""
     if len(_stretches(says.months)) == 1 and len(names) > TWO:

@@ -279,6 +279,14 @@ def test_what_was_overridden_is_shown_and_can_be_undone(admin_client, overridden
     assert said(act(admin_client, "restore", overridden)) == ["Nothing was overridden, or code declares nothing."]
 
 
+def test_that_a_ping_was_overridden_is_shown_and_not_what_it_is(admin_client, overridden, login):
+    overridden.ping = "https://hc-ping.com/s3cret"
+    overridden.save()
+    page = login("view_job").get(change(overridden)).content.decode()
+    assert "https://hc-ping.com/…</td>" in page
+    assert "s3cret" not in page
+
+
 def test_what_is_declared_nowhere_on_this_node_is_told(admin_client, overridden):
     Job.objects.filter(pk=overridden.pk).write(declared_as="app.jobs.gone")
     assert "this node does not find it" in admin_client.get(change(overridden)).content.decode()
@@ -449,6 +457,21 @@ def test_who_is_not_logged_in_gets_no_preview(client):
         ("*/45 * * * *", "", "*/45 begins anew in each hour, so its last step takes 15 minutes."),
         ("0 0 31 * *", "", "Months that lack the day are left out."),
         ("0 0 29 2 *", "", "The first run is more than a year away."),
+        ("0 0 31W * *", "", "Months that lack the day are left out."),
+        ("@every 90s", "", "It falls between the minutes. A tick comes each minute, so it needs nodes that stay"),
+        ("@every 30s", "", "That is 2880 runs on each day."),
+        ("@every 12h", "Europe/Berlin", "It is counted in UTC, whatever the time zone."),
+        ("@at 9000-01-01T00:00", "", "The first run is more than a year away."),
+        (
+            "@at 2026-03-29T02:30",
+            "Europe/Berlin",
+            "On 2026-03-29 the clock skips the time from 02:00 to 03:00, and the job runs at 03:00 instead.",
+        ),
+        (
+            "@at 2026-10-25T02:30",
+            "Europe/Berlin",
+            "twice, and the job runs the first time. An offset behind the time says which one is meant, as in @at",
+        ),
     ],
 )
 def test_warnings(expression, zone, warning):
@@ -497,6 +520,11 @@ def test_it_is_said_when_and_how_often_a_job_runs_for_times_that_the_clock_skips
         ("*/10 * * * *", "Europe/Berlin"),
         ("0 0 1 * *", ""),
         ("0 0 31 * mon", ""),
+        ("0 0 L * *", ""),
+        ("0 0 * * 5#2", ""),
+        ("@every 45m", "Europe/Berlin"),
+        ("@at 2026-12-24T18:00", "Europe/Berlin"),
+        ("@at 2026-10-25T02:30Z", "Europe/Berlin"),
     ],
 )
 def test_nothing_is_warned_of_without_need(expression, zone):
@@ -510,6 +538,13 @@ def test_the_coming_runs_are_the_schedule_s_slots_on_the_zone_s_clock():
         ("Sun 2026-03-29", "03:00:00", "UTC+02:00", "in 1 d 13 h"),
         ("Mon 2026-03-30", "02:30:00", "UTC+02:00", "in 2 d 12 h"),
     ]
+
+
+def test_a_one_off_has_one_coming_run_and_one_that_has_been_none():
+    look = coming.look_ahead("@at 2026-12-24T18:00", "Europe/Berlin", NOW)
+    assert (look.words, len(look.runs)) == ("Once, on Dec. 24, 2026 at 18:00", 1)
+    look = coming.look_ahead("@at 2020-12-24T18:00", "Europe/Berlin", NOW)
+    assert "is over, as that was at 2020-12-24 17:00:00 UTC" in look.problem
 
 
 def test_functions_are_suggested(admin_client, make_job):

@@ -120,3 +120,34 @@ def test_a_switch_that_another_has_turned_is_told_of(admin_client, make_job):
     del sent["enabled"]
     assert admin_client.post(change(job), sent).status_code == 302
     assert not Job.objects.get().enabled
+
+
+PING = "https://hc-ping.com/s3cret"
+
+
+def test_the_url_that_is_pinged_is_shown_to_who_may_change_the_job_alone(login, make_job):
+    job = make_job(ping=PING)
+    page = login("view_job", "view_log", "run_job").get(change(job)).content.decode()
+    assert "s3cret" not in page
+    assert "https://hc-ping.com/…" in page
+
+
+def test_who_may_change_the_job_sees_and_edits_the_url_that_is_pinged(login, make_job):
+    job = make_job(ping=PING)
+    client = login("view_job", "change_job")
+    assert PING in client.get(change(job)).content.decode()
+    sent = form_of(client, job)
+    assert "has to begin with https://" in str(errors(client.post(change(job), {**sent, "ping": "s3cret.com"}))["ping"])
+    client.post(change(job), {**sent, "ping": f" {PING}/2 "})
+    assert Job.objects.get().ping == f"{PING}/2"
+
+
+def test_the_url_that_is_pinged_cannot_be_found_out_by_asking_for_its_letters(login, make_job):
+    make_job(ping=PING)
+    client = login("view_job")
+    for question in ("ping", "ping__startswith", "ping__gt", "ping__in", "ping__contains"):
+        response = client.get(JOBS, {question: PING}, follow=True)
+        assert len(response.context["cl"].result_list) == 1
+        assert "Left out of the address" in response.content.decode()
+        assert len(client.get(JOBS, {question: "http"}, follow=True).context["cl"].result_list) == 1
+    assert len(client.get(JOBS, {"q": "s3cret"}).context["cl"].result_list) == 0

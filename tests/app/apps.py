@@ -5,7 +5,7 @@ import threading
 
 from django.apps import AppConfig
 
-from app import barrier, counting, sabotage
+from app import barrier, counting, listening, sabotage
 
 
 class TestApp(AppConfig):
@@ -26,5 +26,6 @@ class TestApp(AppConfig):
 
             heartbeat.EVERY = float(os.environ["CRONKITE_TEST_BEAT"])
         counting.install()
+        listening.install()
         sabotage.install()
         barrier.wait()

@@ -6,7 +6,10 @@ import sys
 
 import pytest
 from django.core.management import call_command
+from prometheus_client.parser import text_string_to_metric_families
 
+from cronkite.claims import claiming, holding
+from cronkite.code.outcomes import Outcome
 from cronkite.models import Job, Log
 
 NAME = "Grüße, 日本"
@@ -36,6 +39,16 @@ def said(*arguments, **options):
     out = Ascii(**options)
     call_command("cron", *arguments, stdout=out, stderr=io.StringIO())
     return out.written
+
+
+@pytest.mark.django_db
+def test_numbers_for_prometheus_are_read_all_the_same(make_job):
+    holding.finish(claiming.claim_by_hand(make_job(name='"Grüße"'), "x"), Outcome("failed"))
+    out = Ascii()
+    with pytest.raises(SystemExit):  # as no node ticks
+        call_command("cron", "health", "--format", "prometheus", stdout=out)
+    families = {family.name: family for family in text_string_to_metric_families(out.written)}
+    assert families["cronkite_job_failures"].samples[0].labels["job_name"] == '"Gr\\xfc\\xdfe"'
 
 
 @pytest.mark.django_db

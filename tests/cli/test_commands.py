@@ -18,6 +18,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from nodes import HERE, PATIENCE, manage, nodes, until
 from nodes import cron as run_cron
+from prometheus_client.parser import text_string_to_metric_families
 from terminals import Terminal, cron
 
 from cronkite import pruning, requests
@@ -289,6 +290,38 @@ def test_next_says_what_becomes_of_times_that_the_clock_skips(expression, zone, 
     assert said["slots"][0]["remark"].endswith(remark)
 
 
+def test_next_knows_intervals_one_offs_and_days_that_are_looked_up():
+    said = cron("next", "@every 90s", "--timezone", "Europe/Berlin", "-n", "2", "--after", "2026-03-27 12:00")
+    title, caution, _, *rows = said.lines
+    assert title == "Every 90 seconds, counted from 1970-01-01 00:00 UTC, in Europe/Berlin"
+    assert caution.startswith("It falls between the minutes.")
+    assert [row[:30] for row in rows] == ["Fri 2026-03-27 12:01:30 +01:00", "Fri 2026-03-27 12:03:00 +01:00"]
+    moment = ("next", "@at 2026-03-29T02:30", "--timezone", "Europe/Berlin", "--after", "2026-03-27 12:00")
+    title, _, *rows = cron(*moment).lines
+    assert title == "Once, on March 29, 2026 at 02:30, in Europe/Berlin"
+    assert [row[:30] for row in rows] == ["Sun 2026-03-29 03:00:00 +02:00"]
+    assert rows[0].endswith("the clock skips 02:00 to 03:00, so this is the first instant after")
+    (slot,) = cron("next", "0 3 * * 5L", "-n", "1", "--after", "2026-03-01", "--json").json["slots"]
+    assert slot["slot"] == "2026-03-27T03:00:00Z"
+
+
+def test_why_of_a_one_off_tells_of_its_only_slot(make_job):
+    job = make_job(schedule="@at 9000-01-01T00:00Z")
+    said = cron("why", str(job.pk), "2026-03-01 03:00")
+    assert "2026-03-01 03:00:00 +00:00: no slot of the job's schedule. The only one is 9000-01-01 00:00:00" in said.out
+    said = cron("why", str(job.pk))
+    assert "has had no slot yet. Ask for a time" in said.out + said.err
+
+
+def test_enable_refuses_a_one_off_that_is_done(make_job):
+    job = make_job(schedule="@at 9000-01-01T00:00Z")
+    past = "@at 2020-01-01T00:00Z"
+    Job.objects.filter(pk=job.pk).write(schedule=past, enabled=False, next_run=None)
+    said = cron("enable", str(job.pk))
+    assert said.code == 1
+    assert "cannot be enabled: '@at 2020-01-01T00:00Z' is over" in said.err
+
+
 @pytest.mark.parametrize(
     ("expression", "words"),
     [("0 */5 * * * *", "write */5 * * * *."), ("*/45 * * * *", "*/45 begins anew in each hour"), ("0 3 * * *", "")],
@@ -351,6 +384,8 @@ def test_list_and_why_show_what_was_chosen_for_a_job(make_job):
         (("61 * * * *",), "Minute: 61 is out of range"),
         (("0 0 30 2 *",), "never"),
         (("* * * *",), "field"),
+        (("@every 1w",), "write '@every 7d'"),
+        (("@at 2020-01-01T00:00Z",), "is over, as that was at 2020-01-01 00:00:00 UTC"),
         (("@daily", "--timezone", "Mars/Olympus"), "not a time zone"),
         (("@daily", "--after", "someday"), "is no time"),
     ],
@@ -767,7 +802,34 @@ def test_health_for_programs():
     assert (said["level"], said["findings"], said["nodes"][0]["name"]) == ("OK", [], "here")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_health_for_prometheus(make_job):
+    ticks.tick(workers=0)
+    job = make_job("app.jobs.fail", name='the "worst"\n\x1bone')
+    for code, level in ((1, 1), (1, 1), (2, 2)):
+        holding.finish(claiming.claim_by_hand(job, "x"), Outcome(Status.FAILED))
+        said = cron("health", "--format", "prometheus")
+        families = {family.name: family for family in text_string_to_metric_families(said.out)}
+        assert (said.code, families["cronkite_health_level"].samples[0].value) == (code, level)
+    (sample,) = families["cronkite_job_failures"].samples
+    assert (sample.labels["job_name"], sample.value) == ('the "worst"\n\\x1bone', 3)
+    assert cron("health", "--format", "prometheus", "--failing", "never", "never").code == 0
+    assert cron("health", "--format", "json").json["level"] == cron("health", "--json").json["level"] == "CRITICAL"
+    assert cron("health", "--format", "text").out.startswith("CRON CRITICAL")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health_for_prometheus_is_of_all_nodes_or_says_why_not():
+    said = cron("health", "--here", "--format", "prometheus")
+    assert (said.code, said.out) == (3, "")
+    assert "--here in text and json" in said.err
+
+
 def test_health_of_a_database_that_does_not_answer_is_unknown(tmp_path):
+    done = manage("cron", "health", "--format", "prometheus", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
+    (family,) = text_string_to_metric_families(done.stdout)
+    assert (done.returncode, family.name, family.samples[0].value) == (3, "cronkite_health_level", 3)
+    assert "The database says: " in done.stderr
     done = manage("cron", "health", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
     assert done.returncode == 3
     assert done.stdout.startswith("CRON UNKNOWN - The database says: ")
@@ -826,6 +888,18 @@ def test_sync_makes_groups_and_keeps_their_numbers_unless_told_otherwise(declare
     assert cron("sync", "--json").json["groups"] == {"reports": {"here": 1, "code": 2}}
     assert "overwritten" in cron("sync", "--overwrite").out
     assert Group.objects.get().max_running == 2
+
+
+def test_sync_tells_of_a_ping_that_differs_and_not_what_it_is(declared, monkeypatch):
+    nightly = declarations.of(import_module("app.declared").nightly)
+    pinging = replace(nightly, ping="https://hc-ping.com/s3cret")
+    monkeypatch.setitem(declarations._declared, nightly.function, pinging)
+    said = [cron("sync", "--check", "--json"), cron("sync")]
+    Job.objects.filter(ping=pinging.ping).update(ping="https://other.example/s3cret")
+    said += [cron("sync"), cron("sync", "--json"), cron("sync", "--overwrite")]
+    assert "    ping: 'https://other.example/…' here, 'https://hc-ping.com/…' in the code" in said[2].lines
+    assert Job.objects.filter(ping=pinging.ping).count() == 1
+    assert not [each.out for each in said if "s3cret" in each.out + each.err]
 
 
 @pytest.mark.parametrize("gone", ["app.declared.dropped", "app.no_such_module.job", "no_such_app.crontab.job"])

@@ -206,3 +206,12 @@ def test_a_declared_job_has_numbers_by_its_function_and_says_so(write, caplog):
     assert declaration.differences(job) == {}
     with pytest.raises(ScheduleError, match=r"^minute: the range in 'H\(30-10\)' runs backwards"):
         cronkite.cron("H(30-10) * * * *")
+
+
+def test_a_ping_is_declared_without_the_blanks_around_it(write, db):
+    module = write(pinged="@cronkite.cron('0 3 * * *', ping=' https://hc-ping.com/s3cret ')\ndef send(): ...\n")
+    discovery.auto_discover(module)
+    job = Job.objects.get(function="app.pinged.send")
+    assert job.ping == "https://hc-ping.com/s3cret"
+    with pytest.raises(ValueError, match="This is no URL to ping"):
+        cronkite.cron("0 3 * * *", ping="hc-ping.com/s3cret")

@@ -162,6 +162,31 @@ def test_a_plain_function_is_handed_over_by_the_projects_task(make_job, settings
     assert (Log.objects.get().status, Log.objects.get().result) == (Status.SUCCEEDED, 5)
 
 
+def test_a_management_command_is_handed_over_as_a_plain_function_is(make_job, settings):
+    settings.CRONKITE_TASK = "cronkite.tasks.run"
+    call = "cronkite.commands.call"
+    for args in (["report", "north"], ["leave", "zero"], ["leave", "three"]):
+        make_job(call, due=0, run_mode="hand over", backend="db", args=args, name=" ".join(args))
+    tick()
+    assert DBTaskResult.objects.count() == 3
+    work()
+    look_again()
+    tick()
+    found = {log.job_name: (log.status, log.result) for log in Log.objects.all()}
+    assert found["report north"] == (Status.SUCCEEDED, "all is reported")
+    assert found["leave zero"] == (Status.SUCCEEDED, None)
+    assert found["leave three"][0] == Status.FAILED
+    assert "it exited with code 3" in Log.objects.get(job_name="leave three").exc_info
+
+
+def test_a_command_that_may_not_run_is_not_handed_over(make_job, settings, caplog):
+    settings.CRONKITE_TASK = "cronkite.tasks.run"
+    make_job("cronkite.commands.call", due=0, run_mode="hand over", backend="db", args=["migrate"])
+    tick()
+    assert not DBTaskResult.objects.exists()
+    assert "it is one of Django's own" in caplog.text
+
+
 def test_without_such_a_task_it_is_said_what_to_do(make_job, caplog):
     make_job("app.handed.plain", due=0, run_mode="hand over")
     tick()

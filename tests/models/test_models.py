@@ -297,7 +297,7 @@ def test_a_save_of_nothing_writes_nothing(django_assert_num_queries):
 
 def test_a_save_of_what_no_job_has_says_what_there_is():
     job = new_job()
-    with pytest.raises(ValueError, match=r"A job has no cron\. What can be saved is args, backend, "):
+    with pytest.raises(ValueError, match=r"A job has no cron\. What can be saved is alert, args, backend, "):
         job.save(update_fields=["cron"])
 
 

@@ -17,7 +17,7 @@ from terminals import cron
 import cronkite
 from cronkite.claims import claiming, holding, verdicts
 from cronkite.code.outcomes import OUTPUT_LIMIT
-from cronkite.database import clock
+from cronkite.database import clock, leftovers
 from cronkite.exceptions import FunctionNotAllowed, JobIsLocked, RunEnded
 from cronkite.models import Job, Log
 from cronkite.nodes import ticks
@@ -299,7 +299,7 @@ def test_a_connection_that_cannot_be_closed_is_dropped(caplog):
 
     connections._connections.stuck = Stuck()
     with caplog.at_level(logging.DEBUG, logger="cronkite"):
-        runner.close_left_over()
+        leftovers.close()
     assert "stuck" not in vars(connections._connections)
 
 

@@ -114,6 +114,43 @@ def test_a_slot_that_newer_zone_rules_moved_to_later_is_waited_for():
     assert (decision.slot, decision.missed, decision.next_run) == (None, 0, announced + timedelta(hours=1))
 
 
+ONE_OFF = schedules.get("@at 2026-05-04T12:00", "UTC")
+
+
+@pytest.mark.parametrize("policy", CatchUp)
+@pytest.mark.parametrize("late", [0.1, 60])
+def test_a_one_off_runs_and_nothing_comes_after(policy, late):
+    decision = decide(ONE_OFF, policy, None, Pending(NOON, None), NOON + timedelta(seconds=late))
+    assert (decision.slot, decision.missed, decision.next_run, decision.goes_on) == (NOON, 0, None, False)
+
+
+@pytest.mark.parametrize("policy", CatchUp)
+def test_a_one_off_that_is_too_old_is_missed_and_nothing_comes_after(policy):
+    decision = decide(ONE_OFF, policy, timedelta(minutes=5), Pending(NOON, None), at(6))
+    assert (decision.slot, decision.missed, decision.last_missed, decision.next_run) == (None, 1, NOON, None)
+
+
+@pytest.mark.parametrize("policy", CatchUp)
+def test_a_one_off_whose_slot_is_accounted_for_is_over(policy):
+    decision = decide(ONE_OFF, policy, None, Pending(NOON, NOON), at(1))
+    assert (decision.slot, decision.missed, decision.next_run) == (None, 0, None)
+    assert abandon(ONE_OFF, Pending(NOON, NOON), at(1), "why").missed == 0
+
+
+@pytest.mark.parametrize("hours", [-2, 2, -20])
+@pytest.mark.parametrize("last_slot", [None, NOON - timedelta(days=1)])
+def test_a_one_off_that_newer_zone_rules_moved_runs_once_at_the_later_of_both_times(hours, last_slot):
+    announced = NOON - timedelta(hours=hours)
+    before = decide(ONE_OFF, CatchUp.LATEST, None, Pending(announced, last_slot), announced)
+    later = max(announced, NOON)
+    if later == announced:
+        assert (before.slot, before.next_run) == (announced, None)
+    else:
+        assert (before.slot, before.missed, before.next_run) == (None, 0, NOON)
+        after = decide(ONE_OFF, CatchUp.LATEST, None, Pending(NOON, last_slot), NOON)
+        assert (after.slot, after.next_run) == (NOON, None)
+
+
 def test_what_is_abandoned_is_missed_for_the_given_reason():
     decision = abandon(EVERY_MINUTE, Pending(at(0), None), at(3.5), "the job was disabled")
     assert (decision.slot, decision.missed, decision.last_missed) == (None, 4, at(3))
@@ -127,7 +164,9 @@ def test_there_is_nothing_to_abandon_before_the_slot():
 @given(
     policy=st.sampled_from(CatchUp),
     grace=st.none() | st.integers(0, 100_000),
-    expression=st.sampled_from(["* * * * *", "*/7 * * * *", "0 3 * * *", "30 2 * * 1", "0 * * * * */13"]),
+    expression=st.sampled_from(
+        ["* * * * *", "*/7 * * * *", "0 3 * * *", "30 2 * * 1", "0 * * * * */13", "@every 7m", "0 3 L,LW * 5#1"]
+    ),
     zone=st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]),
     start=st.datetimes(datetime(2026, 3, 27), datetime(2026, 4, 1)).map(lambda d: d.replace(tzinfo=UTC)),
     steps=st.lists(st.integers(0, 200_000), min_size=1, max_size=30),

@@ -36,6 +36,9 @@ pytestmark = pytest.mark.once
         ("* * * * * */90", "*/90 is second 0 alone, once in each minute"),
         ("0,*/45 * * * *", "*/45 begins anew in each hour"),
         ("0 */5 * * * *", "write */5 * * * *."),
+        ("*/45 3-5 L * *", "*/45 begins anew in each hour"),
+        ("@every 90s", "It falls between the minutes."),
+        ("@every 1d", "For times of the day on that zone's clock, write 0 0 * * *."),
     ],
 )
 def test_what_may_not_be_meant_so_is_said(expression, words):
@@ -45,6 +48,10 @@ def test_what_may_not_be_meant_so_is_said(expression, words):
 @pytest.mark.parametrize(
     "expression",
     [
+        "@every 45m",
+        "@every 1h",
+        "@at 2026-12-24T18:00",
+        "0 0 L,*/7 * *",
         "*/15 * * * *",
         "*/60 * * * *",
         "*/1 * * * *",

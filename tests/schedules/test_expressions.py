@@ -20,6 +20,9 @@ VERDICTS = json.loads((Path(__file__).parents[1] / "data" / "debian_cron.json").
 #: Cron takes these and never fires them. Somebody who writes one means something else, and must hear of it.
 NEVER_FIRED = {"0 0 30 2 *"}
 
+#: What cron refuses and we read.
+EXTENSIONS = ["0 0 L * *", "H * * * *"]
+
 
 def refusal_of(text):
     try:
@@ -29,14 +32,14 @@ def refusal_of(text):
     return None
 
 
-def test_debians_cron_and_we_accept_the_same_280_expressions_but_for_an_extension():
+def test_debians_cron_and_we_accept_the_same_280_expressions_but_for_extensions():
     assert len(VERDICTS) == 280
     assert [
         verdict
         for verdict in VERDICTS
         if (refusal_of(verdict["expression"]) is None)
         != (verdict["accepted"] and verdict["expression"] not in NEVER_FIRED)
-    ] == [{"expression": "H * * * *", "accepted": False}]
+    ] == [{"expression": each, "accepted": False} for each in EXTENSIONS]
 
 
 @pytest.mark.parametrize(
@@ -152,10 +155,16 @@ def test_only_a_star_at_the_start_of_minute_or_hour_makes_a_wildcard(expression,
         ("0x10 * * * *", "minute", "0 to 59"),
         ("R * * * *", "minute", " * * * *'"),
         ("R(0-5) * * * *", "minute", "'H(0-5) * * * *'"),
-        ("0 0 L * *", "day of month", "'0 0 28-31 * *'"),
-        ("0 0 15W * *", "day of month", "'0 0 14-16 * *'"),
+        ("0 0 l * *", "day of month", "'0 0 L * *'"),
+        ("0 0 32W * *", "day of month", "1 to 31"),
+        ("0 0 L-31 * *", "day of month", "L to L-30"),
+        ("0 0 L-29 2 *", "day of month", "one of the months has"),
+        ("0 0 31W 4 *", "day of month", "one of the months has"),
+        ("0 L * * *", "hour", "0 to 23"),
         ("0 0 ? * *", "day of month", "'0 0 * * *'"),
-        ("0 0 * * 1#2", "day of week", "'0 0 * * mon'"),
+        ("0 0 * * 1#6", "day of week", "1#1 to 1#5"),
+        ("0 0 * * 8L", "day of week", "0 to 7"),
+        ("0 0 * * L", "day of week", "'0 0 * * sat'"),
         ("² * * * *", "minute", "0 to 59"),
         ("\ud800 * * * *", "minute", "0 to 59"),
         ("0 0 30 2 *", "day of month", "one of the months has"),

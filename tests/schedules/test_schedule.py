@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from cronkite import schedules
 from cronkite.exceptions import ScheduleError
-from cronkite.schedules import Schedule, zones
+from cronkite.schedules import Schedule, walls, zones
 from cronkite.schedules.expressions import parse
 
 pytestmark = pytest.mark.once
@@ -99,7 +99,7 @@ def test_the_windows_tell_a_schedule_that_is_wrong_near_changes():
     caught = 0
     for window in WINDOWS:
         schedule = Schedule(window["expression"], window["zone"])
-        object.__setattr__(schedule, "_says", replace(schedule._says, is_wildcard=True))
+        schedule._instants.says = replace(schedule._instants.says, is_wildcard=True)
         slots = schedule.slots_between(
             datetime.fromtimestamp(window["start"] - 1, UTC), datetime.fromtimestamp(window["end"] - 1, UTC)
         )
@@ -375,14 +375,14 @@ def test_searches_do_not_disturb_each_other():
     schedule = Schedule("*/5 * 1 * 1", "Europe/Berlin")
     alone = list(islice(schedule.slots_between(at("2026-01-01 00:00"), at("2027-01-01 00:00")), 300))
     one, other = (schedule.slots_between(at("2026-01-01 00:00"), at("2027-01-01 00:00")) for _ in range(2))
-    template = vars(schedule._walls._template).copy()
+    template = vars(schedule._instants._walls._template).copy()
     mixed = []
     for _ in range(300):
         mixed.append(next(one))
         next(other)
         schedule.latest_at(at("2030-01-01 00:00"))
     assert mixed == alone
-    assert vars(schedule._walls._template) == template
+    assert vars(schedule._instants._walls._template) == template
     with ThreadPoolExecutor(4) as pool:
         asked = list(pool.map(lambda slot: schedule.next_after(slot - SECOND), alone * 4))
     assert asked == alone * 4
@@ -586,14 +586,14 @@ TIMES += [at(text) for text in ("2088-03-01 00:00", "9950-01-01 00:00", "9998-12
 def test_no_question_is_dear(expression, zone, monkeypatch):
     """A bound on the searches can't be flaky; that on the time, 15 times what was measured, sees a search gone slow."""
     searches = 0
-    search = schedules.schedule._WallTimes._search
+    search = walls._ByCroniter._search
 
     def count_search(*args):
         nonlocal searches
         searches += 1
         return search(*args)
 
-    monkeypatch.setattr(schedules.schedule._WallTimes, "_search", count_search)
+    monkeypatch.setattr(walls._ByCroniter, "_search", count_search)
     for instant in TIMES:
         for method in ("next_after", "latest_at"):
             times = []
@@ -608,7 +608,7 @@ def test_no_question_is_dear(expression, zone, monkeypatch):
 
 def test_counting_a_year_of_seconds_makes_no_search(monkeypatch):
     schedule = Schedule("* * * * * *", "Europe/Berlin")
-    monkeypatch.setattr(schedules.schedule._WallTimes, "_search", None)
+    monkeypatch.setattr(walls._ByCroniter, "_search", None)
     times = []
     for _ in range(3):
         begin = time.process_time()

@@ -72,6 +72,33 @@ WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
         ("0 3 * * * 15", "At 03:00:15, every day"),
         ("* 8 * * * */10", "Every 10 seconds from 08:00:00 to 08:59:50, every day"),
         ("5 * * * * 0,20,45", "At seconds 0, 20 and 45, in minute 5, in every hour"),
+        ("0 3 L * *", "At 03:00, on the last day of the month"),
+        ("0 3 L-2 * *", "At 03:00, 2 days before the last of the month"),
+        ("0 3 1,L * *", "At 03:00, on day 1 of the month and on the last day of the month"),
+        ("0 3 15W 6 *", "At 03:00, on the working day (Monday to Friday) nearest to day 15 of the month, in June"),
+        ("0 3 LW * *", "At 03:00, on the last working day of the month (Monday to Friday)"),
+        ("0 3 * * 5L", "At 03:00, on the last Friday of the month"),
+        ("0 3 * * 0#2", "At 03:00, on the second Sunday of the month"),
+        ("0 3 * * mon,5#2", "At 03:00, on Monday and on the second Friday of the month"),
+        ("0 3 L * 5L", "At 03:00, on the last day of the month and also on the last Friday of the month"),
+        (
+            "0 3 */100,L * 5L",
+            (
+                "At 03:00, on the last Friday of the month, "
+                "but only on day 1 of the month and on the last day of the month"
+            ),
+        ),
+        ("@every 1s", "Every second, counted from 1970-01-01 00:00 UTC"),
+        ("@every 90s", "Every 90 seconds, counted from 1970-01-01 00:00 UTC"),
+        ("@every 45m", "Every 45 minutes, counted from 1970-01-01 00:00 UTC"),
+        ("@every 1h", "Every hour, counted from 1970-01-01 00:00 UTC"),
+        ("@every 1h1s", "Every 1 hour and 1 second, counted from 1970-01-01 00:00 UTC"),
+        ("@every 36h", "Every 36 hours, counted from 1970-01-01 00:00 UTC"),
+        ("@every 1d", "Every day, counted from 1970-01-01 00:00 UTC"),
+        ("@every 14d", "Every 14 days, counted from 1970-01-01 00:00 UTC"),
+        ("@at 2026-12-24T18:00", "Once, on Dec. 24, 2026 at 18:00"),
+        ("@at 2026-12-24T18:00Z", "Once, on Dec. 24, 2026 at 18:00, UTC"),
+        ("@at 2026-12-24T18:00:30-03:30", "Once, on Dec. 24, 2026 at 18:00:30, UTC-03:30"),
     ],
 )
 def test_words(expression, words):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
@@ -19,6 +19,7 @@ from cronkite.admin.timeline.lanes import Lane, Link, Lock
 from cronkite.admin.timeline.windows import Window
 from cronkite.database import clock
 from cronkite.models import Job, Log
+from cronkite.models.queries import like
 
 if TYPE_CHECKING:
     from django.contrib import admin
@@ -86,7 +87,7 @@ def _jobs(asked: dict[str, str]) -> QuerySet[Job]:
     if asked["job"]:
         key = asked["job"]
         return jobs.filter(pk=int(key)) if key.isascii() and key.isdecimal() and len(key) < 19 else jobs.none()  # noqa: PLR2004
-    return jobs.filter(Q(name__icontains=asked["q"]) | Q(function__icontains=asked["q"])) if asked["q"] else jobs
+    return jobs.filter(like(asked["q"])) if asked["q"] else jobs
 
 
 def _by_job(jobs: list[Job], window: Window, link: Link, site: str) -> list[Lane]:

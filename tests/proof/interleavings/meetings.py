@@ -101,6 +101,25 @@ def claim_against_disabling(world: World) -> Actions:
     return {"a": lambda: world.claim("a"), "edit": lambda: world.edit(enabled=False)}
 
 
+@twins("a", "b")
+def claim_against_claim_of_a_one_off(world: World) -> Actions:
+    """Two nodes tick at the same time, and the job is done with this slot."""
+    world.reset_one_off()
+    return {"a": lambda: world.claim("a"), "b": lambda: world.claim("b")}
+
+
+def claim_of_a_one_off_against_edit(world: World) -> Actions:
+    """Somebody saves the whole of a one-off, which was enabled when it was read, while a node ticks."""
+    world.reset_one_off()
+    return {"a": lambda: world.claim("a"), "edit": world.save_as_read}
+
+
+def claim_of_a_one_off_against_another_time(world: World) -> Actions:
+    """Somebody gives a one-off another time while a node ticks."""
+    world.reset_one_off()
+    return {"a": lambda: world.claim("a"), "edit": lambda: world.edit(schedule="@at 9000-01-01T00:00Z", enabled=True)}
+
+
 def claim_against_deletion(world: World) -> Actions:
     """Somebody deletes the job while a node ticks."""
     world.reset()
@@ -260,6 +279,9 @@ OF_TWO = (
     end_against_takeover,
     claim_against_edit,
     claim_against_disabling,
+    claim_against_claim_of_a_one_off,
+    claim_of_a_one_off_against_edit,
+    claim_of_a_one_off_against_another_time,
     claim_against_deletion,
     end_against_deletion,
     claim_against_discovery_that_keeps,

@@ -146,6 +146,13 @@ def test_with_an_edit_that_asks_for_nothing_a_claim_and_the_edit_account_for_the
     assert said(violations(meetings.claim_against_disabling), "edit ended with IntegrityError")
 
 
+def test_with_an_edit_that_does_not_ask_whether_a_one_off_is_done_it_would_enable_it_without_a_next_run(
+    violations, monkeypatch
+):
+    monkeypatch.setattr(edits, "_as_read", lambda rows, before: rows.filter(revision=before.revision))
+    assert said(violations(meetings.claim_of_a_one_off_against_edit), "edit ended with IntegrityError")
+
+
 def test_with_a_deletion_that_records_nothing_a_slot_vanishes_with_its_job(violations):
     uid = "cronkite.before_delete"
     assert pre_delete.disconnect(sender=Job, dispatch_uid=uid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
@@ -16,6 +16,7 @@ from app import handed
 from cronkite.claims import claiming, handing, verdicts
 from cronkite.database import clock, quirks
 from cronkite.engines import following
+from cronkite.exceptions import OneOffIsOver
 from cronkite.models import Job, Log, Task
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp, Decision
@@ -90,6 +91,10 @@ class World:
             Job.objects.bulk_create([Job(**values)])
         self.starts, self._newest = [], ()
         self._errors.clear()
+
+    def reset_one_off(self) -> None:
+        """Have the slot that is due be the only one that there is."""
+        self.reset(schedule=f"@at {self.slot:%Y-%m-%dT%H:%M:%S}Z")
 
     def reset_held(self, node: str) -> verdicts.Claim:
         """Have ``node`` hold the lock for the slot before this one, in a run that has shown no life for too long."""
@@ -194,6 +199,13 @@ class World:
         for column, value in columns.items():
             setattr(job, column, value)
         job.save(update_fields=list(columns))
+
+    def save_as_read(self) -> None:
+        """What code does that saves all of a job; of a one-off that is done meanwhile, it is told so."""
+        job = Job.objects.get(pk=self.job.pk)
+        job.description = "New."
+        with suppress(OneOffIsOver):
+            job.save()
 
     def delete(self) -> None:
         """What the admin does when somebody deletes the job."""

@@ -90,6 +90,8 @@ SLOTS = {
     ("15 */2 * * *", "Europe/Berlin"): BerlinEvenHours(),
     ("30 2 * * *", ""): Every(DAY, 9000),
     ("30 2 * * *", "Europe/Berlin"): BerlinNight(),
+    ("@every 7m", ""): Every(420),
+    ("@every 7m", "Europe/Berlin"): Every(420),
 }
 EXPRESSIONS = list(dict.fromkeys(expression for expression, _ in SLOTS))
 ZONES = ["", "Europe/Berlin"]

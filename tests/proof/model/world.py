@@ -50,7 +50,8 @@ class Span:
 class Run:
     """A run that was started, and how it stands: ``running``, ``lost``, or how it ended.
 
-    It is ``forlorn`` when its job was deleted under it, and it has not ended since.
+    It is ``forlorn`` when its job was deleted under it, and it has not ended since. One that ``has_ended`` as lost, as
+    its process died, has not lost its lock to another.
     """
 
     job: str
@@ -60,6 +61,7 @@ class Run:
     seen_at: float
     status: str = "running"
     forlorn: bool = False
+    has_ended: bool = False
 
 
 @dataclass
@@ -192,9 +194,9 @@ class World:
         job = self.jobs[run.job]
         if job.holder is run:
             job.holder = None
-        counts = run.forlorn or run.status != "lost"
+        counts = run.forlorn or run.status != "lost" or run.has_ended
         if run.forlorn or run.status == "running":
-            run.status, run.forlorn = status, False
+            run.status, run.forlorn, run.has_ended = status, False, True
         return counts
 
     # What people do.

@@ -1,0 +1,3 @@
+"""``manage.py wreck``: can't be imported."""
+
+raise LookupError("this command is broken")

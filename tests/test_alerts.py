@@ -1,0 +1,431 @@
+"""Who is told that something is wrong: once, by whichever node looks, and once that all is well again."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import django
+import pytest
+from django.core import mail
+from django.core.exceptions import ValidationError
+from django.test import override_settings
+from nodes import cron, nodes, until
+
+import cronkite
+from app import alerted
+from cronkite import alerts, apps, conf, signals
+from cronkite.claims import claiming
+from cronkite.code import wishes
+from cronkite.database import clock
+from cronkite.database.teller import Teller
+from cronkite.models import Alert, Job, Log, Node
+from cronkite.nodes import heartbeat, ticks
+
+Status = Log.Status
+
+
+class Told:
+    """What people were told."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def all(self):
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    def said(self):
+        return [(each["kind"], each["over"]) for each in self.all()]
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Have people told, in this process and in the nodes that a test starts."""
+    monkeypatch.setenv("CRONKITE_TEST_ALERTED", str(tmp_path / "alerted"))
+    monkeypatch.setenv("CRONKITE_TEST_ALERT", "app.alerted.note")
+    with override_settings(CRONKITE_ALERT="app.alerted.note"):
+        yield Told(tmp_path / "alerted")
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_looks(monkeypatch):
+    """In this process, what the tests have looked at is all that is."""
+    monkeypatch.setattr(heartbeat, "watch", bool)
+
+
+def look():
+    """Look, as at a node's turn."""
+    Alert.objects.filter(about=alerts.TURN).update(try_at=clock.Now())
+    alerts.look()
+
+
+def run(job, *, fails):
+    """Have a run of the job recorded."""
+    claim = claiming.claim_by_hand(job, "node")
+    from cronkite.claims import holding
+    from cronkite.code.outcomes import Outcome
+
+    status = Status.FAILED if fails else Status.SUCCEEDED
+    holding.finish(claim, Outcome(status, exc_info="Traceback\nValueError: out of stock" if fails else ""))
+
+
+def lapse():
+    """Have the time be over that a node may take to tell."""
+    Alert.objects.filter(try_at__isnull=False).update(try_at=clock.Now())
+
+
+# What is told.
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_are_told_once_that_a_job_fails_and_once_that_it_is_well_again(make_job, told):
+    job = make_job()
+    run(job, fails=True)
+    for _ in range(3):
+        look()
+    run(job, fails=True)
+    look()
+    (first,) = told.all()
+    assert first["text"].startswith("Job 'ok' fails: its last run has failed, at last on node")
+    assert first["text"].endswith("ValueError: out of stock")
+    run(job, fails=False)
+    for _ in range(3):
+        look()
+    assert told.said() == [("failing", False), ("failing", True)]
+    assert told.all()[1]["text"] == "Job 'ok' is well again: its last run has succeeded."
+    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+    run(job, fails=True)
+    look()
+    assert told.said()[2:] == [("failing", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_says_who_is_told_and_after_how_many_failures(make_job, told):
+    job = make_job(alert="ada@example.com after 3")
+    for expected in (0, 0, 1):
+        run(job, fails=True)
+        look()
+        assert len(told.all()) == expected
+    assert told.all()[0]["who"] == ["ada@example.com"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_wants_nobody_to_be_told_is_left_out(make_job, told):
+    job = make_job(alert="off")
+    run(job, fails=True)
+    look()
+    assert told.all() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_job_that_was_disabled_or_deleted_nothing_more_is_told(make_job, told):
+    jobs = [make_job(name=name) for name in ("disabled", "deleted", "off")]
+    for job in jobs:
+        run(job, fails=True)
+    look()
+    assert len(told.all()) == 3
+    Job.objects.filter(name="disabled").update(enabled=False)
+    Job.objects.get(name="deleted").delete()
+    Job.objects.filter(name="off").update(alert="off")
+    look()
+    assert len(told.all()) == 3
+    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_are_told_once_of_missed_slots(make_job, told):
+    job = make_job(due=600, catch_up="none", grace=1)
+    ticks.tick(workers=0)
+    look()
+    look()
+    assert told.said() == [("missed", False)]
+    Log.objects.filter(job=job).update(created=clock.Now() - timedelta(hours=25))
+    look()
+    look()
+    assert told.said() == [("missed", False), ("missed", True)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_are_told_once_that_a_job_is_stuck(make_job, told):
+    job = make_job()
+    claiming.claim_by_hand(job, "gone")
+    Job.objects.filter(pk=job.pk).write(locked_at=clock.Now() - timedelta(hours=1))
+    look()
+    look()
+    assert told.said() == [("stuck", False)]
+    job.refresh_from_db()
+    from cronkite.claims import holding
+
+    holding.unlock(job, by="ada")
+    look()
+    assert ("stuck", True) in told.said()
+    assert [each["over"] for each in told.all() if each["kind"] == "stuck"] == [False, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_are_told_once_of_each_silence_of_a_node(told):
+    heartbeat.beat("old", stays=True)
+    for silences in (1, 2):
+        Node.objects.filter(name="old").update(ticked_at=clock.Now() - timedelta(minutes=10))
+        look()
+        look()
+        assert told.said() == [("silent", False), ("silent", True)] * (silences - 1) + [("silent", False)]
+        heartbeat.beat("old", stays=True)
+        look()
+        look()
+        assert told.said() == [("silent", False), ("silent", True)] * silences
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_node_that_is_gone_for_good_is_told_of_no_more_and_not_as_if_it_was_back(told):
+    heartbeat.beat("old", stays=True)
+    Node.objects.update(ticked_at=clock.Now() - timedelta(minutes=10))
+    look()
+    Node.objects.update(ticked_at=clock.Now() - timedelta(days=2))
+    look()
+    assert told.said() == [("silent", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_wrong_again_before_anybody_was_told_that_it_is_over_is_told_of_no_more(make_job, told):
+    job = make_job()
+    run(job, fails=True)
+    look()
+    run(job, fails=False)
+    with override_settings(CRONKITE_ALERT="nowhere.at_all"):
+        look()
+    assert Alert.objects.get(about=f"failing {job.pk}").over_at is not None
+    run(job, fails=True)
+    look()
+    look()
+    assert told.said() == [("failing", False)]
+
+
+# The signal of a silent node, which needs no alerts.
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_silent_node_is_told_of_by_a_signal_once_for_each_silence():
+    heard = []
+
+    def hear(sender, name, stays, **kwargs):
+        heard.append((sender, name, stays))
+
+    signals.node_silent.connect(hear)
+    heartbeat.beat("old", stays=True)
+    for silences in (1, 2):
+        Node.objects.filter(name="old").update(ticked_at=clock.Now() - timedelta(minutes=10))
+        look()
+        look()
+        from cronkite.database import teller
+
+        teller.wait(30)
+        assert heard == [(Node, "old", True)] * silences
+        heartbeat.beat("old", stays=True)
+        look()
+    signals.node_silent.disconnect(hear)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_tells_of_a_silent_node_by_the_signal(tmp_path):
+    heartbeat.beat("old", stays=True)
+    Node.objects.update(ticked_at=clock.Now() - timedelta(minutes=10))
+    for _ in range(2):
+        cron("--workers", "1", name="new", CRONKITE_TEST_LISTEN=str(tmp_path / "heard"))
+        Alert.objects.update(try_at=clock.Now())
+    (heard,) = map(json.loads, (tmp_path / "heard").read_text().splitlines())
+    assert (heard["signal"], heard["sender"], heard["name"]) == ("node_silent", "Node", "old")
+
+
+# Who tells.
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_tells_what_a_node_could_not_tell_that_has_died(make_job, told):
+    run(make_job(), fails=True)
+    cron("--workers", "1")
+    assert told.said() == [("failing", False)]
+    Alert.objects.filter(about=alerts.TURN).update(try_at=clock.Now())
+    cron("--workers", "1")
+    assert told.said() == [("failing", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_turn_comes_once_a_minute_whoever_looks(make_job, told, django_assert_max_num_queries):
+    run(make_job(), fails=True)
+    alerts.look()
+    with django_assert_max_num_queries(2):
+        alerts.look()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_nobody_is_to_be_told_a_tick_does_not_even_look(make_job, monkeypatch):
+    run(make_job(), fails=True)
+    monkeypatch.setattr(heartbeat, "watch", apps._watch)
+    monkeypatch.setattr(alerts, "begin", lambda: pytest.fail("it looked"))
+    ticks.tick(workers=0)
+    assert not Alert.objects.exists()
+
+
+def race(tmp_path, told, *more):
+    """Have three processes claim what all of them have read; return what was told."""
+    met, go = tmp_path / "met", tmp_path / "go"
+    arguments = ("race_alerts", str(met), str(go), *more)
+    with nodes(arguments, arguments, arguments) as all_nodes:
+        until(lambda: met.exists() and len(met.read_text().splitlines()) >= 3)
+        go.touch()
+        for node in all_nodes:
+            assert node.wait() == 0, node.output
+    return told.said()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_three_nodes_that_would_tell_the_same_one_does(make_job, told, tmp_path):
+    job = make_job()
+    run(job, fails=True)
+    Alert.objects.create(about=f"failing {job.pk}", name="ok", since=clock.Now(), try_at=clock.Now())
+    assert race(tmp_path, told) == [("failing", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_condition_of_the_claim_people_are_told_more_than_once(make_job, told, tmp_path):
+    job = make_job()
+    run(job, fails=True)
+    Alert.objects.create(about=f"failing {job.pk}", name="ok", since=clock.Now(), try_at=clock.Now())
+    assert len(race(tmp_path, told, "--sabotage")) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_have_seen_the_same_one_makes_the_row(make_job, told):
+    wrong = alerts._Wrong("ok", "Job 'ok' fails")
+    assert alerts._begin("failing 1", wrong, "default") is not None
+    assert alerts._begin("failing 1", wrong, "default") is None
+
+
+# Whatever becomes of who is to tell.
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_can_not_be_told_is_tried_again_and_not_for_ever(make_job, told, caplog):
+    run(make_job(), fails=True)
+    with override_settings(CRONKITE_ALERT="app.alerted.fail"):
+        look()
+        look()
+        assert len(told.all()) == 1
+        for _ in range(2 * alerts.ATTEMPTS):
+            lapse()
+            look()
+    assert len(told.all()) == alerts.ATTEMPTS
+    assert caplog.text.count("no mail server. It is tried again.") == alerts.ATTEMPTS - 1
+    assert caplog.text.count("That was the last attempt") == 1
+    look()
+    assert len(told.all()) == alerts.ATTEMPTS
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["app.alerted.nobody", "nowhere.at_all", "app.alerted"])
+def test_a_function_that_is_none_harms_nothing(make_job, told, name, caplog):
+    run(make_job(), fails=True)
+    with override_settings(CRONKITE_ALERT=name):
+        look()
+    assert "People can't be told" in caplog.text
+    lapse()
+    look()
+    assert told.said() == [("failing", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_mailer_that_hangs_holds_up_no_job(make_job, told, evidence, monkeypatch):
+    run(make_job(), fails=True)
+    make_job("app.jobs.note", schedule="* * * * * *", args=[str(evidence)])
+    with nodes(("cron", "loop", "--workers", "1"), CRONKITE_TEST_ALERT="app.alerted.hang"):
+        until(told.all)
+        seen = len(evidence.lines())
+        until(lambda: len(evidence.lines()) >= seen + 2)
+    assert told.said() == [("failing", False)]
+    # Another node does, when its time is over.
+    lapse()
+    look()
+    assert told.said() == [("failing", False)] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_that_hangs_is_left_to_itself(monkeypatch, told, make_job):
+    import threading
+
+    go, begun = threading.Event(), threading.Event()
+
+    def hang():
+        begun.set()
+        go.wait(60)
+
+    hanging = Teller("cronkite alerts")
+    monkeypatch.setattr(alerts, "_teller", hanging)
+    hanging.put(hang)
+    assert begun.wait(60)
+    alerts.begin()
+    assert alerts._teller is hanging
+    monkeypatch.setattr(alerts, "HANGS", 0.0)
+    run(make_job(), fails=True)
+    alerts.begin()
+    assert alerts._teller is not hanging
+    assert alerts._teller.wait(60)
+    assert told.said() == [("failing", False)]
+    go.set()
+    assert hanging.wait(60)
+
+
+# How.
+
+
+@pytest.mark.django_db(transaction=True)
+@override_settings(
+    CRONKITE_ALERT="cronkite.alerts.mail",
+    # Before 6.0, Django has them as pairs.
+    ADMINS=["root@example.com"] if django.VERSION >= (6, 0) else [("root", "root@example.com")],
+    EMAIL_SUBJECT_PREFIX="[shop] ",
+    MAILERS={"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}},
+)
+def test_mail_goes_to_whom_the_job_names_and_else_to_the_admins(make_job):
+    for name, alert in (("bill", "ada@example.com"), ("pack", ""), ("ship", "")):
+        run(make_job(name=name, alert=alert), fails=True)
+    look()
+    by_recipient = {message.to[0]: message for message in mail.outbox}
+    assert by_recipient["ada@example.com"].subject == "[shop] Job 'bill' fails"
+    assert by_recipient["root@example.com"].subject == "[shop] Job 'pack' fails, and 1 more"
+    assert "ValueError: out of stock" in by_recipient["root@example.com"].body
+    assert len(mail.outbox) == 2
+
+
+def test_the_word_of_who_is_told_is_kept_in_one_way():
+    assert wishes.canonical("ada@example.com,bob@example.com after 2") == "ada@example.com, bob@example.com after 2"
+    assert wishes.of("#ops after 2") == (("#ops",), 2, False)
+    assert wishes.of("") == wishes.of("after 0") == ((), 1, False)
+
+
+@pytest.mark.parametrize(
+    "text", ["after 0", "after 21", "ada@", "off after 3", "after", 3, "a@example.com " * 1 + "b@c d@e.org", "x" * 300]
+)
+def test_what_is_no_word_of_who_is_told_is_refused(text):
+    with pytest.raises(ValueError, match=r"alert|nobody to tell|no e-mail"):
+        wishes.canonical(text)
+
+
+@pytest.mark.django_db
+def test_a_job_refuses_what_is_no_alert_in_code_and_in_forms(make_job):
+    job = make_job()
+    job.alert = "after 99"
+    with pytest.raises(ValueError, match="1 to 20"):
+        job.save()
+    with pytest.raises(ValidationError) as refused:
+        job.clean_fields()
+    assert list(refused.value.message_dict) == ["alert"]
+    with pytest.raises(ValueError, match="1 to 20"):
+        cronkite.cron("@daily", alert="after 99")
+
+
+def test_the_setting_is_a_dotted_name():
+    assert conf.get().alert == ""
+    assert alerted.note.__doc__
+    with override_settings(CRONKITE_ALERT=["a"]):
+        assert [problem.setting for problem in conf.problems()] == ["CRONKITE_ALERT"]

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from cronkite.importing import commands, crontab
 from cronkite.importing.planned import Given, NothingToRead
 
+pytestmark = pytest.mark.once
+
 
 def read(text, **options):
     return list(crontab.read_lines(text, **options))

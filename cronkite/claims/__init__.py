@@ -10,8 +10,9 @@ The claim that promise P1 rests on, in its order; the only writers of the lock.
 - ``retries``: when a slot is tried again.
 - ``seats``: how many jobs of a group run at a time.
 - ``holding``: renewals, ends and unlocking of what was claimed.
+- ``orphans``: stale locks that no claim would clear.
 - ``skips``, ``rows``: jobs whose rows another transaction has locked.
 """
 
 #: What other wings may use.
-__all__ = ["claiming", "handing", "holding", "rows", "seats", "skips", "verdicts"]
+__all__ = ["claiming", "handing", "holding", "orphans", "rows", "seats", "skips", "verdicts"]

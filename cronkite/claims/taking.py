@@ -125,9 +125,9 @@ def record(claim: Claim, insert: Callable[[], int]) -> Claim:
     return replace(claim, log_id=insert())
 
 
-def mark_lost(job_id: int, node: str, using: str) -> None:
-    """Mark the run that held the stale lock. The claim of ours has no log yet, so whatever runs is that one."""
-    if Log.objects.using(using).filter(job=job_id).lose(TAKEN_OVER.format(node=node)):
+def mark_lost(job_id: int, node: str, using: str, why: str = TAKEN_OVER) -> None:
+    """Mark the run that held the stale lock. No claim of ours has a log yet, so whatever runs is that one."""
+    if Log.objects.using(using).filter(job=job_id).lose(why.format(node=node)):
         logger.warning("Job %s: a stale lock was cleared, and the run that held it is marked as lost.", job_id)
 
 

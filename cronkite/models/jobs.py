@@ -473,12 +473,9 @@ class Job(models.Model):
     def is_stuck(self) -> bool:
         """Whether only a person clears the lock, of a run that seems to be gone; asks for ``now``.
 
-        That is so without a lock timeout, after ten signs of life that have not come; and of a one-off, when nothing is
-        to come that would take the lock over.
+        That is so without a lock timeout, after ten signs of life that have not come.
         """
         # In this order: nodes ask it of each job that is due, and hardly any is locked.
-        if self.is_once and not (self.enabled or self.is_asked or self.is_retry) and self.is_stale:
-            return True
         return self._is_silent_for(STUCK_AFTER) and conf.get().lock_timeout is None
 
     def _is_silent_for(self, time: timedelta) -> bool:

@@ -59,12 +59,9 @@ def may_run() -> Q:
 
 def is_stuck() -> Q:
     """Return the condition of :attr:`Job.is_stuck <cronkite.models.Job.is_stuck>`."""
-    timeout = conf.get().lock_timeout
-    if timeout is None:
-        return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
-    # Of a one-off that is done, no slot comes that would take the lock over.
-    nothing_comes = Q(enabled=False, asked_at__isnull=True, retry_at__isnull=True)
-    return Q(nothing_comes, schedule__startswith=once.BEGINNING, locked_at__lt=clock.Now() - timeout)
+    if conf.get().lock_timeout is not None:
+        return Q(pk__in=[])
+    return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
 
 
 def like(words: str) -> Q:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, Error, IntegrityError, connections
 
 import cronkite
 from cronkite import conf
+from cronkite.claims import orphans
 from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.models import Node, primary
@@ -35,6 +36,7 @@ def beat(name: str, *, stays: bool, begins: bool = True) -> None:
     """Show that the node ``name`` is alive; ``stays`` says that it is a loop, ``begins`` that it has just started.
 
     One statement. Only where the node has no row yet, it gets one, and nodes that were not seen for a week lose theirs.
+    Where locks are cleared by themselves, one more looks for those that no claim would clear.
     """
     using = primary.alias()
     if quirks.is_borrowed(connections[using]):
@@ -48,6 +50,11 @@ def beat(name: str, *, stays: bool, begins: bool = True) -> None:
         logger.warning("Node %s can't show that it is alive. %s %s", name, advice, error)
         connections[using].close()
         return
+    try:
+        orphans.record(name)
+    except Error as error:
+        logger.warning("Node %s can't look for runs that are gone. It goes on with its jobs. %s", name, error)
+        connections[using].close()
     try:
         watch()
     except Exception:

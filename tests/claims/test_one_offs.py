@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
 from app import handed, jobs
-from cronkite.claims import claiming, handing, holding, verdicts
+from cronkite.claims import claiming, handing, holding, orphans, verdicts
 from cronkite.cli import moments
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
@@ -158,18 +158,99 @@ def test_one_whose_run_is_lost_is_tried_again_if_it_may_run_twice(make_one_off, 
     ]
 
 
-def test_one_whose_run_is_gone_is_stuck_as_no_slot_comes_that_would_take_its_lock_over(make_one_off, settings):
-    settings.CRONKITE_LOCK_TIMEOUT = 60
+def test_one_whose_run_is_gone_is_stuck_until_a_person_unlocks_it_where_locks_are_never_cleared(make_one_off):
     make_one_off()
     read = Job.objects.queue().get()
     assert claiming.claim(read, decide(read), "dead")
-    assert not Job.objects.with_now().get().is_stuck
-    Job.objects.all().write(locked_at=clock.now("default") - timedelta(seconds=90))
+    Job.objects.all().write(locked_at=clock.now("default") - timedelta(days=1))
+    assert orphans.record("b") == 0
     job = Job.objects.with_now().get()
     assert job.is_stuck
     assert holding.unlock(job, "a person")
     assert Log.objects.get().status == Status.LOST
     assert not Job.objects.with_now().get().is_stuck
+
+
+def test_one_whose_run_is_gone_is_recorded_as_lost_by_whoever_ticks_and_stays_disabled(make_one_off, lock_timeout):
+    lock_timeout(60)
+    job = make_one_off()
+    read = Job.objects.queue().get()
+    assert claiming.claim(read, decide(read), "dead")
+    tick()
+    assert Log.objects.get().status == Status.RUNNING
+    Job.objects.all().write(locked_at=clock.now("default") - timedelta(seconds=90))
+    assert not Job.objects.with_now().get().is_stuck
+    tick()
+    tick()
+    log = Log.objects.get()
+    assert (log.status, log.slot) == (Status.LOST, job.next_run)
+    assert log.reason.startswith("the lock was stale, no claim was to come, and ")
+    assert plan(job) == (False, None, job.next_run)
+    fresh = Job.objects.get()
+    assert (fresh.lock, fresh.locked_at, fresh.locked_by, fresh.is_done) == (None, None, "", True)
+    assert [(each.name, each.count) for each in vitals.failing("default")] == [(job.name, 1)]
+
+
+def test_so_is_a_run_of_a_job_that_was_disabled_meanwhile(make_job, lock_timeout):
+    lock_timeout(60)
+    job = make_job()
+    claiming.claim_by_hand(job, "dead")
+    Job.objects.update(enabled=False)
+    Job.objects.all().write(locked_at=clock.now("default") - timedelta(seconds=90))
+    assert orphans.record("b") == 1
+    assert Log.objects.get().status == Status.LOST
+    assert not Job.objects.get().is_locked
+
+
+@pytest.mark.parametrize("what", ["enabled", "asked", "retried"])
+def test_a_stale_lock_that_a_claim_is_to_clear_is_left_to_that(make_one_off, lock_timeout, what):
+    lock_timeout(60)
+    make_one_off(**({"retries": 1, "on_lost": "retry"} if what == "retried" else {}))
+    read = Job.objects.queue().get()
+    assert claiming.claim(read, decide(read), "dead")
+    past = clock.now("default") - timedelta(seconds=90)
+    more = {"enabled": {"enabled": True, "next_run": past}, "asked": {"asked_at": past}, "retried": {}}[what]
+    Job.objects.all().write(locked_at=past, **more)
+    assert orphans.record("b") == 0
+    assert Log.objects.get().status == Status.RUNNING
+
+
+def test_of_two_that_find_the_same_run_gone_one_records_it_and_a_newer_run_is_left_alone(make_one_off, lock_timeout):
+    lock_timeout(60)
+    job = make_one_off()
+    read = Job.objects.queue().get()
+    assert claiming.claim(read, decide(read), "dead")
+    Job.objects.all().write(locked_at=clock.now("default") - timedelta(seconds=90))
+    assert orphans._clear(job.pk, "a", "default")
+    assert not orphans._clear(job.pk, "b", "default")
+    claim = claiming.claim_by_hand(Job.objects.get(), "c")
+    assert not orphans._clear(job.pk, "b", "default")
+    assert Job.objects.get().lock == claim.token
+    assert list(Log.objects.order_by("fence").values_list("status", flat=True)) == [Status.LOST, Status.RUNNING]
+
+
+def test_to_look_for_runs_that_are_gone_takes_one_query_and_none_without_a_timeout(
+    make_one_off, lock_timeout, django_assert_num_queries
+):
+    make_one_off()
+    with django_assert_num_queries(0):
+        orphans.record("a")
+    lock_timeout(60)
+    with django_assert_num_queries(1):
+        orphans.record("a")
+
+
+def test_a_node_that_can_not_look_for_runs_that_are_gone_goes_on(make_one_off, monkeypatch, caplog):
+    make_one_off()
+
+    def fail(node):
+        raise DatabaseError("out of order")
+
+    monkeypatch.setattr(orphans, "record", fail)
+    tick()
+    tick()
+    assert Log.objects.get().status == Status.SUCCEEDED
+    assert "can't look for runs that are gone. It goes on with its jobs. out of order" in caplog.text
 
 
 def test_a_job_that_was_disabled_while_it_ran_is_not_tried_again(make_job):

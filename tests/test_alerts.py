@@ -8,19 +8,25 @@ from datetime import timedelta
 import django
 import pytest
 from django.core import mail
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import OperationalError, transaction
+from django.db.models import F
 from django.test import override_settings
 from nodes import cron, nodes, until
 
 import cronkite
 from app import alerted
 from cronkite import alerts, apps, conf, signals
+from cronkite.checks import setting_checks
 from cronkite.claims import claiming
 from cronkite.code import wishes
 from cronkite.database import clock
 from cronkite.database.teller import Teller
 from cronkite.models import Alert, Job, Log, Node
 from cronkite.nodes import heartbeat, ticks
+from cronkite.reports import vitals
+from cronkite.schedules import catch_up
+from cronkite.schedules.catch_up import CatchUp
 
 Status = Log.Status
 
@@ -69,6 +75,12 @@ def run(job, *, fails):
     holding.finish(claim, Outcome(status, exc_info="Traceback\nValueError: out of stock" if fails else ""))
 
 
+def row(job, **columns):
+    """Return the columns of a log that is not written by a run."""
+    now = clock.now("default")
+    return {"job": job, "job_name": job.name, "function": job.function, "node": "n", "created": now, **columns}
+
+
 def lapse():
     """Have the time be over that a node may take to tell."""
     Alert.objects.filter(try_at__isnull=False).update(try_at=clock.Now())
@@ -93,7 +105,7 @@ def test_people_are_told_once_that_a_job_fails_and_once_that_it_is_well_again(ma
         look()
     assert told.said() == [("failing", False), ("failing", True)]
     assert told.all()[1]["text"] == "Job 'ok' is well again: its last run has succeeded."
-    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+    assert not Alert.objects.exclude(about=alerts.TURN).filter(try_at__isnull=False).exists()
     run(job, fails=True)
     look()
     assert told.said()[2:] == [("failing", False)]
@@ -201,6 +213,163 @@ def test_what_is_wrong_again_before_anybody_was_told_that_it_is_over_is_told_of_
     assert told.said() == [("failing", False)]
 
 
+def pass_by(minutes):
+    """Have so much time gone by for each alert, except for what is due to be told."""
+    Alert.objects.exclude(about=alerts.TURN).update(
+        **{name: F(name) - timedelta(minutes=minutes) for name in ("since", "over_at", "told_at", "try_at")}
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_job_that_comes_and_goes_people_hear_more_and_more_seldom(make_job, told):
+    job = make_job()
+    heard = []
+    for step in range(30):
+        if step % 2 == 0:
+            Job.objects.filter(pk=job.pk).write(fence=F("fence") + 1)
+            Log.objects.create(**row(job, fence=step // 2 + 1, status=Status.FAILED))
+        else:
+            Log.objects.filter(job=job, fence=step // 2 + 1).update(status=Status.SUCCEEDED)
+        look()
+        heard.extend([5 * step] * (len(told.all()) - len(heard)))
+        pass_by(5)
+    assert len(heard) <= 10
+    assert len([minute for minute in heard if minute >= 60]) <= 4
+    # It is always told in turns that it is wrong, and that it is well.
+    assert [over for _, over in told.said()] == [bool(n % 2) for n in range(len(told.said()))]
+    pass_by(61)
+    look()
+    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_wrong_for_good_after_it_came_and_went_is_told_within_the_hour(make_job, told):
+    job = make_job()
+    run(job, fails=True)
+    look()
+    pass_by(600)
+    run(job, fails=False)
+    look()
+    run(job, fails=True)
+    look()
+    assert told.said() == [("failing", False), ("failing", True)]
+    pass_by(61)
+    look()
+    look()
+    assert told.said() == [("failing", False), ("failing", True), ("failing", False)]
+    run(job, fails=False)
+    look()
+    assert told.said()[3:] == [("failing", True)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_came_and_went_before_people_were_told_again_is_not_told(make_job, told):
+    job = make_job()
+    run(job, fails=True)
+    look()
+    pass_by(600)
+    for fails in (False, True, False):
+        run(job, fails=fails)
+        look()
+    assert told.said() == [("failing", False), ("failing", True)]
+    Job.objects.update(alert="off")
+    pass_by(61)
+    look()
+    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_that_it_is_over_is_told_to_its_end_although_it_is_wrong_again_meanwhile(make_job, told):
+    """A mailer takes a minute to say that all is well; another node looks."""
+    job = make_job()
+    run(job, fails=True)
+    look()
+    run(job, fails=False)
+    with override_settings(CRONKITE_ALERT="nowhere.at_all"):
+        look()
+    alert = Alert.objects.get(about=f"failing {job.pk}")
+    assert alert.attempts == 1
+    run(job, fails=True)
+    look()
+    before = Alert.objects.get(pk=alert.pk)
+    assert before.over_at == alert.over_at
+    before.attempts = 0
+    alerts.settle(before, "default")
+    look()
+    assert told.said() == [("failing", False), ("failing", False)]
+
+
+# A one-off, which is disabled when it is done.
+
+
+@pytest.fixture
+def make_one_off(make_job):
+    def make(function="app.jobs.fail"):
+        job = make_job(function, schedule="@at 9000-01-01T00:00Z")
+        slot = clock.now("default").replace(microsecond=0)
+        Job.objects.filter(pk=job.pk).write(schedule=f"@at {slot:%Y-%m-%dT%H:%M:%S}Z", next_run=slot)
+        return Job.objects.get(pk=job.pk)
+
+    return make
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_are_told_once_of_a_one_off_that_failed_and_once_that_somebody_ran_it_again(make_one_off, told):
+    job = make_one_off()
+    ticks.tick(workers=0)
+    for _ in range(3):
+        look()
+    assert told.said() == [("failing", False)]
+    run(job, fails=False)
+    look()
+    look()
+    assert told.said() == [("failing", False), ("failing", True)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_are_told_once_of_a_one_off_whose_node_died(make_one_off, told, lock_timeout):
+    lock_timeout(60)
+    make_one_off("app.jobs.ok")
+    job = Job.objects.queue().get()
+    claiming.claim(job, catch_up.decide(job.get_schedule(), CatchUp.LATEST, None, job.pending, job.now), "dead")
+    Job.objects.all().write(locked_at=clock.now("default") - timedelta(minutes=10))
+    look()
+    assert told.said() == []
+    ticks.tick(workers=0)
+    for _ in range(3):
+        look()
+    (first,) = told.all()
+    assert "lost): the lock was stale, no claim was to come, and" in first["text"]
+    run(job, fails=False)
+    look()
+    assert told.said() == [("failing", False), ("failing", True)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_one_off_that_was_given_another_time_nothing_more_is_told(make_one_off, told):
+    job = make_one_off()
+    ticks.tick(workers=0)
+    look()
+    job = Job.objects.get()
+    job.schedule, job.enabled = "@at 9000-01-01T00:00Z", True
+    job.save()
+    assert vitals.failing("default") == []
+    look()
+    look()
+    assert told.said() == [("failing", False)]
+    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_whose_last_log_was_deleted_is_not_said_to_be_well(make_job, told):
+    run(make_job(), fails=True)
+    look()
+    Log.objects.all().delete()
+    look()
+    look()
+    assert told.said() == [("failing", False)]
+
+
 # The signal of a silent node, which needs no alerts.
 
 
@@ -297,9 +466,11 @@ def test_without_the_condition_of_the_claim_people_are_told_more_than_once(make_
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_that_have_seen_the_same_one_makes_the_row(make_job, told):
-    wrong = alerts._Wrong("ok", "Job 'ok' fails")
-    assert alerts._begin("failing 1", wrong, "default") is not None
-    assert alerts._begin("failing 1", wrong, "default") is None
+    wrong = {"failing 1": alerts._Wrong("ok", "Job 'ok' fails")}
+    alerts._begin(wrong, "default")
+    first = Alert.objects.get()
+    alerts._begin(wrong, "default")
+    assert Alert.objects.get() == first
 
 
 # Whatever becomes of who is to tell.
@@ -323,7 +494,17 @@ def test_what_can_not_be_told_is_tried_again_and_not_for_ever(make_job, told, ca
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("name", ["app.alerted.nobody", "nowhere.at_all", "app.alerted"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app.alerted.nobody",
+        "nowhere.at_all",
+        "app.alerted",
+        "app.alerted.of_two",
+        "app.alerted.refuse",
+        "app.alerted.cancel",
+    ],
+)
 def test_a_function_that_is_none_harms_nothing(make_job, told, name, caplog):
     run(make_job(), fails=True)
     with override_settings(CRONKITE_ALERT=name):
@@ -332,6 +513,68 @@ def test_a_function_that_is_none_harms_nothing(make_job, told, name, caplog):
     lapse()
     look()
     assert told.said() == [("failing", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_async_function_is_awaited(make_job, told):
+    run(make_job(), fails=True)
+    with override_settings(CRONKITE_ALERT="app.alerted.note_later"):
+        look()
+    assert told.said() == [("failing", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_while_people_are_told_has_them_told_no_second_time(make_job, told, monkeypatch):
+    run(make_job(), fails=True)
+    settle, failures = alerts.settle, iter([OperationalError("the server is gone")] * 2)
+
+    def fail_twice(row, using):
+        if (error := next(failures, None)) is not None:
+            raise error
+        settle(row, using)
+
+    monkeypatch.setattr(alerts, "settle", fail_twice)
+    monkeypatch.setattr(alerts, "PAUSE", 0.0)
+    look()
+    lapse()
+    look()
+    assert told.said() == [("failing", False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_that_lasts_ends_the_look_and_another_tells(make_job, told, monkeypatch):
+    run(make_job(), fails=True)
+
+    def fail(row, using):
+        raise OperationalError("the server is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(alerts, "settle", fail)
+        patched.setattr(alerts, "PAUSE", 0.0)
+        with pytest.raises(OperationalError):
+            look()
+    lapse()
+    look()
+    look()
+    assert told.said() == [("failing", False)] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_the_function_leaves_open_keeps_nothing_from_being_noted(make_job, told, monkeypatch):
+    run(make_job(), fails=True)
+
+    def leave_open(notices):
+        alerted.note(notices)
+        transaction.atomic().__enter__()
+        Node.objects.create(name="left", started_at=clock.Now(), ticked_at=clock.Now())
+
+    monkeypatch.setattr(alerted, "note_later", leave_open)
+    with override_settings(CRONKITE_ALERT="app.alerted.note_later"):
+        look()
+        lapse()
+        look()
+    assert told.said() == [("failing", False)]
+    assert not Node.objects.filter(name="left").exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -395,6 +638,121 @@ def test_mail_goes_to_whom_the_job_names_and_else_to_the_admins(make_job):
     assert by_recipient["root@example.com"].subject == "[shop] Job 'pack' fails, and 1 more"
     assert "ValueError: out of stock" in by_recipient["root@example.com"].body
     assert len(mail.outbox) == 2
+
+
+MAIL = {
+    "CRONKITE_ALERT": "cronkite.alerts.mail",
+    "MAILERS": {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}},
+    "EMAIL_SUBJECT_PREFIX": "",
+}
+
+
+def notice(name="bill", kind="failing", who=("ada@example.com",), **more):
+    text = more.pop("text", f"Job {name!r} fails: its last run has failed.")
+    return alerts.Notice(kind, more.get("is_over", False), name, 1, text, clock.now("default"), who)
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@override_settings(**MAIL)
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [
+        ("shop: bills", "Job 'shop: bills' fails"),
+        ("v1.", "Job 'v1.' fails"),
+        ("n" * 200, f"Job '{'n' * 59}…' fails"),
+        ("bill\r\nBcc: eve@example.com", "Job 'bill\\r\\nBcc: eve@example.com' fails"),
+        ("Rechnung {0} %s", "Job 'Rechnung {0} %s' fails"),
+    ],
+)
+def test_the_subject_of_a_mail_is_one_line_whatever_the_name_is(name, subject):
+    alerts.mail([notice(name)])
+    (message,) = mail.outbox
+    assert message.subject == subject
+    assert message.message()["To"] == "ada@example.com"
+    assert message.message()["Bcc"] is None
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@override_settings(**MAIL)
+@pytest.mark.parametrize("is_over", [True, False])
+@pytest.mark.parametrize("kind", sorted(alerts.HEADS))
+def test_each_kind_has_its_subject(kind, is_over):
+    alerts.mail([notice("a\nb", kind, is_over=is_over)])
+    (message,) = mail.outbox
+    assert message.subject == {
+        ("failing", False): "Job 'a\\nb' fails",
+        ("missed", False): "Slots of job 'a\\nb' were missed",
+        ("stuck", False): "Job 'a\\nb' is stuck",
+        ("silent", False): "Node a b is silent",
+        ("silent", True): "Node a b is well again",
+    }.get((kind, is_over), "Job 'a\\nb' is well again")
+    assert message.message()
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@override_settings(**MAIL)
+def test_a_mail_tells_of_so_many_and_how_many_more_there_are():
+    alerts.mail([notice(f"job {n}") for n in range(5000)])
+    (message,) = mail.outbox
+    assert message.subject == "Job 'job 0' fails, and 4999 more"
+    assert message.body.count("fails: its last run") == alerts.MOST
+    assert message.body.endswith("And 4900 more, which the admin and `manage.py cron health` tell.")
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@override_settings(**MAIL, ADMINS=[])
+def test_who_can_not_be_told_by_mail_is_said_in_the_log_and_not_taken_for_told():
+    for who in ((), ("#ops", "@ops")):
+        with pytest.raises(ImproperlyConfigured, match="ADMINS is empty"):
+            alerts.mail([notice(who=who)])
+    alerts.mail([notice(who=("@ops", "ada@example.com"))])
+    (message,) = mail.outbox
+    assert message.to == ["ada@example.com"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("alert", "admins", "found"),
+    [
+        ("", [], []),
+        ("cronkite.alerts.mail", [], ["cronkite.W014"]),
+        ("cronkite.alerts.mail", ["root@example.com"], []),
+        ("app.alerted.note", [], []),
+        ("app.alerted.nobody", [], ["cronkite.E007"]),
+        ("nowhere.at_all", [], ["cronkite.E007"]),
+        ("app.alerted.json", [], ["cronkite.E007"]),
+        (["x"], [], []),
+    ],
+)
+def test_a_check_tells_that_people_could_not_be_told(monkeypatch, alert, admins, found):
+    monkeypatch.setattr(setting_checks, "is_asked", lambda: True)
+    with override_settings(CRONKITE_ALERT=alert, ADMINS=admins):
+        assert [each.id for each in setting_checks.check_alert()] == found
+        monkeypatch.setattr(setting_checks, "is_asked", lambda: False)
+        assert setting_checks.check_alert() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_jobs_that_are_wrong_at_once_are_told_of_in_one_mail(make_job, told, monkeypatch):
+    monkeypatch.setattr(alerts, "CHUNK", 3)
+    called = []
+    monkeypatch.setattr(alerted, "note_later", called.append)
+    jobs = [make_job(name=f"job {n}", alert="ada@example.com" if n == 9 else "") for n in range(10)]
+    for job in jobs:
+        run(job, fails=True)
+    with override_settings(CRONKITE_ALERT="app.alerted.note_later"):
+        look()
+        look()
+        assert sorted(len(notices) for notices in called) == [1, 9]
+        for job in jobs:
+            run(job, fails=False)
+        look()
+        look()
+    assert sorted(len(notices) for notices in called) == [1, 1, 9, 9]
 
 
 def test_the_word_of_who_is_told_is_kept_in_one_way():

@@ -15,6 +15,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 from django.db import connections
+from django.utils.module_loading import import_string
 
 from cronkite import conf
 from cronkite.code import trials
@@ -28,6 +29,8 @@ TAG = "cronkite"
 
 #: BEGIN takes the write lock at once with these, so that the connection waits for its turn instead of failing later.
 WRITING_MODES = frozenset({"IMMEDIATE", "EXCLUSIVE"})
+#: What tells people by e-mail.
+MAIL = "cronkite.alerts.mail"
 
 
 @checks.register(TAG)
@@ -178,6 +181,40 @@ def check_monitors(**_: Any) -> list[checks.CheckMessage]:
             id="cronkite.E006",
         )
         for name, why in connecting.problems().items()
+    ]
+
+
+@checks.register(TAG)
+def check_alert(**_: Any) -> list[checks.CheckMessage]:
+    """E007, W014: people are to be told what is wrong, and can't be. It would be found out when something is wrong."""
+    try:
+        name = conf.get().alert
+    except ImproperlyConfigured:
+        return []  # E002 says so
+    if not name or not is_asked():
+        return []
+    if name == MAIL and not settings.ADMINS:
+        return [
+            checks.Warning(
+                "CRONKITE_ALERT has people told by e-mail, and ADMINS is empty, so that nobody is told of jobs that name "
+                "no address in their alert, nor of nodes.",
+                hint='Write for example ADMINS = ["ops@example.com"], or before Django 6.0 '
+                '[("Ops", "ops@example.com")].',
+                id="cronkite.W014",
+            )
+        ]
+    try:
+        problem = "" if callable(import_string(name)) else "It can't be called."
+    except Exception as error:  # noqa: BLE001 - a project's module may raise anything
+        problem = f"{type(error).__name__}: {error}."
+    if not problem:
+        return []
+    return [
+        checks.Error(
+            f"CRONKITE_ALERT names {name}, by which nobody can be told. {problem}",
+            hint="Write the dotted name of a function that takes a list of notices. Jobs run all the same.",
+            id="cronkite.E007",
+        )
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from django.db import DatabaseError
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import Greatest
 
 from cronkite import conf
@@ -19,7 +20,7 @@ from cronkite.code import functions, labels
 from cronkite.database import clock
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job, Log, Node
-from cronkite.models.queries import is_stuck
+from cronkite.models.queries import is_stuck, may_retry
 from cronkite.reports import hindrances
 from cronkite.schedules import Schedule, once, stretches
 
@@ -233,25 +234,40 @@ def _problems(wanted: list[str]) -> dict[str, str]:
 
 
 def failing(using: str) -> list[FailingJob]:
-    """Count the failures since the last success of each job that is enabled, and of each one-off.
+    """Count the failures since the last success of each job that is enabled, and of each one-off that is done.
 
-    A run that was interrupted, because its node was stopped, says nothing about the job. However long the log is,
-    little of it is read: the newest run of a job is that of its newest claim, and mostly it succeeded.
+    A run that was interrupted, because its node was stopped, says nothing about the job; nor does one about a one-off
+    that was given another time since. However long the log is, little of it is read: the newest run of a job is that of
+    its newest claim, and mostly it succeeded.
     """
-    logs = Log.objects.using(using).filter(Q(job__enabled=True) | Q(job__schedule__startswith=once.BEGINNING))
-    newest = logs.filter(fence=F("job__fence")).exclude(status=Log.Status.SUCCEEDED)
-    suspects = dict(newest.order_by().values_list("job_id", "job__name"))
+    logs = Log.objects.using(using)
+    # For each job by the index of its runs. A join has SQLite read the whole log, and look for the job of each.
+    newest = logs.filter(job=OuterRef("pk"), fence=OuterRef("fence")).exclude(status=Log.Status.SUCCEEDED)
+    jobs = Job.objects.using(using).filter(may_retry(), Exists(newest)).order_by()
+    columns = jobs.values_list("pk", "name", "enabled", "schedule", "planned_at")
+    suspects = {
+        pk: (name, planned_at if enabled and once.is_in(schedule) else None)
+        for pk, name, enabled, schedule, planned_at in columns
+    }
     # Not below 0, where MySQL's unsigned numbers end.
     recent = logs.filter(job__in=suspects, fence__gt=Greatest(F("job__fence"), RUNS) - RUNS)
     runs = defaultdict(list)
-    for job_id, status, pk in recent.order_by("-fence").values_list("job_id", "status", "pk"):
-        runs[job_id].append((status, pk))
+    for job_id, status, pk, created in recent.order_by("-fence").values_list("job_id", "status", "pk", "created"):
+        runs[job_id].append((status, pk, created))
     found = []
-    for job_id, name in suspects.items():
+    for job_id, (name, planned_at) in suspects.items():
         since = takewhile(lambda run: run[0] != Log.Status.SUCCEEDED, runs[job_id])
-        if failures := [pk for status, pk in since if status in FAILURES]:
-            found.append(FailingJob(job_id, name, len(failures), failures[0]))
+        counted = [pk for status, pk, at in since if status in FAILURES and (planned_at is None or at > planned_at)]
+        if counted:
+            found.append(FailingJob(job_id, name, len(counted), counted[0]))
     return sorted(found, key=lambda job: (-job.count, job.name))
+
+
+def succeeded(using: str, jobs: Collection[int]) -> set[int]:
+    """Return those of the jobs, by their keys, whose newest run succeeded, and of which :func:`failing` would tell."""
+    newest = Log.objects.using(using).filter(job=OuterRef("pk"), fence=OuterRef("fence"))
+    rows = Job.objects.using(using).filter(may_retry(), Exists(newest.filter(status=Log.Status.SUCCEEDED)), pk__in=jobs)
+    return set(rows.order_by().values_list("pk", flat=True))
 
 
 def missed(using: str, now: datetime, brief: float) -> list[MissedSlots]:

@@ -1,5 +1,6 @@
 """What alerts call in tests: it writes down what it is told, and some of it behaves badly."""
 
+import asyncio
 import json
 import os
 import threading
@@ -22,3 +23,20 @@ def fail(notices):
 def hang(notices):
     note(notices)
     threading.Event().wait()
+
+
+async def note_later(notices):
+    note(notices)
+
+
+def of_two(notices, more):
+    note(notices)
+
+
+def refuse(notices):
+    """End as nobody should."""
+    raise SystemExit(3)
+
+
+async def cancel(notices):
+    raise asyncio.CancelledError

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
@@ -193,7 +194,8 @@ def _here(tell: Callable[[], object], using: str) -> None:
 def _at_once(tell: Callable[[], object]) -> None:
     try:
         tell()
-    except Exception:
+    except (Exception, SystemExit, CancelledError):
+        # It is not for a receiver to end who has edited a job, and what else is to be done after the COMMIT.
         logger.exception("A signal could not be sent.")
 
 

@@ -4,6 +4,7 @@
 the others behave, which are told first: see :data:`BAD`.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ import threading
 import time
 from functools import partial
 
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from app.jobs import append
 from cronkite import signals
@@ -74,7 +75,42 @@ def _leave_open(**values):
         cursor.execute("SELECT 1")
 
 
-BAD = {"raise": _raise, "exit": _exit, "nap": _nap, "hang": _hang, "kill": _kill, "leave_open": _leave_open}
+def _close_all(**values):
+    connections.close_all()
+
+
+def _fork(**values):
+    """Leave a child behind that comes back, as a program does that forgets os._exit()."""
+    if os.fork():
+        os.wait()
+
+
+def _quit(**values):
+    os._exit(7)
+
+
+async def _raise_later(**values):
+    await asyncio.sleep(0)
+    raise ValueError("the receiver went wrong")
+
+
+async def _cancel(**values):
+    raise asyncio.CancelledError
+
+
+BAD = {
+    "raise": _raise,
+    "exit": _exit,
+    "nap": _nap,
+    "hang": _hang,
+    "kill": _kill,
+    "leave_open": _leave_open,
+    "close_all": _close_all,
+    "fork": _fork,
+    "quit": _quit,
+    "raise_later": _raise_later,
+    "cancel": _cancel,
+}
 
 
 def install():

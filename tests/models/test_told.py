@@ -16,8 +16,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from documents import table
 from nodes import cron, nodes, until
 
-from app.listening import listen
-from cronkite import signals
+from app.listening import BAD, NAMES, listen
+from cronkite import requests, signals
 from cronkite.claims import claiming, holding
 from cronkite.database import clock, teller
 from cronkite.models import Job, Log, told
@@ -281,6 +281,80 @@ def test_a_bad_receiver_harms_neither_the_run_nor_its_record(make_job, heard, re
     assert not Job.objects.filter(lock__isnull=False).exists()
     if receiver in {"raise", "kill"}:
         assert sorted(heard.names(*RUNS)) == ["run_finished"] * 3 + ["run_started"] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("receiver", ["close_all", "raise_later", "cancel", "exit"])
+def test_a_bad_receiver_harms_no_edit_and_no_run_in_its_own_process(make_job, listening, receiver):
+    for name in NAMES:
+        getattr(signals, name).connect(BAD[receiver], weak=False)
+    try:
+        job = make_job(due=0)
+        job.description = "of use"
+        job.save()
+        make_due(job)
+        ticks.tick(workers=0)
+        claiming.claim_by_hand(job, "gone")
+        job.refresh_from_db()
+        assert holding.unlock(job, by="ada")
+        assert teller.wait(30)
+    finally:
+        for name in NAMES:
+            getattr(signals, name).disconnect(BAD[receiver])
+    assert Job.objects.get().description == "of use"
+    assert sorted(Log.objects.values_list("status", flat=True)) == [Status.LOST, Status.SUCCEEDED]
+    # Who ends the thread, or cancels it, is the last that is told of that; others come before.
+    assert {"job_edited", "run_started", "run_finished", "lock_cleared"} <= {*listening.names()}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_forks_and_does_not_end_its_child_harms_nothing(make_job, heard):
+    make_job(due=0)
+    cron("--workers", "1", CRONKITE_TEST_LISTEN=str(heard.path), CRONKITE_TEST_RECEIVER="fork")
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_async_receiver_is_told_and_one_that_is_connected_twice_by_its_uid_is_told_once(make_job):
+    told_of = []
+
+    async def note(run, outcome, **kwargs):
+        told_of.append((outcome.status, (await Log.objects.aget(pk=run.log_id)).status))
+
+    for _ in range(2):
+        signals.run_finished.connect(note, dispatch_uid="tests")
+    try:
+        make_job(due=0)
+        ticks.tick(workers=0)
+        assert teller.wait(30)
+    finally:
+        signals.run_finished.disconnect(dispatch_uid="tests")
+    assert told_of == [(Status.SUCCEEDED, Status.SUCCEEDED)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_may_ask_for_a_run_run_a_job_and_edit_one(make_job):
+    first, asked, ran = (make_job(name=name) for name in ("first", "asked", "ran"))
+
+    def go_on(run, **kwargs):
+        if run.job_id == first.pk:
+            requests.ask(Job.objects.get(pk=asked.pk), by="a receiver")
+            Job.objects.get(pk=ran.pk).run()
+            job = Job.objects.get(pk=first.pk)
+            job.description = f"ended by log {run.log_id}"
+            job.save()
+
+    signals.run_finished.connect(go_on)
+    try:
+        make_due(first)
+        ticks.tick(workers=0)
+        assert teller.wait(30)
+    finally:
+        signals.run_finished.disconnect(go_on)
+    runs = set(Log.objects.values_list("job__name", "status"))
+    assert runs == {("first", Status.SUCCEEDED), ("ran", Status.SUCCEEDED)}
+    assert Job.objects.get(pk=asked.pk).asked_by == "a receiver"
+    assert Job.objects.get(pk=first.pk).description.startswith("ended by log ")
 
 
 @pytest.mark.django_db(transaction=True)

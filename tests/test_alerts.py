@@ -9,8 +9,10 @@ import django
 import pytest
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.management import call_command
+from django.core.serializers.base import DeserializationError
 from django.db import OperationalError, transaction
-from django.db.models import F
+from django.db.models import CharField, F, Value
 from django.test import override_settings
 from nodes import cron, nodes, until
 
@@ -780,6 +782,50 @@ def test_a_job_refuses_what_is_no_alert_in_code_and_in_forms(make_job):
     assert list(refused.value.message_dict) == ["alert"]
     with pytest.raises(ValueError, match="1 to 20"):
         cronkite.cron("@daily", alert="after 99")
+
+
+@pytest.mark.django_db
+def test_what_is_no_alert_is_refused_by_whichever_way_it_comes_and_harmless_if_it_is_there(make_job, told, tmp_path):
+    job = make_job()
+    fixture = tmp_path / "jobs.json"
+    row = {"name": "new", "function": "app.jobs.ok", "schedule": "@daily", "alert": "after 99"}
+    fixture.write_text(json.dumps([{"model": "cronkite.job", "fields": row}]))
+    ways = [
+        lambda: Job.objects.update(alert="after 99"),
+        lambda: Job.objects.bulk_create([Job(**row)]),
+        lambda: Job.objects.update_or_create(defaults={"alert": "after 99"}, pk=job.pk),
+        lambda: call_command("loaddata", str(fixture), verbosity=0),
+    ]
+    for way in ways:
+        with pytest.raises((ValueError, ValidationError, DeserializationError), match="1 to 20"), transaction.atomic():
+            way()
+    assert list(Job.objects.values_list("name", "alert")) == [("ok", "")]
+    for garbage in ("after 99", "ada@", "off after 3", "\n,\n", "x" * 255):
+        Job.objects.all().write(alert=Value(garbage, CharField()))
+        assert wishes.of(Job.objects.get().alert).after == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_garbage_for_an_alert_has_the_admins_told(make_job, told):
+    job = make_job()
+    Job.objects.all().write(alert=Value("ada@ after 99", CharField()))
+    run(job, fails=True)
+    look()
+    (notice,) = told.all()
+    assert notice["who"] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_that_a_job_is_well_again_is_told_of_it_by_the_name_that_people_know(make_job, told):
+    job = make_job(name="old")
+    run(job, fails=True)
+    look()
+    Job.objects.update(name="new")
+    look()
+    run(job, fails=False)
+    look()
+    assert [each["name"] for each in told.all()] == ["old", "old"]
+    assert told.said() == [("failing", False), ("failing", True)]
 
 
 def test_the_setting_is_a_dotted_name():

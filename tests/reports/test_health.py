@@ -135,6 +135,16 @@ def test_failures_in_a_row(make_job, ends, count):
     assert found.level == (Level.OK if not count else Level.CRITICAL if count >= 3 else Level.WARNING)
 
 
+def test_failures_are_asked_for_job_by_job_however_long_the_log_is(make_job):
+    """Joined to the jobs, the log would be read from end to end on SQLite: it has no statistics that would tell."""
+    make_job()
+    with CaptureQueriesContext(connection) as captured:
+        assert vitals.failing("default") == []
+    (query,) = captured
+    assert "EXISTS" in query["sql"]
+    assert "JOIN" not in query["sql"]
+
+
 def test_failures_of_a_job_that_is_disabled_trouble_nobody(make_job):
     see()
     job = make_job()

@@ -20,11 +20,11 @@ from nodes import cron, nodes, turn_of_tasks, until
 
 import families
 from app import handed
-from cronkite import requests
+from cronkite import requests, signals
 from cronkite.claims import claiming, handing, holding
 from cronkite.claims.handing import Handed
 from cronkite.claims.verdicts import Receipt
-from cronkite.database import clock
+from cronkite.database import clock, teller
 from cronkite.engines import counter
 from cronkite.models import Job, Log, Task
 from cronkite.schedules import catch_up
@@ -94,6 +94,29 @@ def test_what_became_of_it_is_known_after_another_look(make_job):
     assert log.started_at <= log.finished_at
     assert not Task.objects.exists()
     assert Job.objects.get().follow_at is None
+
+
+def test_receivers_are_told_of_the_end_of_a_task_and_not_of_its_beginning(make_job):
+    heard = []
+
+    def hear(signal, run, **more):
+        heard.append((signal is signals.run_finished, run.job_name, more.get("outcome") and more["outcome"].status))
+
+    signals.run_started.connect(hear)
+    signals.run_finished.connect(hear)
+    try:
+        save(make_job("app.handed.bill", due=0, args=[7]))
+        tick()
+        assert teller.wait(30)
+        assert heard == []
+        work()
+        look_again()
+        tick()
+        assert teller.wait(30)
+    finally:
+        signals.run_started.disconnect(hear)
+        signals.run_finished.disconnect(hear)
+    assert heard == [(True, "bill", Status.SUCCEEDED)]
 
 
 def test_a_task_that_failed_has_its_traceback(make_job, caplog):

@@ -10,6 +10,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from admin_pages import act
 from conftest import make_due
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -169,6 +170,27 @@ def test_each_edit_is_told_of_when_it_is_committed(listening):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("action", "told_of"),
+    [
+        ("unlock", {("lock_cleared", ""), ("lock_lost", ""), ("run_finished", "")}),
+        ("disable", {("job_edited", "changed")}),
+        ("delete_selected", {("job_edited", "deleted")}),
+        ("run", set()),
+    ],
+)
+def test_what_people_do_in_the_admin_is_told_of(make_job, listening, admin_client, action, told_of):
+    job = make_job()
+    if action == "unlock":
+        claiming.claim_by_hand(job, "gone")
+    more = {"post": "yes"} if action == "delete_selected" else {}
+    assert act(admin_client, action, job, **more).status_code == 200
+    assert teller.wait(30)
+    assert {(each["signal"], each.get("change", "")) for each in listening.all()} == told_of
+    assert {each["by"] for each in listening.all("lock_cleared")} <= {"admin"}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_edit_that_is_rolled_back_is_not_told_of(make_job, listening):
     job = make_job(due=60)
     with transaction.atomic():
@@ -312,6 +334,19 @@ def test_a_receiver_that_forks_and_does_not_end_its_child_harms_nothing(make_job
     make_job(due=0)
     cron("--workers", "1", CRONKITE_TEST_LISTEN=str(heard.path), CRONKITE_TEST_RECEIVER="fork")
     assert Log.objects.get().status == Status.SUCCEEDED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_ends_the_node_ends_no_run(make_job, tmp_path):
+    make_job("app.jobs.wait_stubbornly", due=0, args=[str(tmp_path / "begun"), str(tmp_path / "go")])
+    with nodes(("cron", "--workers", "1"), CRONKITE_TEST_RECEIVER="quit") as (node,):
+        # Its output is open until its worker has ended.
+        until(lambda: node.process.poll() == 7)
+        until((tmp_path / "begun").exists)
+        assert Log.objects.get().status == Status.RUNNING
+        (tmp_path / "go").touch()
+        until(lambda: Log.objects.get().status == Status.SUCCEEDED)
+    assert not Job.objects.get().is_locked
 
 
 @pytest.mark.django_db(transaction=True)

@@ -103,8 +103,8 @@ class Notice:
 def mail(notices: Sequence[Notice]) -> None:
     """Tell by e-mail: those whom the jobs' ``alert`` names, or else ``ADMINS``; one mail for all ``notices``.
 
-    This is what ``CRONKITE_ALERT = "cronkite.alerts.mail"`` calls. Raises :class:`ImproperlyConfigured` if there is
-    nobody to tell, and what Django's mail raises.
+    This is what ``CRONKITE_ALERT = "cronkite.alerts.mail"`` calls. Raises
+    :class:`django.core.exceptions.ImproperlyConfigured` if there is nobody to tell, and what Django's mail raises.
     """
     # Such as "@ops" is a name for others.
     who = [name for name in notices[0].who if "@" in name.lstrip("@#")]

@@ -196,8 +196,8 @@ def check_alert(**_: Any) -> list[checks.CheckMessage]:
     if name == MAIL and not settings.ADMINS:
         return [
             checks.Warning(
-                "CRONKITE_ALERT has people told by e-mail, and ADMINS is empty, so that nobody is told of nodes, nor of "
-                "jobs that name no address in their alert.",
+                "CRONKITE_ALERT has people told by e-mail, and ADMINS is empty, so that nobody is told of nodes, nor "
+                "of jobs that name no address in their alert.",
                 hint='Write for example ADMINS = ["ops@example.com"], or before Django 6.0 '
                 '[("Ops", "ops@example.com")].',
                 id="cronkite.W014",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.test import override_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from cronkite.claims import claiming, holding, verdicts
+from cronkite.claims import claiming, holding, orphans, verdicts
 from cronkite.code.outcomes import Outcome
 from cronkite.models import Job, Log
 from cronkite.schedules import catch_up
@@ -113,7 +113,20 @@ class Cluster(RuleBasedStateMachine):
         assert not Job.objects.queue().exists(), "P4: a job is due for ever"
         for job in enabled:
             assert not job.definition.slots.between(job.accounted, world.now), "P2: a slot is never accounted for"
+        # Of those that are disabled, nobody but who looks for that finds that their runs are gone.
+        world.now = (
+            max([world.now, *(job.holder.seen_at + world.lock_timeout for job in world.alive() if job.holder)]) + 1
+        )
+        self.look_for_orphans("a")
+        left = Log.objects.filter(status=Log.Status.RUNNING, job__enabled=False)
+        assert not left.exists(), "P2: a run is said to go on for ever"
         self.promises_are_kept()
+
+    def look_for_orphans(self, node):
+        """Have a node record the runs as lost that are gone and that no claim would find."""
+        expected = self.world.record_orphans()
+        self.counts["orphans"] += expected
+        assert orphans.record(node) == expected, "P2: other runs were gone than those that no claim would find"
 
     @invariant()
     def promises_are_kept(self):

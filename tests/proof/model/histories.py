@@ -178,6 +178,11 @@ class Histories(Cluster):
         self.live.remove(pick(self.live, place))
         self.counts["crashes"] += 1
 
+    @rule(node=nodes)
+    def record_orphans(self, node):
+        """A node shows that it lives."""
+        self.look_for_orphans(node)
+
     # What people do.
 
     @precondition(lambda self: len(self.world.alive()) < MOST_JOBS)

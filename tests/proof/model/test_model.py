@@ -74,6 +74,7 @@ def test_no_history_breaks_a_promise(tally, say):
     # Hypothesis breaks some off that grow too large; they don't count.
     assert counts["ends"] >= HISTORIES
     assert counts["takeovers"] > 0
+    assert counts["orphans"] > 0
 
 
 # The saboteurs: a protection is taken out, and the histories must find what it kept from happening.

@@ -186,6 +186,13 @@ class World:
                 gone.append(run)
         return gone
 
+    def record_orphans(self):
+        """Record runs as lost whose locks may be taken over, and whose jobs are disabled; return how many they were."""
+        found = [job for job in self.alive() if not job.definition.enabled and job.holder and self.is_stale(job.holder)]
+        for job in found:
+            job.holder.status, job.holder = "lost", None
+        return len(found)
+
     def finish(self, run, status):
         """End a run; return whether its end counts. A run that lost its lock stays lost, and harms nobody.
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError
 
-from cronkite.code import functions
+from cronkite.code import arguments, functions
 from cronkite.exceptions import CronkiteError
 from cronkite.importing import turns
 from cronkite.importing.planned import Planned
@@ -62,7 +62,8 @@ def do(plans: Iterable[Planned], *, enable: bool = False, write: bool = True) ->
 
 
 def _do(plans: list[Planned], here: _Here, enable: bool, write: bool) -> list[Deed]:
-    deeds = [_judged(plan, here, enable) for plan in plans]
+    with arguments.building_once():
+        deeds = [_judged(plan, here, enable) for plan in plans]
     if not write or not any(deed.state == "new" for deed in deeds):
         return deeds
     try:

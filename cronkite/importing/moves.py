@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from cronkite.code import functions
+from cronkite.code import arguments, functions
 from cronkite.importing import deeds, turns
 from cronkite.importing.planned import Planned
 from cronkite.models import Group, Job, primary
@@ -80,7 +80,8 @@ def jobs(planned: Iterable[Planned], wish: Wish) -> Iterator[Move]:
 
 def _moved(numbers: Sequence[int], here: _Here, wish: Wish) -> list[Move]:
     """Do what is to be done for the plans of these numbers."""
-    moves = [_judged(number, here, wish) for number in numbers]
+    with arguments.building_once():
+        moves = [_judged(number, here, wish) for number in numbers]
     if not wish.write:
         return moves
     if any(move.state == "new" for move in moves):

@@ -115,7 +115,9 @@ def _tell(deed: Deed, write: bool, terminal: Terminal) -> None:
         named = f" (id {deed.job.pk})" if deed.job.pk else ""
         terminal.say(f"{sign} {name}: here already{named}, {stands}.")
     elif deed.state == "refused":
-        terminal.say(f"{sign} {name}: it can't come.", style)
+        # Of what was understood, also when: the name alone may be that of several.
+        what = f" {printable(planned.becomes)}" if planned.becomes else ""
+        terminal.say(f"{sign} {name}: it can't come.{what}", style)
     else:
         terminal.say(f"{sign} {name}: {printable(planned.becomes)}")
     for sentence in planned.problems:

@@ -38,7 +38,7 @@ def run(given: Given, options: dict[str, Any], terminal: Terminal) -> int:
             _tell("", move, wish, terminal)
     if options["json"]:
         terminal.json({"groups": list(map(_for_programs, groups)), "jobs": list(map(_for_programs, jobs))})
-    _sum_up(jobs, wish, terminal)
+    _sum_up(groups, jobs, wish, terminal)
     return int(any(move.state == "refused" for move in groups + jobs))
 
 
@@ -63,7 +63,9 @@ def _tell(kind: str, move: Move, wish: Wish, terminal: Terminal) -> None:
         terminal.say(f"    {printable(sentence)}")
 
 
-def _sum_up(jobs: list[Move], wish: Wish, terminal: Terminal) -> None:
+def _sum_up(groups: list[Move], jobs: list[Move], wish: Wish, terminal: Terminal) -> None:
+    if away := [printable(move.planned.name) for move in groups if move.state == "refused"]:
+        terminal.note(f"{len(away)} of the groups can't come: {', '.join(away)}.")
     if not jobs:
         terminal.note(f"There is nothing to import: {exported.TITLE} has no jobs.")
         return

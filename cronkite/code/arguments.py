@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -31,6 +32,11 @@ _COMMON = frozenset(
 )
 #: What only ``manage.py`` heeds, before the command begins: the process that runs a job has begun long ago.
 _OF_THE_PROCESS = {"settings": "--settings", "pythonpath": "--pythonpath"}
+
+
+#: The parsers that were built, by the names of their commands, where they are kept.
+_NONE: dict[str, argparse.ArgumentParser] = {}
+_kept: ContextVar[dict[str, argparse.ArgumentParser]] = ContextVar("_kept", default=_NONE)
 
 
 class Unfit(Exception):
@@ -65,6 +71,16 @@ def briefly(module: str) -> ModuleType:
     return trials.load(module, trials.BRIEF)
 
 
+@contextmanager
+def building_once() -> Iterator[None]:
+    """Have each command's parser be built once during the block, where the arguments of many jobs are judged."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def parse(args: Any, kwargs: Any, load: Load = modules.load) -> argparse.Namespace:
     """Return what the command's own parser makes of the arguments; the command is not run.
 
@@ -74,7 +90,10 @@ def parse(args: Any, kwargs: Any, load: Load = modules.load) -> argparse.Namespa
     if said := commands.shape_problem(args, kwargs):
         raise Unfit(said)
     name, *rest = args
-    parser = _parser(name, load)
+    kept = _kept.get()
+    parser = kept.get(name) or _parser(name, load)
+    if kept is not _NONE:
+        kept[name] = parser
     with _harmless(parser):
         try:
             found = parser.parse_args(rest)

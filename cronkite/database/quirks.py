@@ -181,6 +181,17 @@ def read_committed(connection: BaseDatabaseWrapper) -> None:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
 
+def read_latest(connection: BaseDatabaseWrapper) -> None:
+    """Have each statement of the transaction that has just begun read what is committed until then.
+
+    To be the first thing that is said in it. Where it may not be, PostgreSQL reads what was committed when the first
+    statement began, also after that has waited for somebody. MySQL and MariaDB begin with the first that reads.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
 def is_in_memory(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the database lives in this process's memory only, as SQLite's may in tests."""
     return connection.vendor == "sqlite" and bool(connection.is_in_memory_db())  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ From what is there to rows, and to what is said about it. Nothing here changes w
   each of them has.
 - ``exported``: what ``cron export`` has written down.
 - ``sources``: which of them there are.
+- ``turns``: how two imports at a time don't add the same.
 - ``deeds``: rows of what is planned, each once.
 - ``moves``: rows of what was exported, by natural keys.
 """

@@ -57,6 +57,8 @@ def _planned(row: Any, known: Any, now: datetime) -> Planned:
         )
     if row.expires is not None and row.expires <= now:
         return Planned(TITLE, row.name, None, f"It was to end at {row.expires.isoformat()}: that is past.")
+    if row.one_off and row.total_run_count:
+        return Planned(TITLE, row.name, None, "It was to run once, and it has.")
     if kinds == ["clocked"]:
         instants.put_at(plan, schedule.clocked_time)
     elif kinds == ["solar"]:
@@ -81,6 +83,9 @@ def _put_once(plan: Plan, kind: str, now: datetime) -> None:
     zone = plan.columns["timezone"] or settings.TIME_ZONE
     instants.put_at(plan, get_schedule(plan.columns["schedule"], zone).next_after(now))
     plan.notes.append("It runs once, at the next time of its crontab.")
+    if not plan.columns["enabled"]:
+        # Celery beat leaves nothing else behind of those.
+        plan.notes.append("It is disabled there, as those are that have run: enable it only if it is still to run.")
 
 
 def _put_rest(plan: Plan, row: Any, known: Any) -> None:

@@ -22,11 +22,19 @@ CONTAINERS = frozenset({"docker", "podman", "docker-compose", "kubectl", "lxc", 
 #: What starts another program and has no arguments of its own but options: those that take a value.
 STARTS: dict[str, tuple[str, ...]] = {
     "env": ("-u", "-C"), "nice": ("-n",), "ionice": ("-c", "-n"), "nohup": (), "time": ("-f", "-o"), "setsid": (),
-    "exec": (), "command": (), "chronic": (), "cronic": (), "stdbuf": ("-i", "-o", "-e"), "chrt": (),
+    "exec": (), "command": (), "chronic": (), "cronic": (), "run-one": (), "stdbuf": ("-i", "-o", "-e"), "chrt": (),
     "sudo": ("-u", "-g"), "runuser": ("-u", "-g"), "systemd-run": ("-u", "-p"), "systemd-cat": ("-t", "-p"),
 }  # fmt: skip
 #: Those which run what stands in an environment that they make, after ``run``.
-RUNS = frozenset({"uv", "poetry", "pipenv", "pdm", "hatch", "rye"})
+RUNS = frozenset({"uv", "poetry", "pipenv", "pdm", "hatch", "rye", "conda", "mamba", "micromamba", "dotenv", "honcho"})
+#: Their options that take a value, before ``run`` or after it.
+RUNS_VALUES = (
+    "-C", "--directory", "-P", "--project", "--env-file", "--python", "--with", "--with-requirements", "--extra",
+    "--group", "--only-group", "--package", "--index-url", "--cache-dir", "-n", "--name", "-p", "--prefix", "--cwd",
+    "-f", "--file", "-e", "--env",
+)  # fmt: skip
+#: What has a user first, and then what that one starts.
+AS_USER = frozenset({"gosu", "su-exec", "setuidgid"})
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 #: Options of Python's that take a value, and those of Django's commands which a job has no use for.
 PYTHON_VALUES, DJANGO_VALUES = ("-W", "-X"), ("--settings", "--pythonpath")
@@ -69,8 +77,19 @@ def read(line: str) -> Call:
     call = Call()
     _read(line, call, 0)
     if not call.words and not call.problems:
-        call.problems.append("It calls no manage.py. A job's function can start a program; else it stays where it is.")
+        call.problems.append(_why_not(line))
     return call
+
+
+def _why_not(line: str) -> str:
+    """Say why a line that could be read calls nothing that could be a job."""
+    for command in shell.commands(line):
+        if any(_base(word) == "manage.py" or _base(word) in DJANGO_ADMIN for word in command.words[1:]):
+            return (
+                f"It calls manage.py by way of {_name(command)!r}, which is not known here. If the job can do without "
+                "that, take it out in a copy of the crontab, and import that."
+            )
+    return "It calls no manage.py. A job's function can start a program; else it stays where it is."
 
 
 def _read(line: str, call: Call, depth: int) -> None:
@@ -97,7 +116,8 @@ def _read(line: str, call: Call, depth: int) -> None:
         (words[0].text for words in (c.words for c in commands) if words and _base(words[0]) in CONTAINERS), ""
     ):
         call.problems.append(
-            f"It is run by {_base(Word(found))}, so somewhere else. Nodes are there by themselves: import it there."
+            f"It is run by {_base(Word(found))}, so somewhere else. If that is where the project's nodes are, take out "
+            "what stands before manage.py, in a copy of the crontab, and import that."
         )
 
 
@@ -211,8 +231,11 @@ def _start(words: list[Word], call: Call) -> list[Word]:
             words = _skip_options(words[1:], STARTS[name])
             if name in {"sudo", "runuser"}:
                 call.notes.append("It ran as another user: nodes run it as their own.")
-        elif name in RUNS and len(words) > 1 and words[1].text == "run":
-            words = _skip_options(words[2:], ())
+        elif name in AS_USER and len(words) > 1:
+            words = words[2:]
+            call.notes.append(f"It ran as another user, by {name}: nodes run it as their own.")
+        elif name in RUNS and (rest := _skip_options(words[1:], RUNS_VALUES)) and rest[0].text == "run":
+            words = _skip_options(rest[1:], RUNS_VALUES)
         else:
             break
     return words

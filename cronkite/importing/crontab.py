@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cronkite.importing import commands
 from cronkite.importing.commands import Call
-from cronkite.importing.planned import Given, NothingToRead, Plan, Planned
+from cronkite.importing.planned import Given, NothingToRead, Plan, Planned, stdin
 
 TITLE = "crontab"
 WHERE = "FILE"
@@ -32,6 +31,7 @@ FIELDS = 5
 SHOWN = 70
 
 _VARIABLE = re.compile(r"""(["']?)([A-Za-z_][A-Za-z0-9_]*)\1\s*=\s*(.*)""")
+_FIELD = re.compile(r"[*0-9][*0-9,/-]*\s")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
 #: What is said of variables that are cron's own, or the shell's.
 VARIABLES = {
@@ -56,6 +56,8 @@ class _State:
 
     timezone: str
     is_system: bool
+    #: What holds where no line says another.
+    given_timezone: str = ""
     comment: str = ""
     #: The variables that are neither cron's nor the shell's.
     names: list[str] = field(default_factory=list)
@@ -71,12 +73,12 @@ def read(given: Given) -> Iterator[Planned]:
 
 def read_lines(text: str, timezone: str = "", is_system: bool = False) -> Iterator[Planned]:
     """Do the same for the ``text`` of a crontab, of a machine in ``timezone`` (empty: the project's)."""
-    state = _State(timezone, is_system)
+    state = _State(timezone, is_system, timezone)
     # Not splitlines(): cron's lines end with a newline alone.
     for number, raw in enumerate(text.split("\n"), start=1):
         line = raw.strip(" \t\r")
         if not line or line.startswith("#"):
-            state.comment = line.lstrip("# \t")
+            state.comment = _readable(line.lstrip("# \t"))
             continue
         if found := _VARIABLE.fullmatch(line):
             yield _variable(found[2], _unquoted(found[3]), number, state)
@@ -88,7 +90,7 @@ def read_lines(text: str, timezone: str = "", is_system: bool = False) -> Iterat
 def _variable(name: str, value: str, number: int, state: _State) -> Planned:
     becomes = VARIABLES.get(name, "It is for the jobs below.")
     if name == "CRON_TZ":
-        state.timezone = value
+        state.timezone = value or state.given_timezone
     elif name == "DJANGO_SETTINGS_MODULE":
         state.settings = value
     elif name not in VARIABLES:
@@ -98,14 +100,21 @@ def _variable(name: str, value: str, number: int, state: _State) -> Planned:
     return Planned(TITLE, f"line {number}, {shown}", None, becomes)
 
 
+def _readable(text: str) -> str:
+    """Return the text with a mark for each byte that is no UTF-8."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def _job(line: str, number: int, state: _State) -> Planned:
-    plan = Plan(TITLE, f"line {number}, {line if len(line) <= SHOWN else line[: SHOWN - 1] + '…'}")
+    shown = _readable(line if len(line) <= SHOWN else line[: SHOWN - 1] + "…")
+    plan = Plan(TITLE, f"line {number}, {shown}")
+    if _readable(line) != line:
+        plan.problems.append("It is not in UTF-8: convert a copy, as by `iconv -f LATIN1 -t UTF-8`, and import that.")
+        return plan.done()
     schedule, rest = _schedule(line)
     command, given_input = _input(_without_user(rest, plan, state))
-    if schedule.lower() == "@reboot":
-        plan.problems.append("It is about the start of one machine, and so it stays there.")
-    elif not command:
-        plan.problems.append("It is no line of a crontab: five fields, or a word as @daily, and a command.")
+    if not plan.problems and (problem := _no_line(schedule, command)):
+        plan.problems.append(problem)
     if plan.problems:
         return plan.done()
     call = commands.read(command)
@@ -117,9 +126,28 @@ def _job(line: str, number: int, state: _State) -> Planned:
         return Planned(TITLE, plan.name, None, "It is a node's own line, and stays.")
     plan.problems += call.problems
     plan.notes += call.notes
+    if call.problems and not state.is_system:
+        plan.problems += _user_hint(command)
     if not plan.problems:
         return _known(plan, schedule, call, number, state)
     return plan.done()
+
+
+def _no_line(schedule: str, command: str) -> str:
+    """Say why these can't be a line that runs now and then; nothing if they can."""
+    if schedule.lower() == "@reboot":
+        return "It is about the start of one machine, and so it stays there."
+    if _FIELD.match(command):
+        return "It has more than five fields, as some other programs than cron take. Write five."
+    return "" if command else "It is no line of a crontab: five fields, or a word as @daily, and a command."
+
+
+def _user_hint(command: str) -> list[str]:
+    """Say how a line is read that says as which user it runs, if it would call something without its first word."""
+    user, *rest = command.split(maxsplit=1)
+    if not rest or not _USER.fullmatch(user) or commands.read(rest[0]).problems:
+        return []
+    return [f"If {user} is the user as which it runs, as in /etc/crontab, say --system."]
 
 
 def _without_user(rest: str, plan: Plan, state: _State) -> str:
@@ -156,14 +184,17 @@ def _known(plan: Plan, schedule: str, call: Call, number: int, state: _State) ->
             )
     if state.names:
         plan.notes.append(f"It had {', '.join(state.names)} in its environment: have the nodes have it, if it counts.")
+        # Once is enough: lines that set variables say themselves that they are for all below.
+        state.names.clear()
     return plan.done()
 
 
 def _schedule(line: str) -> tuple[str, str]:
     """Return the schedule of the line, and what stands behind it."""
     # A dash before it keeps some crons from logging.
-    words = line.removeprefix("-").split(maxsplit=1 if line.lstrip("-").startswith("@") else FIELDS)
-    count = 1 if line.lstrip("-").startswith("@") else FIELDS
+    line = line.removeprefix("-")
+    count = FIELDS if not line.startswith("@") else 2 if line.lower().startswith("@every ") else 1
+    words = line.split(maxsplit=count)
     return " ".join(words[:count]), words[count] if len(words) > count else ""
 
 
@@ -185,11 +216,16 @@ def _is_system(where: str) -> bool:
 
 
 def _text(where: str) -> str:
+    """Return the crontab; a byte that is no UTF-8 becomes a surrogate, as Python has it."""
+    return _bytes(where).decode("utf-8-sig", errors="surrogateescape")
+
+
+def _bytes(where: str) -> bytes:
     if where == "-":
-        return sys.stdin.read()
+        return stdin()
     try:
         if where:
-            return Path(where).read_text(encoding="utf-8", errors="replace")
+            return Path(where).read_bytes()
         done = subprocess.run(["crontab", "-l"], capture_output=True, timeout=PATIENCE, check=False)
     except FileNotFoundError:
         what = f"There is no file {where!r}" if where else "There is no program crontab here"
@@ -198,4 +234,4 @@ def _text(where: str) -> str:
         raise NothingToRead(f"The crontab can't be read: {error}") from None
     if done.returncode:
         raise NothingToRead(f"crontab -l says: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout.decode(errors="replace")
+    return done.stdout

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError
 
-from cronkite.code import functions
+from cronkite.code import arguments, functions
 from cronkite.exceptions import CronkiteError
+from cronkite.importing import turns
 from cronkite.importing.planned import Planned
 from cronkite.models import Job, primary
 
@@ -22,8 +24,8 @@ from cronkite.models import Job, primary
 MARK = "Imported from "
 #: How long a job's name may be, in characters.
 LONGEST = 255
-#: How many are judged, and written, at a time.
-CHUNK = 500
+#: What says that a job can't be one.
+REFUSALS = (CronkiteError, ValueError, TypeError, DataError, IntegrityError)
 
 #: ``new``: it becomes a job; ``here``: it has become one before; ``refused``: it can't; ``nothing``: it is none.
 State = Literal["new", "here", "refused", "nothing"]
@@ -47,38 +49,67 @@ class Deed:
 def do(plans: Iterable[Planned], *, enable: bool = False, write: bool = True) -> Iterator[Deed]:
     """Make a job of each of ``plans``; yield what became of it.
 
-    A job is disabled, unless it is to be enabled and was so where it is from. Each is written by itself, so that nobody
-    waits for many; done again after an outage, it goes on where it stopped. Nothing is done to a job that is here.
+    A job is disabled, unless it is to be enabled and was so where it is from. Few are written at a time, so that nobody
+    waits for many; done again after an outage, it goes on where it stopped. Nothing is done to a job that is here, nor
+    is one added that another import adds at this moment.
 
     Raises :class:`django.db.Error` if the database is away.
     """
-    here = _Here()
-    waiting: list[Planned] = []
-    for planned in plans:
-        waiting.append(planned)
-        if len(waiting) == CHUNK:
-            yield from _do(waiting, here, enable, write)
-            waiting = []
-    yield from _do(waiting, here, enable, write)
+    here, waiting = _Here(), iter(plans)
+    while batch := list(islice(waiting, turns.BATCH)):
+        functions.try_all({str(plan.columns["function"]) for plan in batch if plan.columns})
+        yield from _do(batch, here, enable, write)
 
 
-def _do(plans: list[Planned], here: _Here, enable: bool, write: bool) -> Iterator[Deed]:
-    functions.try_all({str(plan.columns["function"]) for plan in plans if plan.columns})
-    for planned in plans:
-        if planned.columns is None:
-            yield Deed(planned, "refused" if planned.problems else "nothing")
-            continue
-        was_enabled = bool(planned.columns.get("enabled", True))
-        job = _job(planned, enabled=enable and was_enabled)
-        if (known := here.find(planned, job)) is not None:
-            yield Deed(planned, "here", known, was_enabled)
-            continue
-        job.name = here.free_name(planned.name)
-        if found := problems(job, write):
-            yield Deed(replace(planned, columns=None, problems=found), "refused", None, was_enabled)
-            continue
-        here.add(planned, job)
-        yield Deed(planned, "new", job, was_enabled)
+def _do(plans: list[Planned], here: _Here, enable: bool, write: bool) -> list[Deed]:
+    with arguments.building_once():
+        deeds = [_judged(plan, here, enable) for plan in plans]
+    if not write or not any(deed.state == "new" for deed in deeds):
+        return deeds
+    try:
+        written, here.mark = turns.take(lambda: _written(deeds, here))
+    except REFUSALS as error:
+        here.read()
+        if len(plans) == 1:
+            return [_refused(deeds[0], (str(error),))]
+    else:
+        return written
+    # Each by itself: the one that is refused keeps no other from coming.
+    return [deed for plan in plans for deed in _do([plan], here, enable, write)]
+
+
+def _judged(planned: Planned, here: _Here, enable: bool) -> Deed:
+    if planned.columns is None:
+        return Deed(planned, "refused" if planned.problems else "nothing")
+    was_enabled = bool(planned.columns.get("enabled", True))
+    deed = here.known(Deed(planned, "new", _job(planned, enabled=enable and was_enabled), was_enabled))
+    if deed.state == "new" and deed.job is not None and (found := problems(deed.job)):
+        return _refused(deed, found)
+    here.add(deed)
+    return deed
+
+
+def _refused(deed: Deed, found: tuple[str, ...]) -> Deed:
+    return replace(deed, planned=replace(deed.planned, columns=None, problems=found), state="refused", job=None)
+
+
+def _written(deeds: list[Deed], here: _Here) -> tuple[list[Deed], turns.Mark]:
+    """Write the new jobs, but for those that have come since they were judged; return also what tells of others."""
+    if turns.mark() != here.mark:
+        here.read()
+        deeds = [here.add(here.known(deed)) for deed in deeds]
+    # What was judged is not true if this is rolled back and done anew.
+    here.mark = turns.NEVER
+    for deed in deeds:
+        if deed.state == "new" and deed.job is not None:
+            insert(deed.job)
+    return deeds, turns.mark()
+
+
+def insert(job: Job) -> None:
+    """Write a job that is new, also if it was written before, in a transaction that was rolled back."""
+    job.pk, job._state.adding = None, True  # noqa: SLF001 - documented
+    job.save(force_insert=True)
 
 
 def mark(planned: Planned) -> str:
@@ -92,54 +123,72 @@ def _job(planned: Planned, enabled: bool) -> Job:
     return Job(**columns)
 
 
-def problems(job: Job, write: bool, columns: list[str] | None = None) -> tuple[str, ...]:
-    """Write the job, or these columns of one that is here; return what is wrong with it, a sentence for each thing."""
+def problems(job: Job) -> tuple[str, ...]:
+    """Return what is wrong with the job, a sentence for each thing."""
     try:
         job.full_clean()
-        if write:
-            job.save(force_insert=columns is None, update_fields=columns)
     except ValidationError as error:
         return tuple(
             f"{sentence} ({field})" if field != "__all__" else sentence
             for field, sentences in error.message_dict.items()
             for sentence in sentences
         )
-    except (CronkiteError, ValueError, TypeError, DataError, IntegrityError) as error:
+    except REFUSALS as error:
         return (str(error),)
     return ()
 
 
 class _Here:
-    """The jobs that are here, read once."""
+    """The jobs that are here, and those that are about to be."""
 
     def __init__(self) -> None:
+        self.read()
+
+    def read(self) -> None:
+        """Read those that are here, and forget the others."""
         self._by_mark: dict[str, Job] = {}
         self._by_name: dict[str, list[Job]] = {}
-        for job in Job.objects.using(primary.alias()).order_by("id"):
+        #: The last number that was given to each name.
+        self._numbers: dict[str, int] = {}
+        rows = list(Job.objects.using(primary.alias()).order_by("id"))
+        self.mark = turns.mark_of(rows)
+        for job in rows:
             self._know(job, _mark_in(job.description))
 
-    def find(self, planned: Planned, job: Job) -> Job | None:
+    def known(self, deed: Deed) -> Deed:
+        """Return the deed as it is if the job is here already; else with a name for it."""
+        if deed.state != "new" or deed.job is None:
+            return deed
+        if (known := self._find(deed.planned, deed.job)) is not None:
+            return replace(deed, state="here", job=known)
+        deed.job.name = self._free_name(deed.planned.name)
+        return deed
+
+    def add(self, deed: Deed) -> Deed:
+        """Know of a job that is to be made, and return the deed."""
+        if deed.state == "new" and deed.job is not None:
+            self._know(deed.job, mark(deed.planned))
+        return deed
+
+    def _find(self, planned: Planned, job: Job) -> Job | None:
         """Return the job that this has become before, or is as good as."""
+        alike = self._by_name.get(planned.name[:LONGEST], [])
         if line := mark(planned):
             if (known := self._by_mark.get(line)) is not None:
                 return known
-            alike = [each for each in self._by_name.get(job.name, []) if not _mark_in(each.description)]
-        else:
-            return next(iter(self._by_name.get(job.name, [])), None)
-        return next((each for each in alike if all(getattr(each, c) == getattr(job, c) for c in SAME)), None)
+            alike = [each for each in alike if not _mark_in(each.description)]
+            return next((each for each in alike if all(getattr(each, c) == getattr(job, c) for c in SAME)), None)
+        return next(iter(alike), None)
 
-    def free_name(self, name: str) -> str:
+    def _free_name(self, name: str) -> str:
         """Return the name, with a number if another job has it: people call jobs by their names."""
         name = name[:LONGEST]
-        number, free = 1, name
+        number, free = self._numbers.get(name, 1), name
         while free in self._by_name:
             number += 1
             free = f"{name[: LONGEST - len(str(number)) - 1]} {number}"
+        self._numbers[name] = number
         return free
-
-    def add(self, planned: Planned, job: Job) -> None:
-        """Know of a job that was made."""
-        self._know(job, mark(planned))
 
     def _know(self, job: Job, line: str) -> None:
         self._by_name.setdefault(job.name, []).append(job)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ from django.db import models
 
 from cronkite.code.groups import MOST_RUNNING
 from cronkite.exporting import COLUMNS, GROUP_COLUMNS, VERSION, VERSION_KEY, YamlMissing, yaml
-from cronkite.importing.planned import Given, NothingToRead, Planned, told
+from cronkite.importing.planned import Given, NothingToRead, Planned, stdin, told
 from cronkite.models import Group, Job
 
 TITLE = "the export"
@@ -55,6 +54,8 @@ def load(where: str) -> Exported:
     understands. What is wrong with one job is told with that.
     """
     document = _parse(_read(where))
+    if isinstance(document, list) and document and all(isinstance(each, dict) and "model" in each for each in document):
+        raise NothingToRead("That is a fixture, as `manage.py dumpdata` writes them: `manage.py loaddata` reads it.")
     if not isinstance(document, dict) or VERSION_KEY not in document:
         raise NothingToRead(f'That is no export of django-cronkite: it has no "{VERSION_KEY}" that tells its version.')
     version = document[VERSION_KEY]
@@ -80,12 +81,18 @@ def _read(where: str) -> str:
     if not where:
         raise NothingToRead("Which file? Write `manage.py cron import exported FILE`, or - for stdin.")
     try:
-        # Editors of some systems begin a file with a mark of the encoding.
-        return sys.stdin.read() if where == "-" else Path(where).read_text(encoding="utf-8-sig")
+        data = stdin() if where == "-" else Path(where).read_bytes()
     except OSError as error:
         raise NothingToRead(f"{where} can't be read: {error.strerror or error}.") from None
+    try:
+        # Editors of some systems begin a file with a mark of the encoding.
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise NothingToRead(f"{where} is no text in UTF-8, as an export is.") from None
+        what = "What comes from stdin" if where == "-" else where
+        raise NothingToRead(
+            f"{what} is no text in UTF-8, as an export is. Some shells write what a program says in another encoding: "
+            "have `manage.py cron export --output FILE` write the file by itself."
+        ) from None
 
 
 def _parse(text: str) -> Any:
@@ -107,6 +114,8 @@ def _parse(text: str) -> Any:
 
 def _job(record: Any, number: int) -> Planned:
     name, columns, problems = _columns(record, Job, COLUMNS, NEEDED, f"job {number}")
+    if not problems and not columns["name"]:
+        problems = ["It has no name."]
     if problems:
         return Planned(SOURCE, name, None, "", tuple(problems), (), f"job {number}")
     columns = {column: value for column, value in columns.items() if column != "name"}
@@ -172,6 +181,8 @@ def _value(field: Any, value: Any) -> Any:
             not isinstance(value, wanted) or isinstance(value, bool) is not (wanted is bool)
         ):
             raise TypeError(f"This has to be {words}, not {value!r}.")
+    if isinstance(value, str) and "\0" in value:
+        raise TypeError("This has a NUL character, and databases take none: take it out.")
     if field.name in ARGUMENTS:
         kind, words = ARGUMENTS[field.name]
         if not isinstance(value, kind):

@@ -7,12 +7,12 @@ with the same arguments.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from cronkite.code import functions
-from cronkite.importing import deeds
+from cronkite.code import arguments, functions
+from cronkite.importing import deeds, turns
 from cronkite.importing.planned import Planned
 from cronkite.models import Group, Job, primary
 
@@ -67,32 +67,77 @@ def groups(planned: Iterable[Planned], wish: Wish) -> Iterator[Move]:
 def jobs(planned: Iterable[Planned], wish: Wish) -> Iterator[Move]:
     """Make a job of each of ``planned``; yield what became of it, in their order.
 
-    Each is written by itself: one that can't come keeps no other from coming, and nobody waits for many. Nothing is
-    enabled unless that is wished; what is enabled here and not in the file is disabled with the rest that is
-    overwritten. Raises :class:`django.db.Error` if the database is away.
+    What is new is written a few at a time, and each that is changed by itself: one that can't come keeps no other from
+    coming, and nobody waits for many. Nothing is enabled unless that is wished; what is enabled here and not in the
+    file is disabled with the rest that is overwritten. Raises :class:`django.db.Error` if the database is away.
     """
     plans = list(planned)
-    found = _found(plans)
     functions.try_all({str(plan.columns["function"]) for plan in plans if plan.columns})
-    for number, plan in enumerate(plans):
-        if plan.columns is None:
-            yield Move(plan, "refused")
-        elif number not in found:
-            yield _refused(plan, _ambiguous(plan))
-        elif (job := found[number]) is None:
-            yield _new(plan, wish)
-        else:
-            yield _here(plan, job, wish)
+    here = _Here(plans)
+    for start in range(0, len(plans), turns.BATCH):
+        yield from _moved(range(start, min(start + turns.BATCH, len(plans))), here, wish)
+
+
+def _moved(numbers: Sequence[int], here: _Here, wish: Wish) -> list[Move]:
+    """Do what is to be done for the plans of these numbers."""
+    with arguments.building_once():
+        moves = [_judged(number, here, wish) for number in numbers]
+    if not wish.write:
+        return moves
+    if any(move.state == "new" for move in moves):
+        try:
+            moves, here.mark = turns.take(lambda: _inserted(numbers, moves, here, wish))
+        except deeds.REFUSALS as error:
+            here.read()
+            if len(numbers) > 1:
+                # Each by itself: the one that is refused keeps no other from coming.
+                return [move for number in numbers for move in _moved([number], here, wish)]
+            return [_refused(here.plans[numbers[0]], str(error))]
+    here.done(numbers, moves)
+    return [_changed(move) for move in moves]
+
+
+def _inserted(numbers: Sequence[int], moves: list[Move], here: _Here, wish: Wish) -> tuple[list[Move], turns.Mark]:
+    """Write the new jobs, but for those that have come since they were judged; return also what tells of others."""
+    if turns.mark() != here.mark:
+        here.read()
+        moves = [_judged(number, here, wish) for number in numbers]
+    here.mark = turns.NEVER
+    for move in moves:
+        if move.state == "new" and move.job is not None:
+            deeds.insert(move.job)
+    return moves, turns.mark()
+
+
+def _changed(move: Move) -> Move:
+    """Write what is to be changed, by itself."""
+    if move.state != "changed" or move.job is None:
+        return move
+    try:
+        move.job.save(update_fields=list(move.columns))
+    except deeds.REFUSALS as error:
+        return _refused(move.planned, str(error))
+    return move
+
+
+def _judged(number: int, here: _Here, wish: Wish) -> Move:
+    plan = here.plans[number]
+    if plan.columns is None:
+        return Move(plan, "refused")
+    if number not in here.found:
+        return _refused(plan, _ambiguous(plan))
+    job = here.found[number]
+    return _new(plan, wish) if job is None else _again(plan, job, wish)
 
 
 def _new(plan: Planned, wish: Wish) -> Move:
     columns = plan.columns or {}
     job = Job(**{**columns, "name": plan.name, "enabled": wish.enable and columns.get("enabled", True)})
-    problems = deeds.problems(job, wish.write)
+    problems = deeds.problems(job)
     return _refused(plan, *problems) if problems else Move(plan, "new", job)
 
 
-def _here(plan: Planned, job: Job, wish: Wish) -> Move:
+def _again(plan: Planned, job: Job, wish: Wish) -> Move:
     there = {**(plan.columns or {}), "name": plan.name}
     # One that is done here stays so: what is there was written down before.
     is_done = job.is_done and all(getattr(job, c) == there.get(c, "") for c in ("schedule", "timezone"))
@@ -105,7 +150,7 @@ def _here(plan: Planned, job: Job, wish: Wish) -> Move:
         return Move(plan, "differs", job, columns)
     for column, (_, value) in columns.items():
         setattr(job, column, value)
-    problems = deeds.problems(job, wish.write, list(columns))
+    problems = deeds.problems(job)
     return _refused(plan, *problems) if problems else Move(plan, "changed", job, columns)
 
 
@@ -122,19 +167,39 @@ def _ambiguous(plan: Planned) -> str:
     )
 
 
-def _found(plans: list[Planned]) -> dict[int, Job | None]:
-    """Return for the number of each plan its job, or ``None`` for a new one; nothing where that can't be told."""
-    rows: defaultdict[tuple[str, str], list[Job]] = defaultdict(list)
-    for job in Job.objects.using(primary.alias()).order_by("id"):
-        rows[job.natural_key()].append(job)
-    wanted: defaultdict[tuple[str, str], dict[int, Planned]] = defaultdict(dict)
-    for number, plan in enumerate(plans):
-        if plan.columns is not None:
-            wanted[Job(name=plan.name, declared_as=plan.columns.get("declared_as")).natural_key()][number] = plan
-    found: dict[int, Job | None] = {}
-    for key, some in wanted.items():
-        found |= _paired(some, rows.get(key, []), is_declared=bool(key[0]))
-    return found
+class _Here:
+    """Which job here each of the plans is about.
+
+    ``found`` has for the number of each plan its job, or ``None`` for a new one; nothing where that can't be told.
+    """
+
+    def __init__(self, plans: list[Planned]) -> None:
+        self.plans = plans
+        #: The keys of the jobs that some plans were about, and the numbers of these plans.
+        self._done: tuple[set[int], set[int]] = set(), set()
+        self.read()
+
+    def done(self, numbers: Sequence[int], moves: list[Move]) -> None:
+        """Leave these alone from now on."""
+        self._done[0].update(move.job.pk for move in moves if move.job is not None)
+        self._done[1].update(numbers)
+
+    def read(self) -> None:
+        """Find them for the plans that are not done yet."""
+        jobs = list(Job.objects.using(primary.alias()).order_by("id"))
+        self.mark = turns.mark_of(jobs)
+        keys, numbers = self._done
+        rows: defaultdict[tuple[str, str], list[Job]] = defaultdict(list)
+        for job in jobs:
+            if job.pk not in keys:
+                rows[job.natural_key()].append(job)
+        wanted: defaultdict[tuple[str, str], dict[int, Planned]] = defaultdict(dict)
+        for number, plan in enumerate(self.plans):
+            if plan.columns is not None and number not in numbers:
+                wanted[Job(name=plan.name, declared_as=plan.columns.get("declared_as")).natural_key()][number] = plan
+        self.found: dict[int, Job | None] = {}
+        for key, some in wanted.items():
+            self.found |= _paired(some, rows.get(key, []), is_declared=bool(key[0]))
 
 
 def _paired(plans: dict[int, Planned], rows: list[Job], is_declared: bool) -> dict[int, Job | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -90,3 +91,10 @@ def told(columns: dict[str, Any]) -> str:
     values = [repr(value) for value in columns.get("args", [])]
     values += [f"{name}={value!r}" for name, value in columns.get("kwargs", {}).items()]
     return f"{columns['schedule']}{zone}, {columns['function']}({', '.join(values)})"
+
+
+def stdin() -> bytes:
+    """Return what comes from stdin, as it is: it may be in another encoding than this terminal's."""
+    return (
+        sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode(errors="surrogateescape")
+    )

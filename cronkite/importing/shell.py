@@ -11,6 +11,8 @@ _BETWEEN = ("&&", "||", ";;", ";", "|&", "|", "&", "(", ")", "\n")
 _REDIRECTION = re.compile(r"(?:[0-9]+|&)?(?:>>|>\||>&|<&|<<<|<<|<>|>|<)")
 #: What has a shell put something else there, outside of quotes, and within double ones.
 _EXPANDS, _EXPANDS_QUOTED = "$`*?[{", "$`"
+#: What makes a program of commands, where a command would stand.
+_RESERVED = frozenset({"!", "{", "if", "then", "else", "fi", "for", "while", "until", "do", "done", "case", "function"})
 
 
 class NotRead(Exception):
@@ -47,6 +49,8 @@ def commands(line: str) -> list[Command]:
     tokens = _tokens(line)
     for kind, word in tokens:
         if kind == "word":
+            if not found[-1].words and word.text in _RESERVED:
+                raise NotRead(f"it is a program of the shell's, with {word.text!r}. Have the command do what that does")
             found[-1].words.append(word)
         elif kind == "redirection":
             found[-1].redirections.append((word.text, _target(tokens, word.text)))

@@ -59,14 +59,18 @@ def before_raw_save(sender: type[Job], instance: Job, raw: bool, using: str, **k
     if not raw:
         return
     is_dump = instance.planned_at is not None
+    key: int | None = instance.pk
     if edits.exists(instance, using):
         validation.demand(instance, instance.DEFINITION)
         _edit(instance, using)
-    elif is_dump and instance.pk is not None:
+    elif is_dump and key is not None:
         _forget(instance, PROGRESS)
         told.edited(instance, "made", edits.said(instance), using)
     else:
         validation.demand(instance, instance.DEFINITION)
+        if not is_dump:
+            # Written by hand; or a dump of a row that is older than that column, and that nobody has edited since.
+            _forget(instance, PROGRESS if key is not None else frozenset())
         _enter(instance, is_dump, using)
         told.edited(instance, "made", edits.said(instance), using)
     if (block := _block(using)) is not None:

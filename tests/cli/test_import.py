@@ -135,3 +135,10 @@ def test_import_of_a_package_that_is_not_installed_says_so(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cronkite.importing.beat", None)
     said = cron("import", "beat")
     assert (said.code, "is not installed here" in said.err) == (1, True)
+
+
+def test_what_was_understood_of_a_line_that_cant_come_is_shown(tmp_path):
+    path = tmp_path / "crontab"
+    path.write_text("28 4 * * * ./manage.py report west\n")
+    said = cron("import", "crontab", str(path))
+    assert f"! report west: it can't come. 28 4 * * *, {CALL}('report', 'west')" in said.out

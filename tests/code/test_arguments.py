@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from django.core.management import BaseCommand
 from django.db import connection
 
 from app.management.commands import fickle
@@ -149,3 +150,18 @@ def test_arguments_of_functions_are_held_against_their_signatures():
 
     assert arguments.problem("app.jobs.ok", ok, [1], {"a": 2}) is None
     assert "too many positional arguments" in (arguments.problem("app.targets.add", add, [1, 2, 3], {}) or "")
+
+
+def test_a_parser_is_built_once_where_many_are_judged_and_judges_each_anew(monkeypatch):
+    built, create = [], BaseCommand.create_parser
+    monkeypatch.setattr(
+        BaseCommand, "create_parser", lambda *given, **more: built.append(given) or create(*given, **more)
+    )
+    with arguments.building_once():
+        assert arguments.problem(commands.CALL, None, ["report", "north", "--days", "2"], {}) is None
+        assert "invalid choice" in arguments.problem(commands.CALL, None, ["report", "west"], {})
+        assert "only shows something" in arguments.problem(commands.CALL, None, ["report", "--help"], {})
+        assert arguments.parse(["report", "south"], {}).days == 1
+    assert len(built) == 1
+    arguments.parse(["report", "south"], {})
+    assert len(built) == 2

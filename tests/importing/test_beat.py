@@ -124,6 +124,18 @@ def test_one_off_runs_at_the_next_time_of_its_crontab(make):
     assert "It runs once" in planned.notes[0]
 
 
+def test_one_off_that_was_sent_becomes_nothing(make):
+    make(one_off=True, total_run_count=1, last_run_at=timezone.now())
+    planned = one()
+    assert (planned.columns, planned.problems) == (None, ())
+    assert planned.becomes == "It was to run once, and it has."
+
+
+def test_one_off_that_is_disabled_may_have_run_which_is_told(make):
+    make(one_off=True, enabled=False)
+    assert "only if it is still to run" in one().notes[1]
+
+
 def test_one_off_after_an_interval_is_refused(make, models):
     make(interval=models.IntervalSchedule.objects.create(every=1, period="days"), one_off=True)
     assert "clocked schedule" in one().problems[0]

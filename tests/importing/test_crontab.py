@@ -53,6 +53,12 @@ def call(command):
         ("sleep $((RANDOM \\% 60)); python manage.py bill", ["bill"]),
         ("./manage.py bill --day='2026-01' --name=\"O'Neil\" a\\ b", ["bill", "--day=2026-01", "--name=O'Neil", "a b"]),
         ("python manage.py report --format \\%Y", ["report", "--format", "%Y"]),
+        ("cd /srv && uv --directory /srv run --env-file .env manage.py bill", ["bill"]),
+        ("poetry -C /srv run python manage.py bill", ["bill"]),
+        ("conda run -n shop python manage.py bill", ["bill"]),
+        ("dotenv -f /srv/.env run -- python manage.py bill", ["bill"]),
+        ("run-one python manage.py bill", ["bill"]),
+        ("gosu django python manage.py bill", ["bill"]),
         ("(cd /srv && python manage.py bill)", ["It can't be read: it has commands within brackets."]),
     ],
 )  # fmt: skip
@@ -81,6 +87,14 @@ def test_a_line_becomes_a_call_of_its_command(command, args):
         ("docker compose exec -T web python manage.py bill", "run by docker"),
         ("false || python manage.py bill", "something else first"),
         ("", "no line of a crontab"),
+        ("xvfb-run -a python manage.py bill", "by way of 'xvfb-run'"),
+        ("/srv/bin/with-env python manage.py bill", "by way of 'with-env'"),
+        ("if test -e x; then python manage.py bill; fi", "a program of the shell's, with 'if'"),
+        ("{ cd /srv; python manage.py bill; }", "a program of the shell's, with '{'"),
+        ("! python manage.py bill", "a program of the shell's, with '!'"),
+        ("docker exec web python manage.py bill", "take out what stands before manage.py"),
+        ("* python manage.py bill", "more than five fields"),
+        ("www-data cd /srv && python manage.py bill", "say --system"),
     ],
 )
 def test_a_line_that_can_be_no_job_says_why(command, problem):
@@ -129,6 +143,45 @@ def test_variables_are_named_and_those_of_the_commands_noted_without_their_value
     assert any("A in its environment" in note for note in job.notes)
     assert not any("secret" in text for text in (job.key, *job.notes, *(each.becomes for each in variables)))
     assert job.columns["timezone"] == ""
+
+
+def test_what_the_environment_had_is_told_once():
+    _, first, second = read("TOKEN=x\n0 3 * * * ./manage.py a\n0 3 * * * ./manage.py b")
+    assert any("TOKEN in its environment" in note for note in first.notes)
+    assert second.notes == ()
+
+
+def test_a_word_that_is_no_user_is_not_taken_for_one():
+    assert not any("--system" in problem for problem in one("0 3 * * * php /srv/clean.php").problems)
+    assert not any("--system" in problem for problem in one("0 3 * * * cd /srv && make all").problems)
+
+
+def test_a_zone_that_is_empty_is_that_of_the_machine():
+    *_, job = read("CRON_TZ=UTC\nCRON_TZ=\n0 1 * * * ./manage.py b", timezone="Asia/Tokyo")
+    assert job.columns["timezone"] == "Asia/Tokyo"
+
+
+def test_an_interval_as_some_other_programs_take_it_is_one():
+    planned = one("@every 5m ./manage.py bill")
+    assert (planned.columns["schedule"], planned.columns["args"]) == ("@every 5m", ["bill"])
+
+
+def test_a_mark_of_the_encoding_and_ends_of_lines_of_other_systems_are_no_part_of_it(tmp_path):
+    path = tmp_path / "crontab"
+    path.write_bytes("# Jeden Tag: Größe.\r\n0 3 * * * ./manage.py bill\r\n".encode("utf-8-sig"))
+    (planned,) = crontab.read(Given(str(path)))
+    assert (planned.columns["args"], planned.columns["description"]) == (["bill"], "Jeden Tag: Größe.")
+
+
+def test_a_line_in_another_encoding_says_so_and_keeps_no_other_from_coming(tmp_path):
+    path = tmp_path / "crontab"
+    path.write_bytes(
+        "# Müller\n0 3 * * * ./manage.py bill Müller\n# Müller\n0 4 * * * ./manage.py bill\n".encode("latin-1")
+    )
+    bad, good = crontab.read(Given(str(path)))
+    assert "iconv -f LATIN1 -t UTF-8" in bad.problems[0]
+    assert bad.name.encode()
+    assert (good.columns["args"], good.columns["description"]) == (["bill"], "M\ufffdller")
 
 
 def test_settings_that_a_line_above_names_have_to_be_the_projects():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.db import DataError, OperationalError
 
-from cronkite.importing import deeds
+from cronkite.database import quirks
+from cronkite.importing import deeds, turns
 from cronkite.importing.planned import Planned, told
-from cronkite.models import Job
+from cronkite.models import Group, Job
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +104,69 @@ def test_many_are_looked_up_once(django_assert_max_num_queries):
     with django_assert_max_num_queries(1):
         done = do(*(planned(f"job {number}", f"row {number}") for number in range(600)), write=False)
     assert len(done) == 600
+
+
+def test_what_another_import_adds_meanwhile_is_not_added_again(monkeypatch):
+    take, others = turns.take, []
+
+    def after_another(action):
+        if not others:
+            others.append(True)
+            do(planned("bill", "row 1"), planned("else", "row 9"))
+        return take(action)
+
+    monkeypatch.setattr(turns, "take", after_another)
+    done = do(planned("bill", "row 1"), planned("else", "row 2"))
+    assert [(deed.state, deed.job.name) for deed in done] == [("here", "bill"), ("new", "else 2")]
+    assert Job.objects.count() == 3
+
+
+def test_a_turn_that_lost_to_something_else_is_taken_again_and_adds_nothing_twice(monkeypatch):
+    take, mark, lost = turns.take, turns.mark, []
+
+    def lose_once():
+        # The second time that it is asked for in a turn, all is written.
+        lost.append(True)
+        if len(lost) == 2:
+            raise OperationalError("database is locked")
+        return mark()
+
+    def retried(action):
+        # Within a test's transaction, nobody may take it again.
+        monkeypatch.setattr(quirks, "is_borrowed", lambda connection: len(lost) > 2)
+        monkeypatch.setattr(quirks, "read_latest", lambda connection: None)
+        return take(action)
+
+    monkeypatch.setattr(turns, "mark", lose_once)
+    monkeypatch.setattr(turns, "take", retried)
+    monkeypatch.setattr(quirks, "is_conflict", lambda error: "is locked" in str(error))
+    assert [deed.state for deed in do(planned(), planned("other", "row 2"))] == ["new", "new"]
+    assert len(lost) == 4
+    assert sorted(Job.objects.values_list("name", flat=True)) == ["bill", "other"]
+
+
+def test_what_the_database_refuses_keeps_no_other_from_coming(monkeypatch):
+    insert = deeds.insert
+
+    def refuse(job):
+        if job.name == "bad":
+            raise DataError("It does not fit.")
+        insert(job)
+
+    monkeypatch.setattr(deeds, "insert", refuse)
+    done = do(planned("good", "row 1"), planned("bad", "row 2"), planned("last", "row 3"))
+    assert [deed.state for deed in done] == ["new", "refused", "new"]
+    assert done[1].planned.problems == ("It does not fit.",)
+    assert sorted(Job.objects.values_list("name", flat=True)) == ["good", "last"]
+
+
+def test_a_turn_leaves_no_group_behind():
+    do(planned())
+    assert not Group.objects.exists()
+
+
+def test_few_statements_are_said_for_each_of_many(django_assert_max_num_queries):
+    # Of each job, the database's now and the row; of each turn, what keeps others from taking it.
+    turn_count, own = 4, 8
+    with django_assert_max_num_queries(1 + turn_count * (2 * turns.BATCH + own)):
+        do(*(planned("bill", f"row {number}") for number in range(turn_count * turns.BATCH)))

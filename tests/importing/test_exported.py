@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from datetime import timedelta
@@ -369,3 +370,33 @@ def test_hundreds_of_jobs_are_looked_up_once(write, django_assert_max_num_querie
     with django_assert_max_num_queries(4):
         said = take(path, "--json")
     assert set(states(said).values()) == {"same"}
+
+
+def test_a_job_needs_a_name_that_a_database_can_keep(write):
+    said = take(write(BILL | {"name": ""}, BILL | {"name": "nul\0"}, BILL), "--dry-run")
+    assert said.code == 1
+    assert "! job 1: it can't come.\n    It has no name." in said.out
+    assert "NUL character" in said.out
+    assert "Would be added: 1," in said.err
+
+
+def test_what_comes_from_stdin_in_another_encoding_is_refused_whole(write, monkeypatch):
+    path = Path(write(BILL | {"name": "Größe"}))
+    data = path.read_text().encode().decode("unicode_escape").encode("latin-1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), errors="surrogateescape"))
+    said = take("-")
+    assert said.code == 1
+    assert "What comes from stdin is no text in UTF-8" in said.err
+    assert "--output FILE" in said.err
+
+
+def test_a_fixture_is_known_as_one(tmp_path):
+    path = tmp_path / "fixture.json"
+    path.write_text(json.dumps([{"model": "cronkite.job", "fields": {}}]))
+    assert "`manage.py loaddata` reads it" in take(str(path)).err
+
+
+def test_groups_that_cant_come_are_told_at_the_end_too(write):
+    said = take(write(BILL, groups=[{"name": "Big Group"}]))
+    assert said.code == 1
+    assert "1 of the groups can't come: Big Group." in said.err

@@ -326,6 +326,31 @@ def test_what_a_fixture_says_of_locks_is_not_believed_of_a_job_that_is_here(make
     assert row(job, "lock", "fence") == {"lock": None, "fence": 0}
 
 
+@pytest.mark.parametrize("options", [NATURAL, []], ids=["natural keys", "keys"])
+def test_no_lock_comes_of_a_row_that_nobody_has_edited_since_it_is_known_when_it_was_planned(make_job, dump, options):
+    job = make_job(name="bill")
+    busy(job)
+    # As the first release has left them, whose dumps lack the column.
+    Job.objects.filter(pk=job.pk).write(planned_at=None)
+    before, path = row(job, *KEPT), dump(*options)
+    Job.objects.all().delete()
+    load(path)
+    job = Job.objects.get()
+    after = row(job, *KEPT)
+    assert not job.is_locked
+    goes_on = {"last_slot", "fence", "next_run"} if not options else set()
+    assert (after["fence"], after["last_slot"] is None) == ((12, False) if goes_on else (0, True))
+    assert (abs(after["next_run"] - before["next_run"]) < timedelta(seconds=1)) is bool(goes_on)
+    assert {column for column in ("lock", "locked_at", "asked_at", "seat", "retry_at") if after[column]} == set()
+    assert job.planned_at is not None
+
+
+def test_what_a_fixture_says_of_locks_is_not_believed_of_a_job_that_is_new(write):
+    lock = {"lock": str(uuid4()), "locked_at": "2026-01-01T00:00:00Z", "locked_by": "x", "fence": 99}
+    load(write({"model": "cronkite.job", "fields": {**BY_HAND, **lock}}))
+    assert Job.objects.values("lock", "locked_by", "fence").get() == {"lock": None, "locked_by": "", "fence": 0}
+
+
 # One-offs.
 
 

@@ -65,8 +65,8 @@ def finished(run: Run, outcome: Outcome, finished_at: datetime, **_: Any) -> Non
 def missed(job_name: str, first: datetime, **_: Any) -> None:
     """Check in with an error for slots that were missed: no check-in may say ``missed``, which Sentry finds by itself.
 
-    Where Sentry knows of no such monitor, it takes no notice; of jobs that it can't watch, as far as this process has had
-    one of their runs, it is not told.
+    Where Sentry knows of no such monitor, it takes no notice. It is told nothing of jobs that it can't watch, as far as
+    this process has had one of their runs.
     """
     if _is_active() and job_name not in _said:
         crons.capture_checkin(checkins.slug(job_name), _identity(job_name, first), "error")

@@ -347,6 +347,8 @@ def test_a_host_that_hangs_is_left_alone_for_a_while_and_others_are_told(make_jo
             pings.started(run_of(make_job(name=f"job {number}", ping=url)))
         assert len(reached) <= 4
         assert caplog.text.count("has not answered for long, and gets no pings for up to 60 s") == 1
+        # A machine that is busy may need longer to answer than the one that hangs is given.
+        patience(TIMEOUT=20, PATIENCE=30)
         pings.started(run_of(make_job(name="other", ping=service.url)))
     assert service.paths == ["/URL/start"]
 

@@ -1,13 +1,15 @@
 """What have people decided on jobs, as a text that is read elsewhere, and whose lines tell of each change?
 
 It has all that a ``save()`` of a job may write, and nothing that nodes keep; :mod:`cronkite.importing.exported` reads
-it. Two databases that say the same make the same text, whatever keys the rows have, and however each orders JSON.
+it. What a job pings is left out unless it is asked for: who knows that can tell of runs that never were, and it is of
+one environment. Two databases that say the same make the same text, whatever keys the rows have, and however each
+orders JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import import_module
 from typing import Any, Literal
 
@@ -19,6 +21,8 @@ from cronkite.models.fields import Unreadable
 VERSION, VERSION_KEY = 1, "cronkite"
 #: The columns of a job, in the model's order.
 COLUMNS = [field.name for field in Job._meta.concrete_fields if field.name in Job.DEFINITION]  # noqa: SLF001 - documented
+#: Those that have nothing in them that is for nobody else.
+OPEN_COLUMNS = [column for column in COLUMNS if column != "ping"]
 #: The columns of a group.
 GROUP_COLUMNS = ["name", "max_running"]
 
@@ -36,8 +40,8 @@ class YamlMissing(CronkiteError):
         super().__init__("YAML takes the package PyYAML, which is not there: pip install PyYAML, or use JSON.")
 
 
-def document(jobs: Iterable[Job], groups: Iterable[Group]) -> dict[str, Any]:
-    """Return what is written of the ``jobs`` and ``groups``, in an order that does not depend on the database.
+def document(jobs: Iterable[Job], groups: Iterable[Group], columns: Collection[str] = OPEN_COLUMNS) -> dict[str, Any]:
+    """Return what is written of these columns of the ``jobs``, and of the ``groups``; no database decides the order.
 
     Raises :class:`NotExportable` for a job whose columns hold what is no JSON to Python.
     """
@@ -45,7 +49,7 @@ def document(jobs: Iterable[Job], groups: Iterable[Group]) -> dict[str, Any]:
     return {
         VERSION_KEY: VERSION,
         "groups": sorted(told, key=lambda group: str(group["name"])),
-        "jobs": sorted(map(_record, jobs), key=_order),
+        "jobs": sorted((_record(job, columns) for job in jobs), key=_order),
     }
 
 
@@ -64,8 +68,8 @@ def yaml() -> Any:
         raise YamlMissing from None
 
 
-def _record(job: Job) -> dict[str, Any]:
-    return {column: _plain(job, column, getattr(job, column)) for column in COLUMNS}
+def _record(job: Job, columns: Collection[str]) -> dict[str, Any]:
+    return {column: _plain(job, column, getattr(job, column)) for column in columns}
 
 
 def _plain(job: Job, column: str, value: Any) -> Any:

@@ -31,6 +31,10 @@ def test_it_has_what_a_save_may_write_and_nothing_else(make_job):
         *("follow_at", "asked_at", "asked_by", "asked_with", "asked_with_at", "due_at"),
     }
     assert not kept & record.keys()
+    # What a job pings is for who asks for it alone.
+    (full,) = cron("export", "--with-pings").json["jobs"]
+    assert record == {column: value for column, value in full.items() if column != "ping"}
+    record = full
     assert record.keys() >= Job.DEFINITION
     columns = {field.name for field in Job._meta.concrete_fields}
     assert record.keys() == Job.DEFINITION == columns - kept, (
@@ -69,6 +73,21 @@ def test_a_few_jobs_come_with_their_groups_alone(make_job):
     said = cron("export", "nobody")
     assert (said.code, said.out) == (2, "")
     assert "There is no job 'nobody'" in said.err
+
+
+def test_what_a_job_pings_is_left_out_and_that_is_said_unless_it_is_asked_for(make_job, tmp_path):
+    make_job(name="bill", ping="https://hc-ping.com/s3cret")
+    make_job("app.jobs.fail", name="quiet")
+    path = tmp_path / "jobs.yaml"
+    shown, written = cron("export"), cron("export", "-o", str(path))
+    for text, said in ((shown.out, shown), (path.read_text(), written)):
+        assert "ping" not in text
+        assert "s3cret" not in said.out + said.err
+        assert said.err.endswith("1 job pings a URL, which is left out: --with-pings writes it.\n")
+    assert cron("export", "quiet").err == ""
+    said = cron("export", "--with-pings")
+    assert [job["ping"] for job in said.json["jobs"]] == ["https://hc-ping.com/s3cret", ""]
+    assert said.err == ""
 
 
 def test_there_may_be_nothing_to_export():

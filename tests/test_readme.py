@@ -214,7 +214,8 @@ def test_what_a_ping_takes_is_what_the_code_says():
 def test_what_sentry_makes_of_schedules_is_what_it_is_told():
     for text, (said,) in table("Schedule, as written", "What Sentry makes of schedules").items():
         try:
-            told = f"``{checkins.schedule(text)['value']}``"
+            sent = checkins.schedule(text)
+            told = f"an interval of {sent['value']} {sent['unit']}s" if "unit" in sent else f"``{sent['value']}``"
         except checkins.Unreadable as why:
             told = f"no: {why}"
         assert said == told

@@ -12,11 +12,13 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import path
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 
 from cronkite.admin import (
     addresses,
@@ -199,6 +201,8 @@ class JobAdmin(lacking.TellsWhatIsLacking, health.StripOnTop, addresses.SoundAdd
         past = [self.past] if request.user.has_perm("cronkite.view_log") else []
         return [(title, {"fields": ["state_now", *first["fields"]]}), *past, *rest, *declared_too, self.kept_by_nodes]
 
+    # Errors are reported with what was sent. The form sends what it was shown, too.
+    @method_decorator(sensitive_post_parameters("ping", "initial-ping"))
     def changeform_view(
         self,
         request: HttpRequest,

@@ -3,6 +3,8 @@ database to import, or to be kept under version control.
 
 What nodes keep is not written: no locks, no slots, no requests. The order does
 not depend on the database, so that a difference is one that somebody made.
+Nor are URLs that jobs ping, unless you say --with-pings: whoever reads them can
+tell of runs that never were, and each is of one environment.
 
 Without JOB, it is all jobs and groups. JOB is a job's id, its function's
 dotted name, its name, or a part of either that no other job has.
@@ -42,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Take which jobs, where to, and in which form."""
     parser.add_argument("jobs", metavar="JOB", nargs="*", help="id, function, name, or an unambiguous part of one")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a file instead of stdout")
+    parser.add_argument("--with-pings", action="store_true", help="write the URLs that jobs ping, too")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--format", choices=["json", "yaml"], dest="form", help="default: as FILE is called, or JSON")
     form.add_argument("--json", action="store_const", const="json", dest="form", help="write JSON")
@@ -56,7 +59,8 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     output: Path | None = options["output"]
     form: Form = options["form"] or ("yaml" if output and output.suffix.lower() in YAML_SUFFIXES else "json")
     try:
-        document = exporting.document(chosen, groups)
+        columns = exporting.COLUMNS if options["with_pings"] else exporting.OPEN_COLUMNS
+        document = exporting.document(chosen, groups, columns)
         text = exporting.text(document, form)
         if output is None and terminal.encodable(text) != text:
             text = exporting.text(document, form, in_ascii=True)
@@ -64,12 +68,14 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         raise CommandError(str(error), returncode=1) from None
     if output is None:
         terminal.program(text)
+        _tell_of_pings(chosen, columns, terminal)
         return 0
     try:
         files.write(output, text)
     except OSError as error:
         raise CommandError(f"{output} cannot be written: {error.strerror or error}.", returncode=1) from None
     terminal.note(f"{_counted(document['jobs'], 'job')} and {_counted(document['groups'], 'group')} are in {output}.")
+    _tell_of_pings(chosen, columns, terminal)
     return 0
 
 
@@ -78,6 +84,13 @@ def _chosen(words: list[str]) -> Collection[Job]:
         return list(Job.objects.using(primary.alias()))
     # One job may be meant twice.
     return {job.pk: job for job in map(jobs.find, words)}.values()
+
+
+def _tell_of_pings(jobs: Collection[Job], columns: list[str], terminal: Terminal) -> None:
+    left_out = [job for job in jobs if job.ping] if "ping" not in columns else []
+    if left_out:
+        jobs_ping = "1 job pings" if len(left_out) == 1 else f"{len(left_out):,} jobs ping"
+        terminal.note(f"{jobs_ping} a URL, which is left out: --with-pings writes it.")
 
 
 def _counted(things: list[Any], word: str) -> str:

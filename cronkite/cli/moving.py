@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from cronkite.cli.terminal import Terminal, printable
+from cronkite.code import pings
 from cronkite.importing import exported, moves
 from cronkite.importing.moves import Move, Wish
 from cronkite.importing.planned import Given
@@ -58,7 +59,8 @@ def _tell(kind: str, move: Move, wish: Wish, terminal: Terminal) -> None:
     else:
         terminal.say(f"{name}: {done}.", style)
     for column, (here, there) in sorted(move.columns.items()):
-        terminal.say(f"    {column}: {here!r} here, {there!r} in the file")
+        was, becomes = pings.shown(column, here), pings.shown(column, there)
+        terminal.say(f"    {column}: {was!r} here, {becomes!r} in the file")
     for sentence in move.planned.problems:
         terminal.say(f"    {printable(sentence)}")
 
@@ -95,7 +97,10 @@ def _for_programs(move: Move) -> dict[str, Any]:
         "state": move.state,
         "job": job.pk if job else None,
         "enabled": job.enabled if job else None,
-        "columns": {column: {"here": here, "file": there} for column, (here, there) in move.columns.items()},
+        "columns": {
+            column: {"here": pings.shown(column, here), "file": pings.shown(column, there)}
+            for column, (here, there) in move.columns.items()
+        },
         "becomes": planned.becomes,
         "problems": planned.problems,
     }

@@ -55,7 +55,7 @@ class Declaration:
     retry_until: str = "next slot"
     on_lost: str = "leave"
     alert: str = ""
-    ping: str = ""
+    ping: str = field(default="", repr=False)
     enabled: bool = True
     #: Of its group, not of the job.
     max_running: int | None = None

@@ -52,7 +52,7 @@ def _problem(url: str) -> str:
     if len(url) > LONGEST:
         return f"it has more than {LONGEST} characters"
     if not url.isascii() or not url.isprintable() or " " in url:
-        return "it has characters that stand in no URL, which writes them as in %20"
+        return "it has characters that stand in no URL, which writes them as in %20, and in a host as in xn--bcher-kva"
     try:
         parts = urlsplit(url)
         host = parts.hostname if parts.port != 0 else None

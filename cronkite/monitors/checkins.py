@@ -10,11 +10,14 @@ import hashlib
 import math
 import re
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.utils.text import slugify
 
+from cronkite.exceptions import ScheduleError
+from cronkite.schedules import every, once
 from cronkite.schedules.expressions import NICKNAMES
 from cronkite.signals import Run
 
@@ -24,8 +27,6 @@ DIGITS = 8
 #: The longest margin and the longest run (minutes) that every version of Sentry takes: a week.
 MOST_MINUTES = 7 * 24 * 60
 
-_EVERY = re.compile(r"@every\s+([1-9]\d*)([smhd])", re.IGNORECASE)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNITS = {"day": 86400, "hour": 3600, "minute": 60}
 _ITEM = re.compile(r"\*(?:/[1-9]\d*)?|(?P<first>\d+|[a-z]{3})(?:-(?P<last>\d+|[a-z]{3})(?:/[1-9]\d*)?)?")
 #: What Sentry reads in some fields only, by their places: days of the month, and of the week.
@@ -93,9 +94,13 @@ def schedule(text: str) -> dict[str, Any]:
     ...
     cronkite.monitors.checkins.Unreadable: it has a field of seconds
     """
-    if (every := _EVERY.fullmatch(text.strip())) is not None:
-        return _interval(int(every[1]) * _SECONDS[every[2].lower()])
-    words = NICKNAMES.get(text.strip().lower(), text).lower().split()
+    lowered = text.strip().lower()
+    if lowered.startswith(once.NICKNAME):
+        raise Unreadable("it is of one moment, and Sentry watches what comes again")
+    with suppress(ScheduleError):
+        if (interval := every.read(lowered)) is not None:
+            return _interval(interval.seconds)
+    words = NICKNAMES.get(lowered, lowered).split()
     if len(words) == 6:  # noqa: PLR2004 - the sixth field is ours
         raise Unreadable("it has a field of seconds")
     if len(words) != 5:  # noqa: PLR2004 - crontab's fields

@@ -6,6 +6,7 @@ that have nothing of the URL in them.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -20,6 +21,9 @@ import cronkite
 
 #: How many attempts may hang on, past their time, before no more are made: a name server may be slow to say no.
 MOST_HANGING = 8
+
+#: What http.client says of a proxy that does not let it through to a server, and the code of the answer.
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
 
 
 class Unanswered(Exception):
@@ -123,6 +127,8 @@ def _words(error: BaseException, seconds: float) -> str:
         return f"its certificate is not valid: {error.verify_message}"
     if isinstance(error, TimeoutError):
         return _late(seconds)
+    if isinstance(error, OSError) and (tunnel := _TUNNEL.match(str(error))) is not None:
+        return f"the proxy that the environment names answered {tunnel[1]}"
     if isinstance(error, HTTPException) and not isinstance(error, OSError):
         return f"its answer is no HTTP ({type(error).__name__})"
     return getattr(error, "strerror", None) or type(error).__name__

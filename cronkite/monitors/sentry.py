@@ -34,8 +34,8 @@ logger = logging.getLogger("cronkite")
 
 #: What Sentry is told of a run that has ended; of a task whose engine can't tell, that it was handed over is all.
 OK = {Log.Status.SUCCEEDED, Log.Status.HANDED_OVER}
-#: The jobs, with their schedules, of which it was said that Sentry can't watch them.
-_said: set[tuple[str, str]] = set()
+#: The jobs that Sentry can't watch, as was said, with their schedules.
+_said: dict[str, str] = {}
 
 
 def connect() -> None:
@@ -65,9 +65,10 @@ def finished(run: Run, outcome: Outcome, finished_at: datetime, **_: Any) -> Non
 def missed(job_name: str, first: datetime, **_: Any) -> None:
     """Check in with an error for slots that were missed: no check-in may say ``missed``, which Sentry finds by itself.
 
-    Where Sentry knows of no such monitor, it takes no notice.
+    Where Sentry knows of no such monitor, it takes no notice. It is told nothing of jobs that it can't watch, as far as
+    this process has had one of their runs.
     """
-    if _is_active():
+    if _is_active() and job_name not in _said:
         crons.capture_checkin(checkins.slug(job_name), _identity(job_name, first), "error")
 
 
@@ -90,10 +91,11 @@ def _check_in(run: Run, status: str, duration: float | None = None) -> None:
     try:
         config: Any = checkins.config(run)
     except checkins.Unreadable as why:
-        if (run.job_name, run.schedule) not in _said:
-            _said.add((run.job_name, run.schedule))
+        if _said.get(run.job_name) != run.schedule:
+            _said[run.job_name] = run.schedule
             logger.info("Job %r is not watched by Sentry's cron monitors: %r, %s.", run.job_name, run.schedule, why)
         return
+    _said.pop(run.job_name, None)
     slug = checkins.slug(run.job_name)
     crons.capture_checkin(slug, _identity(run.job_name, run.slot, run.log_id), status, duration, config)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from admin_pages import JOBS, LOGS, change, entry, errors, make_log
+from django.db import OperationalError
 from django.urls import reverse
+from django.views.debug import SafeExceptionReporterFilter
 
 from cronkite.models import Job, Log
 
@@ -140,6 +142,22 @@ def test_who_may_change_the_job_sees_and_edits_the_url_that_is_pinged(login, mak
     assert "has to begin with https://" in str(errors(client.post(change(job), {**sent, "ping": "s3cret.com"}))["ping"])
     client.post(change(job), {**sent, "ping": f" {PING}/2 "})
     assert Job.objects.get().ping == f"{PING}/2"
+
+
+def test_what_is_reported_of_an_error_in_the_form_has_not_the_url_that_is_pinged(login, make_job, monkeypatch):
+    job = make_job(ping=PING)
+    client = login("view_job", "change_job")
+    sent = form_of(client, job)
+
+    def fail(*_, **__):
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr(Job, "save", fail)
+    client.raise_request_exception = False
+    request = client.post(change(job), sent).wsgi_request
+    reported = SafeExceptionReporterFilter().get_post_parameters(request)
+    assert (request.POST["ping"], reported["name"]) == (PING, job.name)
+    assert "s3cret" not in str(reported)
 
 
 def test_the_url_that_is_pinged_cannot_be_found_out_by_asking_for_its_letters(login, make_job):

@@ -40,6 +40,7 @@ def test_what_is_a_url_is_kept_without_the_blanks_around_it(url):
         (f"https://host/{SECRET} x", "characters that stand in no URL"),
         (f"https://host/{SECRET}\r\nX: y", "characters that stand in no URL"),
         (f"https://hösts/{SECRET}", "characters that stand in no URL"),
+        (f"https://bücher.example/{SECRET}", "in a host as in xn--bcher-kva"),
         (f"https://host/{SECRET}#x", "a #"),
         (f"https://host/{SECRET}" + "x" * 255, "more than 255 characters"),
         (None, "not a NoneType"),

@@ -79,12 +79,14 @@ def test_all_that_people_decide_comes_and_nothing_that_nodes_keep(make_job, expo
         on_lost="retry",
         labels="gpu, eu",
         group="reports",
+        alert="ada@example.com after 3",
+        ping="https://hc-ping.com/s3cret",
     )
     make_job("app.jobs.fail", name="off", enabled=False)
     Group.objects.create(name="reports", max_running=3)
     Job.objects.filter(name="off").update(function="app.jobs.ok")
     claiming.claim_by_hand(job, "web-1")
-    path, before = export(), decided()
+    path, before = export("--with-pings"), decided()
     Job.objects.all().delete()
     Group.objects.all().delete()
     said = take(path, "--enable")
@@ -95,12 +97,40 @@ def test_all_that_people_decide_comes_and_nothing_that_nodes_keep(make_job, expo
     assert job.next_run == job.get_schedule().next_after(job.planned_at)
     # And back: the text is the same.
     text = Path(path).read_text()
-    assert Path(export()).read_text() == text
+    assert Path(export("--with-pings")).read_text() == text
 
 
 def test_a_file_says_of_each_column_what_it_is_so_that_none_is_forgotten(make_job, export):
     make_job(name="bill", declared_as="app.jobs.ok")
-    assert json.loads(Path(export()).read_text())["jobs"][0].keys() == Job.DEFINITION == {*exporting.COLUMNS}
+    path = export("--with-pings")
+    assert json.loads(Path(path).read_text())["jobs"][0].keys() == Job.DEFINITION == {*exporting.COLUMNS}
+
+
+def test_a_job_keeps_what_it_pings_here_where_the_file_does_not_tell_another(make_job, export):
+    job = make_job(name="bill", ping="https://hc-ping.com/production")
+    path = export()
+    job.ping, job.timeout = "https://hc-ping.com/staging", 60
+    job.save()
+    assert states(take(path, "--overwrite", "--json")) == {"bill": "changed"}
+    job.refresh_from_db()
+    assert (job.ping, job.timeout) == ("https://hc-ping.com/staging", None)
+    path = export("--with-pings")
+    Job.objects.filter(pk=job.pk).update(ping="https://hc-ping.com/production")
+    take(path, "--overwrite")
+    job.refresh_from_db()
+    assert job.ping == "https://hc-ping.com/staging"
+
+
+def test_that_a_job_pings_another_url_is_told_and_not_which(make_job, export):
+    job = make_job(name="bill", ping="https://hc-ping.com/s3cret")
+    path = export("--with-pings")
+    Job.objects.filter(pk=job.pk).update(ping="https://other.example/s3cret")
+    said = take(path)
+    assert "    ping: 'https://other.example/…' here, 'https://hc-ping.com/…' in the file" in said.lines
+    as_json = take(path, "--json", "--overwrite")
+    (told,) = as_json.json["jobs"]
+    assert told["columns"] == {"ping": {"here": "https://other.example/…", "file": "https://hc-ping.com/…"}}
+    assert "s3cret" not in said.out + said.err + as_json.out + as_json.err
 
 
 def test_nothing_is_enabled_unless_that_is_wished(write):

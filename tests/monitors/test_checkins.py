@@ -105,7 +105,15 @@ def test_a_crontab_expression_is_sent_as_one(text, value):
 
 @pytest.mark.parametrize(
     ("text", "value", "unit"),
-    [("@every 60s", 1, "minute"), ("@every 90m", 90, "minute"), ("@every 2h", 2, "hour"), ("@EVERY 14d", 14, "day")],
+    [
+        ("@every 60s", 1, "minute"),
+        ("@every 90m", 90, "minute"),
+        ("@every 1h30m", 90, "minute"),
+        ("@every 1m60s", 2, "minute"),
+        ("@every 2h", 2, "hour"),
+        ("@every 1d12h", 36, "hour"),
+        ("@EVERY 14d", 14, "day"),
+    ],
 )
 def test_an_interval_is_sent_as_one(text, value, unit):
     assert checkins.schedule(text) == {"type": "interval", "value": value, "unit": unit}
@@ -118,7 +126,9 @@ def test_an_interval_is_sent_as_one(text, value, unit):
         ("H 3 * * *", "it has H, which stands for a number that Sentry does not know"),
         ("H(0-29)/10 * * * *", "it has H, which stands for a number that Sentry does not know"),
         ("@every 90s", "its interval is not of whole minutes"),
-        ("@at 2026-12-24T18:00", "it is no crontab expression"),
+        ("@every 1h30s", "its interval is not of whole minutes"),
+        ("@every", "it is no crontab expression"),
+        ("@at 2026-12-24T18:00", "it is of one moment, and Sentry watches what comes again"),
         ("0 0 15W * *", "it has '15W', which Sentry does not know"),
         ("0 22-2 * * *", "its range 22-2 passes the end of its field"),
         ("0 0 * * fri-mon", "its range FRI-MON passes the end of its field"),

@@ -182,6 +182,20 @@ def test_a_schedule_that_sentry_cannot_read_is_named_once_and_left_out(client, i
 
 
 @pytest.mark.once
+def test_of_a_job_that_sentry_cannot_watch_no_missed_slots_are_told_until_it_can(client, ingest):
+    flush = client()
+    told = {"job_id": 1, "job_name": RUN.job_name, "first": NOON, "last": NOON, "count": 1, "reason": ""}
+    sentry.started(replace(RUN, schedule="* * * * * 30"))
+    sentry.missed(**told)
+    flush()
+    assert ingest.items("check_in") == []
+    sentry.started(RUN)
+    sentry.missed(**told)
+    flush()
+    assert [each["status"] for each in ingest.items("check_in")] == ["in_progress", "error"]
+
+
+@pytest.mark.once
 def test_a_run_whose_job_was_deleted_meanwhile_still_checks_in(client, ingest, caplog):
     flush = client()
     with caplog.at_level(logging.INFO, "cronkite"):

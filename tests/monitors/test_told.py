@@ -9,6 +9,7 @@ import pytest
 from collectors import collecting
 from django_tasks_db.management.commands.db_worker import Worker
 from nodes import cron, nodes, turn_of_tasks, until
+from pinged import SECRET, pinging
 
 from cronkite.models import Job, Log
 from cronkite.monitors import checkins
@@ -125,6 +126,20 @@ def test_a_monitor_that_cannot_be_connected_is_told_of_and_keeps_no_job_from_run
     printed = cron(CRONKITE_TEST_MONITORS="nowhere")
     assert Log.objects.get().status == Status.SUCCEEDED
     assert "The monitor nowhere is not connected, and told nothing." in printed
+
+
+@pytest.mark.once
+def test_nobody_who_is_told_of_runs_learns_the_urls_that_are_pinged(make_job, collector):
+    with pinging() as service:
+        service.answers = [404]
+        make_job("app.jobs.fail", due=0, ping=service.url)
+        both = "cronkite.monitors.pings cronkite.monitors.sentry"
+        printed = cron("--workers", "0", **to_sentry(collector, CRONKITE_TEST_MONITORS=both))
+        assert service.paths == ["/URL/start", "/URL/fail"]
+    assert len(collector.items("event")) == 1
+    assert printed.count("was not taken") == 2
+    assert SECRET not in printed
+    assert SECRET.encode() not in b"".join(body for _, body in collector.posts)
 
 
 # OpenTelemetry.

@@ -52,7 +52,8 @@ def states(said):
 
 
 def decided():
-    return list(Job.objects.order_by("name", "function", "schedule").values(*sorted(Job.DEFINITION)))
+    jobs = Job.objects.values(*sorted(Job.DEFINITION))
+    return sorted(jobs, key=lambda job: (job["name"], job["function"], job["schedule"], repr(job["args"])))
 
 
 def test_all_that_people_decide_comes_and_nothing_that_nodes_keep(make_job, export):

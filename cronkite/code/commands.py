@@ -121,6 +121,12 @@ def refusal(name: str) -> str:
     return ""
 
 
+def module(name: str) -> str:
+    """Return the module of a command that there is; nothing if a project has put the command itself in its place."""
+    app = management.get_commands()[name]
+    return f"{app}.management.commands.{name}" if isinstance(app, str) else ""
+
+
 def names() -> list[str]:
     """Return the names of the commands that may be jobs here; nothing is imported for it."""
     settings = conf.get()

@@ -48,21 +48,24 @@ def resolve(dotted: str) -> Callable[..., Any]:
     knows how to call both.
 
     Behind the name of the function that calls management commands may stand that of a command, as in
-    :func:`cronkite.code.commands.callee`, which is judged, too, and not imported.
+    :func:`cronkite.code.commands.callee`, which is judged, too, and imported: what this node can't have, another may.
 
     Raises :class:`FunctionNotAllowed` if it may not be run here nor on any node with these settings,
     :class:`FunctionNotFound` if this node cannot import it now. The message is a sentence or two for people.
 
     The module is imported here and now, whatever that does to this process: for processes that are there for the run.
     """
-    return _resolve(dotted, modules.load)
+    function = _resolve(dotted, modules.load)
+    if command := commands.of(dotted):
+        _import_command(command)
+    return function
 
 
 def look_up(dotted: str) -> Callable[..., Any]:
     """Do what :func:`resolve` does in a process that has other things to do, such as a web server.
 
     The module's import is tried apart first, for as long as :data:`cronkite.code.trials.BRIEF` says. If it ends the
-    process or takes longer, :class:`FunctionNotFound` says so.
+    process or takes longer, :class:`FunctionNotFound` says so. A command is not imported.
     """
     return _resolve(dotted, lambda module_path: trials.load(module_path, trials.BRIEF))
 
@@ -191,6 +194,16 @@ def _import(dotted: str, module_path: str, load: Callable[[str], ModuleType]) ->
             _refuse_path_through_a_module(dotted, module_path)
         why = error.deed if isinstance(error, HarmfulModule) else modules.said(error)
         raise FunctionNotFound(f"{dotted!r} cannot be imported here: {why}") from error
+
+
+def _import_command(name: str) -> None:
+    """Import a management command that may be run; raise :class:`FunctionNotFound` if this node can't."""
+    try:
+        if module := commands.module(name):
+            modules.load(module)
+    except Exception as error:
+        why = error.deed if isinstance(error, HarmfulModule) else modules.said(error)
+        raise FunctionNotFound(f"The command {name!r} cannot be imported here: {why}") from error
 
 
 def _refuse_path_through_a_module(dotted: str, module_path: str) -> None:

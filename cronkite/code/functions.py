@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.apps import apps
 
@@ -41,6 +42,8 @@ OWN = frozenset(
 )
 
 _SETTING = "CRONKITE_ALLOWED_FUNCTIONS"
+#: What stands before a command's name, at a command line.
+_COMMAND_LINE = re.compile(r"\s*(?:\S*python[\d.]*\s+)?(?:\S*manage\.py(?:\s+|$)|\S*django-admin\s+|-m\s+django\s+)")
 
 
 def resolve(dotted: str) -> Callable[..., Any]:
@@ -129,13 +132,11 @@ def _split(dotted: str) -> tuple[str, str]:
         raise FunctionNotAllowed(
             f"{dotted[:40] + '...'!r} is refused: it has {len(dotted)} characters, and at most {LONGEST_NAME} fit."
         )
-    if dotted.startswith("manage.py "):
-        command = dotted.split()[1:2]
-        raise FunctionNotAllowed(
-            f"{dotted!r} is a management command, and no function: the function is {commands.CALL!r}, and the "
-            f"arguments are the command's name and its own, as in {json.dumps([*command, '--option'])}."
-        )
+    if command := _COMMAND_LINE.match(dotted):
+        _refuse_command_line(dotted, dotted[command.end() :].split()[:1])
     parts = dotted.split(".")
+    if parts == [dotted] and dotted in commands.names():
+        _refuse_command_line(dotted, [dotted])
     if parts == [dotted] or not all(part.isidentifier() for part in parts):
         raise FunctionNotAllowed(
             f"{dotted!r} is refused: it is no dotted name. Write the module's path, a dot and the function's name, "
@@ -148,6 +149,16 @@ def _split(dotted: str) -> tuple[str, str]:
                 "Give the function a public name."
             )
     return ".".join(parts[:-1]), parts[-1]
+
+
+def _refuse_command_line(line: str, command: list[str]) -> NoReturn:
+    """Refuse what is written as at a command line, with what to write instead."""
+    problem = commands.line_problem(line)
+    raise FunctionNotAllowed(
+        f"{line!r} is a management command, and no function: the function is {commands.CALL!r}, and the arguments are "
+        f"the command's name and its own, as in {json.dumps([*(command or ['clearsessions']), '--option'])}."
+        f"{problem and ' '}{problem}"
+    )
 
 
 def _refuse_foreign_module(dotted: str, module_path: str) -> None:

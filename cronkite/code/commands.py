@@ -148,7 +148,10 @@ def refusal(name: str) -> str:
 
 def module(name: str) -> str:
     """Return the module of a command that there is; nothing if a project has put the command itself in its place."""
-    app = management.get_commands()[name]
+    return _module(name, management.get_commands()[name])
+
+
+def _module(name: str, app: Any) -> str:
     return f"{app}.management.commands.{name}" if isinstance(app, str) else ""
 
 

@@ -34,7 +34,7 @@ autodoc_typehints_format = "short"
 nitpick_ignore_regex = [
     (r"py:.*", r"(django|datetime|collections|types|typing|fnmatch)(\..*)?"),
     (r"py:mod", r"cronkite\..*"),
-    (r"py:class", r"ValidationError|(.*\.)?(CatchUp|Named|T)"),
+    (r"py:class", r"ValidationError|(.*\.)?(CatchUp|Named|Standing|T)"),
 ]
 
 

@@ -85,7 +85,11 @@ class JobForm(JobFormBase):
         help_texts = {
             "function": _(
                 "The dotted name of the function, as in shop.crontab.bill; or a command, as in manage.py clearsessions."
-            )
+            ),
+            "schedule": _(
+                "A crontab expression: minute, hour, day of month, month, day of week, and seconds if you like; or an "
+                "interval, as in @every 90s; or one time, as in @at 2026-12-24T18:00."
+            ),
         }
         widgets = {
             "function": choices.SuggestingInput(choices.declared_functions, {"spellcheck": "false"}),

@@ -29,17 +29,20 @@ def is_line(function: str) -> bool:
 def translated(function: str, args: str, command: str = "") -> tuple[str, str]:
     """Return the function and the arguments, as JSON, that are meant by what was typed into their boxes.
 
-    ``command`` is the one that the job has: where the arguments begin with it, it is replaced. What is no command, or
-    can't be read, is returned as it is.
+    ``command`` is the one that the job has: where the arguments begin with it, they are those of before, of which it is
+    replaced, or all, if more was typed than a name. What is no command, or can't be read, is returned as it is.
 
     >>> translated("manage.py report --days 3", '["north"]')
     ('cronkite.commands.call', '["report", "--days", "3", "north"]')
     >>> translated("manage.py report", '["clearsessions"]', command="clearsessions")
     ('cronkite.commands.call', '["report"]')
+    >>> translated("manage.py report --days 3", '["report", "--days", "1"]', command="report")
+    ('cronkite.commands.call', '["report", "--days", "3"]')
     >>> translated("shop.crontab.bill", "[]"), translated("manage.py report", "[")
     (('shop.crontab.bill', '[]'), ('manage.py report', '['))
     """
-    if not (found := _PROGRAM.match(function)):
+    found = _PROGRAM.match(function)
+    if not found or commands.line_problem(function):
         return function, args
     try:
         words, rest = shlex.split(function[found.end() :]), json.loads(args if args.strip() else "[]")
@@ -48,5 +51,5 @@ def translated(function: str, args: str, command: str = "") -> tuple[str, str]:
     if not isinstance(rest, list) or not words:
         return function, args
     if command and rest[:1] == [command]:
-        del rest[0]
+        rest = rest[1:] if words[1:] == [] else []
     return commands.CALL, json.dumps([*words, *rest], ensure_ascii=False)

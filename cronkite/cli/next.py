@@ -1,5 +1,5 @@
-"""Show the slots that a crontab expression names, with their offsets from UTC,
-and what changes of the clock do to them.
+"""Show the slots that a crontab expression names, or an interval or one time,
+with their offsets from UTC, and what changes of the clock do to them.
 
 Put the expression in quotes, or your shell reads the stars. It needs no
 database.
@@ -7,6 +7,9 @@ database.
 examples:
   manage.py cron next "0 3 * * mon-fri"
   manage.py cron next "30 2 * * *" --timezone Europe/Berlin --after 2026-03-28
+  manage.py cron next "0 3 * * 5L"
+  manage.py cron next "@every 90s"
+  manage.py cron next "@at 2099-12-24T18:00" --timezone Europe/Berlin
   manage.py cron next @daily --json
   manage.py cron next "H 3 * * *" --job shop.crontab.bill
 
@@ -41,7 +44,9 @@ _NO_JOB = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Take an expression."""
-    parser.add_argument("expression", nargs="+", metavar="EXPRESSION", help="a crontab expression, in quotes")
+    parser.add_argument(
+        "expression", nargs="+", metavar="EXPRESSION", help="a crontab expression, @every or @at, in quotes"
+    )
     parser.add_argument(
         "--job",
         default="",

@@ -7,6 +7,7 @@ parser, which is kept from what it does at a command line: to write, to end the 
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -106,6 +107,8 @@ def parse(args: Any, kwargs: Any, load: Load = modules.load) -> argparse.Namespa
             raise Unfit(_misfit(name, error)) from None
         except (Exception, SystemExit) as error:
             raise Unfit(f"The command {name!r} cannot read its arguments: {modules.said(error)}") from error
+    if getattr(found, "force_color", False) and getattr(found, "no_color", False):
+        raise Unfit("Leave out --force-color or --no-color: they can't be used together.")
     for dest, option in _OF_THE_PROCESS.items():
         if getattr(found, dest, None):
             raise Unfit(f"Leave out {option}: it has no effect, as a job runs with the settings of its node.")
@@ -121,7 +124,8 @@ def usage(name: str, load: Load = briefly) -> Usage:
             formatter = argparse.HelpFormatter(prog=f"manage.py {name}", width=10_000)
             if hasattr(formatter, "_set_color"):  # Python 3.14 colours it where it takes stdout for a terminal
                 formatter._set_color(False)  # noqa: SLF001
-            formatter.add_usage(None, own, [], prefix="")
+            groups = [group for group in parser._mutually_exclusive_groups if {*group._group_actions} <= {*own}]  # noqa: SLF001
+            formatter.add_usage(None, own, groups, prefix="")
             line = " ".join(formatter.format_help().split())
         except (Exception, SystemExit) as error:
             raise Unfit(_unbuilt(name, error)) from error
@@ -132,10 +136,15 @@ def _parser(name: str, load: Load) -> argparse.ArgumentParser:
     commands.demand(name)
     app = management.get_commands()[name]
     try:
-        command = app if isinstance(app, BaseCommand) else _load(app, name, load)
+        command = app if isinstance(app, BaseCommand) else _load(name, load)
     except Exception as error:
         why = error.deed if isinstance(error, HarmfulModule) else modules.said(error)
         raise Unfit(f"The command {name!r} cannot be imported here: {why}") from error
+    if inspect.iscoroutinefunction(command.handle):
+        raise Unfit(
+            f"The command {name!r} cannot be run: its handle() is async, and Django awaits none. Have it call "
+            "asgiref.sync.async_to_sync() of what is."
+        )
     try:
         with _silence(), _savepoints():
             return command.create_parser("manage.py", name)
@@ -143,8 +152,8 @@ def _parser(name: str, load: Load) -> argparse.ArgumentParser:
         raise Unfit(_unbuilt(name, error)) from error
 
 
-def _load(app: str, name: str, load: Load) -> BaseCommand:
-    command = load(f"{app}.management.commands.{name}").Command()
+def _load(name: str, load: Load) -> BaseCommand:
+    command = load(commands.module(name)).Command()
     if not isinstance(command, BaseCommand):
         raise TypeError("its Command is no management command")
     return command

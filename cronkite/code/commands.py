@@ -7,6 +7,8 @@ as on the command line. Nothing is imported here: a command is judged by its nam
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,9 @@ USUAL = frozenset({"clearsessions"})
 LONGEST = 100
 
 _SETTING = "CRONKITE_ALLOWED_COMMANDS"
+#: What has no meaning but to a shell, outside of quotes.
+_FOR_A_SHELL = re.compile(r"[;&|<>`]|\$(?=[\w({])")
+_QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""")
 
 
 def named(function: str, args: Any) -> str:
@@ -63,6 +68,26 @@ def shown(callee: str) -> str:
     ('manage.py clearsessions', 'shop.crontab.bill')
     """
     return f"manage.py {command[:LONGEST]}" if (command := of(callee)) else callee
+
+
+def line_problem(line: str) -> str:
+    """Say why a command line, as somebody has typed it, can't be read here, where no shell does; or nothing.
+
+    >>> line_problem("manage.py report > report.txt")
+    "No shell reads it, which '>' would be for: leave that out, or put it in quotes if it is an argument."
+    >>> line_problem("manage.py report --title 'a > b'"), line_problem("manage.py report 'north")
+    ('', 'It cannot be read: No closing quotation.')
+    """
+    try:
+        shlex.split(line)
+    except ValueError as error:
+        return f"It cannot be read: {error}."
+    if found := _FOR_A_SHELL.search(_QUOTED.sub("", line)):
+        return (
+            f"No shell reads it, which {found[0]!r} would be for: leave that out, or put it in quotes if it is an "
+            "argument."
+        )
+    return ""
 
 
 def shape_problem(args: Any, kwargs: Any) -> str:
@@ -119,6 +144,15 @@ def refusal(name: str) -> str:
     except FunctionError as error:
         return str(error)
     return ""
+
+
+def module(name: str) -> str:
+    """Return the module of a command that there is; nothing if a project has put the command itself in its place."""
+    return _module(name, management.get_commands()[name])
+
+
+def _module(name: str, app: Any) -> str:
+    return f"{app}.management.commands.{name}" if isinstance(app, str) else ""
 
 
 def names() -> list[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.apps import apps
 
@@ -41,6 +42,8 @@ OWN = frozenset(
 )
 
 _SETTING = "CRONKITE_ALLOWED_FUNCTIONS"
+#: What stands before a command's name, at a command line.
+_COMMAND_LINE = re.compile(r"\s*(?:\S*python[\d.]*\s+)?(?:\S*manage\.py(?:\s+|$)|\S*django-admin\s+|-m\s+django\s+)")
 
 
 def resolve(dotted: str) -> Callable[..., Any]:
@@ -48,21 +51,24 @@ def resolve(dotted: str) -> Callable[..., Any]:
     knows how to call both.
 
     Behind the name of the function that calls management commands may stand that of a command, as in
-    :func:`cronkite.code.commands.callee`, which is judged, too, and not imported.
+    :func:`cronkite.code.commands.callee`, which is judged, too, and imported: what this node can't have, another may.
 
     Raises :class:`FunctionNotAllowed` if it may not be run here nor on any node with these settings,
     :class:`FunctionNotFound` if this node cannot import it now. The message is a sentence or two for people.
 
     The module is imported here and now, whatever that does to this process: for processes that are there for the run.
     """
-    return _resolve(dotted, modules.load)
+    function = _resolve(dotted, modules.load)
+    if command := commands.of(dotted):
+        _import_command(command)
+    return function
 
 
 def look_up(dotted: str) -> Callable[..., Any]:
     """Do what :func:`resolve` does in a process that has other things to do, such as a web server.
 
     The module's import is tried apart first, for as long as :data:`cronkite.code.trials.BRIEF` says. If it ends the
-    process or takes longer, :class:`FunctionNotFound` says so.
+    process or takes longer, :class:`FunctionNotFound` says so. A command is not imported.
     """
     return _resolve(dotted, lambda module_path: trials.load(module_path, trials.BRIEF))
 
@@ -126,13 +132,11 @@ def _split(dotted: str) -> tuple[str, str]:
         raise FunctionNotAllowed(
             f"{dotted[:40] + '...'!r} is refused: it has {len(dotted)} characters, and at most {LONGEST_NAME} fit."
         )
-    if dotted.startswith("manage.py "):
-        command = dotted.split()[1:2]
-        raise FunctionNotAllowed(
-            f"{dotted!r} is a management command, and no function: the function is {commands.CALL!r}, and the "
-            f"arguments are the command's name and its own, as in {json.dumps([*command, '--option'])}."
-        )
+    if command := _COMMAND_LINE.match(dotted):
+        _refuse_command_line(dotted, dotted[command.end() :].split()[:1])
     parts = dotted.split(".")
+    if parts == [dotted] and dotted in commands.names():
+        _refuse_command_line(dotted, [dotted])
     if parts == [dotted] or not all(part.isidentifier() for part in parts):
         raise FunctionNotAllowed(
             f"{dotted!r} is refused: it is no dotted name. Write the module's path, a dot and the function's name, "
@@ -145,6 +149,16 @@ def _split(dotted: str) -> tuple[str, str]:
                 "Give the function a public name."
             )
     return ".".join(parts[:-1]), parts[-1]
+
+
+def _refuse_command_line(line: str, command: list[str]) -> NoReturn:
+    """Refuse what is written as at a command line, with what to write instead."""
+    problem = commands.line_problem(line)
+    raise FunctionNotAllowed(
+        f"{line!r} is a management command, and no function: the function is {commands.CALL!r}, and the arguments are "
+        f"the command's name and its own, as in {json.dumps([*(command or ['clearsessions']), '--option'])}."
+        f"{problem and ' '}{problem}"
+    )
 
 
 def _refuse_foreign_module(dotted: str, module_path: str) -> None:
@@ -191,6 +205,16 @@ def _import(dotted: str, module_path: str, load: Callable[[str], ModuleType]) ->
             _refuse_path_through_a_module(dotted, module_path)
         why = error.deed if isinstance(error, HarmfulModule) else modules.said(error)
         raise FunctionNotFound(f"{dotted!r} cannot be imported here: {why}") from error
+
+
+def _import_command(name: str) -> None:
+    """Import a management command that may be run; raise :class:`FunctionNotFound` if this node can't."""
+    try:
+        if module := commands.module(name):
+            modules.load(module)
+    except Exception as error:
+        why = error.deed if isinstance(error, HarmfulModule) else modules.said(error)
+        raise FunctionNotFound(f"The command {name!r} cannot be imported here: {why}") from error
 
 
 def _refuse_path_through_a_module(dotted: str, module_path: str) -> None:

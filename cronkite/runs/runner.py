@@ -112,8 +112,10 @@ def _why(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return keep_text(modules.exited(error))
     if isinstance(error, CommandError):
-        code = f" (exit code {error.returncode})" if getattr(error, "returncode", 1) != 1 else ""
-        return f"{keep_text(modules.text(error))}{code}"
+        returncode = getattr(error, "returncode", 1)
+        if not (said := keep_text(modules.text(error))):
+            return f"it exited with code {returncode}"
+        return said if returncode == 1 else f"{said} (exit code {returncode})"
     return ""
 
 

@@ -180,7 +180,7 @@ def _readings(meant: Meant) -> Iterator[Meant]:
 
 def _by_time(meant: Meant) -> Iterator[Meant]:
     """Yield what a date, an interval or words for a time of the day may mean."""
-    if moment := once.closest(re.sub("@?at[ \t]+", "", meant.text)):
+    if moment := once.closest(re.sub("@?at[ \t]+", "", meant.text, flags=re.IGNORECASE)):
         yield meant.add(f"{meant.text!r} is {moment!r} here", moment)
     if once.is_in(meant.text):
         return

@@ -62,6 +62,8 @@ _LOOKED_UP = {
     DAY: re.compile(r"L(?:-(?P<before>[0-9]+))?|(?P<last>L)W|(?P<near>[0-9]+)W"),
     WEEKDAY: re.compile(r"(?P<weekday>[0-9A-Za-z]+?)(?:L|#(?P<number>[0-9]+))"),
 }
+#: Such items, for a person who wrote something else.
+_EXAMPLES = {DAY: ", or L, L-2, LW or 15W", WEEKDAY: ", or 5L or 5#2"}
 #: How many of one weekday a month may have.
 MOST_OF_A_WEEKDAY = 5
 
@@ -205,7 +207,8 @@ def read_number(text: str, item: str, field: Field) -> int:
         return field.low + field.names.index(text.lower())
     if not is_number(text):
         raise ScheduleError(
-            f"{field.name}: {item!r} is not understood; write {field.hint}, with * , - / as in man 5 crontab",
+            f"{field.name}: {item!r} is not understood; write {field.hint}, with * , - / as in man 5 crontab"
+            f"{_EXAMPLES.get(field, '')}",
             field.name,
         )
     if not field.low <= int(text) <= field.high:

@@ -74,7 +74,7 @@ def closest(text: str) -> tuple[str, str] | None:
         return None
     if any(_UNITS[unit] in {MONTH, YEAR} for _, unit in parts):
         return _of_months(int(length))
-    return _say(int(length), is_interval=text.startswith(NICKNAME))
+    return _say(int(length), is_interval=text.lower().startswith(NICKNAME))
 
 
 def _iso(text: str) -> list[tuple[str, str]]:

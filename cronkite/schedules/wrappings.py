@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 
-from cronkite.schedules import zonehints, zonenames
+from cronkite.schedules import once, zonehints, zonenames
 from cronkite.schedules.grammar import Field
 
 _ZONE = "the time zone has a field of its own"
@@ -29,6 +29,10 @@ _LAST_MEANT = re.compile(
     r"((?:\S+[ \t]+){4}\S+(?:[ \t]+[0-9*?/,-]+)?)[ \t]+\(?((?:(?:utc|gmt|etc/\w+)?[ \t]*[+-][0-9]{1,2}(?::?[0-9]{2})?|"
     r"[a-z][\w-]*(?:/[\w-]+)*(?:[ \t]+[a-z]+)?))\)?",
     re.IGNORECASE,
+)
+#: A zone behind a date and a time: its name alone, or in brackets.
+_ZONE_OF_MOMENT = re.compile(
+    r"(?:@?at[ \t]+)?([0-9]{4}\S*?(?:[ \t]+[0-9:]+)?)[ \t]*[ \t(\[][ \t]*([a-z][\w+/-]*)[)\]]?", re.IGNORECASE
 )
 _SETTING = re.compile(r"([A-Za-z_]\w*)=\S*[ \t]+(.*)")
 #: A setting whose value is the expression, as its name says, and which begins with a field, or with systemd's days.
@@ -110,6 +114,8 @@ def _unwrapped(meant: Meant) -> Meant:
             meant = meant.add(f"{found[1]} cannot be set here", found[2].strip())
         elif found := _behind_fields(meant.text):
             meant = meant.add(_ZONE, found[1], _as_zone(found[2]))
+        elif (found := _ZONE_OF_MOMENT.fullmatch(meant.text)) and _zone(found[2]) and once.closest(found[1]):
+            meant = meant.add(_ZONE, once.closest(found[1]), _as_zone(found[2]))
         else:
             return meant
 

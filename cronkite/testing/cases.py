@@ -48,10 +48,22 @@ def lent() -> Iterator[Cron]:
         standing.stand(before)
 
 
+class _Lent:
+    """The attribute ``cron`` of a test case, until its test has begun."""
+
+    def __get__(self, case: object, owner: type) -> Cron:
+        raise AttributeError(
+            f"{owner.__name__} has no cron yet. Tests have it from CronMixin's setUp() on, so its own setUp() has to "
+            "call super().setUp(); for the class itself, as in setUpTestData(), use freeze() and run_due() of "
+            "cronkite.testing."
+        )
+
+
 class CronMixin(unittest.TestCase):
     """For test cases: ``self.cron`` is a :class:`Cron`. A ``setUp()`` of theirs has to call ``super().setUp()``."""
 
-    cron: Cron
+    # It has no __set__, so that each test's own comes first.
+    cron: Cron = _Lent()  # type: ignore[assignment]
 
     def setUp(self) -> None:
         super().setUp()

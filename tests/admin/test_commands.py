@@ -41,6 +41,7 @@ def test_commands_that_may_be_jobs_are_offered_by_name(admin_client, settings):
         ("manage.py clearsessions", "[]", ["clearsessions"]),
         ("manage.py report", '["north", "--days", "3"]', ["report", "north", "--days", "3"]),
         ("manage.py report --days 3", '["north"]', ["report", "--days", "3", "north"]),
+        ("manage.py report north --database '>'", "", ["report", "north", "--database", ">"]),
         ("manage.py report north --database 'the other'", "", ["report", "north", "--database", "the other"]),
         ("venv/bin/python3 manage.py report north", "[]", ["report", "north"]),
         (CALL, '["report", "north"]', ["report", "north"]),
@@ -62,6 +63,13 @@ def test_a_command_is_entered(admin_client, function, args, kept):
         ("manage.py cron", "[]", "args", "The command 'cron' is refused"),
         ("manage.py nothing", "[]", "args", "There is no management command 'nothing' on this node."),
         ("manage.py wreck", "[]", "args", "The command 'wreck' cannot be imported here: LookupError"),
+        ("manage.py report north > x", "[]", "function", "leave that out, or put it in quotes if it is an argument."),
+        ("manage.py report north && ls", "[]", "function", "No shell reads it, which '&' would be for"),
+        ("manage.py report $REGION", "[]", "function", "No shell reads it, which '$' would be for"),
+        ("manage.py 'report", "[]", "function", "It cannot be read: No closing quotation."),
+        ("manage.py", "[]", "function", 'as in ["clearsessions", "--option"].'),
+        ("report", "[]", "function", 'as in ["report", "--option"].'),
+        ("django-admin report", "[]", "function", 'as in ["report", "--option"].'),
         (CALL, "[]", "args", "Name the command, and then its arguments"),
         (CALL, "[1]", "args", 'write "1", with quotation marks.'),
     ],
@@ -93,6 +101,15 @@ def test_another_command_takes_the_place_of_the_one_before(admin_client, make_jo
     response = admin_client.post(change(job), data | shown)
     assert response.status_code == 302, errors(response)
     assert stored() == (CALL, ["leave", "zero"], {})
+
+
+def test_a_whole_line_takes_the_place_of_all_the_arguments_before(admin_client, make_job):
+    job = make_job(CALL, args=["report", "north", "--days", "3"], schedule="0 3 * * *")
+    shown = {"initial-function": CALL, "initial-args": json.dumps(job.args), "initial-kwargs": "{}"}
+    data = entry(name=job.name, function="manage.py report south", args=json.dumps(job.args))
+    response = admin_client.post(change(job), data | shown)
+    assert response.status_code == 302, errors(response)
+    assert stored() == (CALL, ["report", "south"], {})
 
 
 def test_a_function_takes_the_place_of_a_command(admin_client, make_job):

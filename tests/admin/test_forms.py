@@ -43,6 +43,12 @@ def test_a_job_can_be_entered(admin_client):
     assert job.next_run == job.get_schedule().next_after(clock.now("default"))
 
 
+def test_the_form_tells_that_a_schedule_may_be_an_interval_or_one_time(admin_client):
+    page = admin_client.get(f"{JOBS}add/").content.decode()
+    assert "@every 90s" in page
+    assert "@at 2026-12-24T18:00" in page
+
+
 def test_a_job_is_added_by_a_form_that_carries_what_it_showed(admin_client):
     """As Django has it for fields whose default is made by a function, on the page of a new job too."""
     shown = {"initial-args": "[]", "initial-kwargs": "{}"}

@@ -7,7 +7,8 @@ import sys
 import threading
 
 import pytest
-from django.core.management import BaseCommand
+from django.core import management
+from django.core.management.base import BaseCommand
 from django.db import connection
 
 from app.management.commands import fickle
@@ -63,6 +64,8 @@ def test_arguments_that_the_parser_takes_fit(args):
         (["send-mail", "one", "--help"], "the command 'send-mail' only shows something"),
         (["report", "north", "--settings", "x"], "Leave out --settings: it has no effect"),
         (["report", "north", "--pythonpath=/x"], "Leave out --pythonpath"),
+        (["report", "north", "--no-color", "--force-color"], "Leave out --force-color or --no-color"),
+        (["slow"], "The command 'slow' cannot be run: its handle() is async, and Django awaits none."),
         (["wreck"], "The command 'wreck' cannot be imported here: LookupError: this command is broken"),
         (["fickle", "--shout"], "The command 'fickle' cannot read its arguments: SystemExit: 3"),
         (["nothing"], "There is no management command 'nothing' on this node."),
@@ -135,6 +138,20 @@ def test_what_a_command_takes_is_told_without_what_all_take(name, line, doc):
     assert usage.line == line
     assert usage.doc.startswith(doc)
     assert "\n" not in usage.doc
+
+
+class Choose(BaseCommand):
+    """Takes one of two options."""
+
+    def add_arguments(self, parser):
+        either = parser.add_mutually_exclusive_group(required=True)
+        either.add_argument("--all", action="store_true")
+        either.add_argument("--one", metavar="NAME")
+
+
+def test_of_options_of_which_one_is_needed_it_is_told_that_one_is(monkeypatch):
+    monkeypatch.setitem(management.get_commands(), "choose", Choose())
+    assert arguments.usage("choose").line == "manage.py choose (--all | --one NAME)"
 
 
 def test_what_a_command_takes_is_not_told_of_one_that_is_refused():

@@ -16,7 +16,16 @@ pytestmark = pytest.mark.once
 
 def test_commands_of_installed_apps_may_be_jobs_and_of_djangos_own_only_the_one_for_sessions():
     assert set(commands.names()) == {
-        *["bare", "fickle", "leave", "race_alerts", "report", "send-mail", "wreck"],  # of the test project's app
+        *[
+            "bare",
+            "fickle",
+            "leave",
+            "race_alerts",
+            "report",
+            "send-mail",
+            "slow",
+            "wreck",
+        ],  # of the test project's app
         *["db_worker", "prune_db_task_results"],  # of django-tasks-db
         "clearsessions",
     }
@@ -105,6 +114,8 @@ def test_the_function_is_found_by_the_commands_name_beside_its_own():
     assert functions.resolve(commands.CALL) is call
     assert functions.resolve(f"{commands.CALL} report") is call
     assert functions.look_up(f"{commands.CALL} wreck") is call, "it was imported"
+    with pytest.raises(FunctionNotFound, match="The command 'wreck' cannot be imported here: LookupError"):
+        functions.resolve(f"{commands.CALL} wreck")
     with pytest.raises(FunctionNotAllowed, match="Django's own"):
         functions.resolve(f"{commands.CALL} migrate")
     with pytest.raises(FunctionNotFound, match="no management command 'nothing'"):

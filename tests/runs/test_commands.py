@@ -47,6 +47,8 @@ def test_a_command_gets_its_arguments_and_what_it_writes_and_returns_is_kept(mak
         ("text", Status.FAILED, "it exited with code 1: no disk"),
         ("fail", Status.FAILED, "the bank is closed"),
         ("fail-with-code", Status.FAILED, "the bank is closed (exit code 7)"),
+        ("fail-with-code-alone", Status.FAILED, "it exited with code 6"),
+        ("fail-with-nothing", Status.FAILED, "it exited with code 1"),
         ("raise", Status.FAILED, ""),
         ("fork", Status.FAILED, "it exited with code 5"),
     ],
@@ -78,6 +80,8 @@ def test_a_command_that_takes_the_signal_for_its_own_is_ended_by_its_timeout(mak
         (["migrate"], "The command 'migrate' is refused: it is one of Django's own."),
         (["cron"], "The command 'cron' is refused"),
         (["nothing"], "There is no management command 'nothing' on this node."),
+        # Another node may have what it needs, or newer code.
+        (["wreck"], "The command 'wreck' cannot be imported here: LookupError: this command is broken"),
     ],
 )
 def test_a_command_that_may_not_run_here_is_not_claimed_and_the_log_of_its_slot_says_why(make_job, args, said):
@@ -95,7 +99,7 @@ def test_a_command_that_may_not_run_here_is_not_claimed_and_the_log_of_its_slot_
     [
         (["report"], "the following arguments are required: region"),
         (["report", "--help"], "only shows something"),
-        (["wreck"], "The command 'wreck' cannot be imported here: LookupError: this command is broken"),
+        (["slow"], "The command 'slow' cannot be run: its handle() is async"),
     ],
 )
 def test_a_command_that_cannot_be_called_so_fails_with_the_reason(make_job, args, said):

@@ -89,3 +89,18 @@ def test_the_mixin_puts_the_clock_back_when_the_test_fails():
     Failing("test").run(result)
     assert len(result.failures) == 1
     assert clock.standing is None
+
+
+def test_where_the_mixin_has_nothing_yet_it_is_said_what_to_do():
+    class Forgetful(CronMixin):
+        def setUp(self):
+            """Forget the mixin's."""
+
+        def test(self):
+            self.cron.run_due(at=THREE)
+
+    result = unittest.TestResult()
+    Forgetful("test").run(result)
+    assert "its own setUp() has to call super().setUp()" in result.errors[0][1]
+    with pytest.raises(AttributeError, match=r"use freeze\(\) and run_due\(\) of cronkite.testing"):
+        Forgetful.cron.freeze(THREE)

@@ -402,6 +402,22 @@ def test_a_task_of_a_backend_that_runs_it_at_once_is_run(make):
 
 
 @everywhere
+def test_a_task_of_celery_that_is_to_be_run_at_once_is_run(make, is_lent, monkeypatch):
+    from app.celery_app import app
+
+    monkeypatch.setitem(app.conf, "task_always_eager", True)
+    make("app.celery_app.double", args=[21])
+    make("app.celery_app.fail")
+    logs = run_due(at=THREE)
+    assert {(log.job_name, log.status, log.result, log.engine) for log in logs} == {
+        ("double", "succeeded", 42, ""),
+        ("fail", "failed", None, ""),
+    }
+    with pytest.raises(ValueError, match="no such customer"):
+        run_due(at=THREE + DAY, raises=True)
+
+
+@everywhere
 def test_a_task_is_handed_over_and_its_log_follows_it(make, is_lent, settings):
     settings.TASKS = {**settings.TASKS, "db": {**settings.TASKS["default"], "BACKEND": _dummy(settings)}}
     make("app.handed.bill")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import datetime, timedelta, timezone
 from uuid import uuid4
@@ -15,7 +16,7 @@ from cronkite import conf, health, requests
 from cronkite.database import clock
 from cronkite.models import Job, Log
 from cronkite.models.queries import is_free
-from cronkite.testing import freeze, run_due
+from cronkite.testing import CronMixin, freeze, run_due
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("alone")]
 
@@ -127,6 +128,39 @@ def test_one_instant_stands_within_another(make):
 @freeze(THREE)
 def test_a_function_can_have_it_stand():
     assert clock.now("default") == THREE
+
+
+async def tell():
+    await asyncio.sleep(0)
+    return clock.standing
+
+
+def test_an_async_function_has_it_stand_while_it_is_awaited(make):
+    told = freeze(THREE)(tell)
+    assert asyncio.run(told()) == THREE
+    assert clock.standing is None
+    assert told.__name__ == "tell"
+
+
+def test_a_function_has_it_stand_in_each_call(make):
+    standing = freeze(THREE)(lambda: clock.standing)
+    assert (standing(), clock.standing, standing()) == (THREE, None, THREE)
+
+
+def test_what_it_can_not_stand_for_is_refused_with_what_to_write():
+    # A class would be gone, with all of its tests; and a generator's body is run when nothing stands any more.
+    with pytest.raises(TypeError, match=r"no class: in its setUp\(\), call self.cron.freeze\(\)"):
+        freeze(THREE)(Case)
+    with pytest.raises(TypeError, match=r"write `with freeze\(...\):` in it"):
+        freeze(THREE)(fixture)
+
+
+class Case(CronMixin):
+    pass
+
+
+def fixture():
+    yield
 
 
 def test_it_goes_again_after_an_error(make):

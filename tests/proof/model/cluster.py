@@ -91,6 +91,7 @@ class Cluster(RuleBasedStateMachine):
         if self.world is not None:
             self.counts["slots"] += len(self.world.started)
             self.counts["takeovers"] += self.world.takeovers
+            self.counts["one-offs"] += self.world.done
 
     def catch_up_with_everything(self):
         """P4: however a history went, once its locks are stale each job that is due can be claimed; nothing is left."""

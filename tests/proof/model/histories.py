@@ -14,11 +14,11 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from cronkite.claims import claiming, holding
 from cronkite.code.outcomes import Outcome
-from cronkite.exceptions import JobIsLocked
+from cronkite.exceptions import JobIsLocked, OneOffIsOver
 from cronkite.models import Job
 from proof.model import world as model
 from proof.model.cluster import REMEMBERED, Cluster, Page
-from proof.model.slots import BEGINNINGS, EXPRESSIONS, ZONES, seconds
+from proof.model.slots import BEGINNINGS, EXPRESSIONS, NIGHT, ZONES, one_off, seconds
 
 LOCK_TIMEOUT = 60
 MOST_JOBS = 4
@@ -50,6 +50,8 @@ changes = st.one_of(
 moments = st.sampled_from([0.5, 1, 5, 19.5, 20])
 whiles = st.sampled_from([30, 59.5, LOCK_TIMEOUT, LOCK_TIMEOUT + 0.5, 120, 121, 600, 3600, 5400, 7200])
 ages = st.sampled_from([6 * 3600, 86400, 3 * 86400])
+#: When a one-off is to be, in seconds from now; some are over. Or in the night in which clocks change.
+whens = st.sampled_from([-60, 0, 1, 30, 60, 300, 3600, 7200, 86400, NIGHT, NIGHT])
 #: How far somebody sets the clock, there or back.
 jumps = st.one_of(moments, whiles, ages)
 
@@ -190,8 +192,16 @@ class Histories(Cluster):
     def make(self, definition):
         name = f"job {len(self.world.jobs) + 1}"
         columns = {column: getattr(definition, column) for column in definition.__dataclass_fields__}
-        Job(name=name, function="app.jobs.ok", **columns).save()
-        self.world.add(name, definition)
+        job = Job(name=name, function="app.jobs.ok", **columns)
+        if not self.refuses(job.save, self.world.is_refused(name, definition)):
+            self.world.add(name, definition)
+
+    @precondition(lambda self: len(self.world.alive()) < MOST_JOBS)
+    @rule(definition=definitions, when=whens, is_certain=st.booleans())
+    def make_one_off(self, definition, when, is_certain):
+        """Make a job for one time: on its zone's clock, or for a certain instant."""
+        schedule = one_off(self.world.now, when, None if is_certain else definition.timezone)
+        self.make(replace(definition, schedule=schedule))
 
     @rule(place=places)
     def open_page(self, place):
@@ -205,11 +215,19 @@ class Histories(Cluster):
     def edit(self, place, change):
         """Change some columns, as code does."""
         job = pick(self.world.alive(), place)
-        row = Job.objects.get(name=job.name)
+        row, definition = Job.objects.get(name=job.name), replace(job.definition, **change)
         for column, value in change.items():
             setattr(row, column, value)
-        row.save(update_fields=list(change))
-        self.world.edit(job.name, replace(job.definition, **change))
+        is_refused = self.world.is_refused(job.name, definition)
+        if not self.refuses(lambda: row.save(update_fields=list(change)), is_refused):
+            self.world.edit(job.name, definition)
+
+    @precondition(lambda self: self.world.alive())
+    @rule(place=places, when=whens, enabled=st.booleans())
+    def have_it_once(self, place, when, enabled):
+        """Give a job one time, or another one; and have it enabled with it, or not."""
+        zone = pick(self.world.alive(), place).definition.timezone
+        self.edit(place, {"schedule": one_off(self.world.now, when, zone), "enabled": enabled})
 
     @precondition(lambda self: self.pages)
     @rule(place=places, change=changes)
@@ -220,20 +238,24 @@ class Histories(Cluster):
             setattr(page.row, column, value)
         definition = replace(page.known.definition, **change)
         self.pages[page.known.name] = Page(page.row, replace(page.known, definition=definition))
+        is_gone = self.world.jobs[page.known.name].is_deleted
         try:
-            page.row.save()
+            if self.refuses(page.row.save, not is_gone and self.world.is_refused(page.known.name, definition)):
+                return
         except DatabaseError:
-            assert self.world.jobs[page.known.name].is_deleted, "a job that is there can't be saved"
+            assert is_gone, "a job that is there can't be saved"
         else:
-            assert not self.world.jobs[page.known.name].is_deleted, "a job that was deleted came back"
+            assert not is_gone, "a job that was deleted came back"
             self.world.edit(page.known.name, definition)
 
     @rule(enabled=st.booleans())
     def switch_all(self, enabled):
         """Enable or disable all jobs at once, in one transaction."""
-        Job.objects.update(enabled=enabled)
-        for job in self.world.alive():
-            self.world.edit(job.name, replace(job.definition, enabled=enabled))
+        wanted = {job.name: replace(job.definition, enabled=enabled) for job in self.world.alive()}
+        is_refused = any(self.world.is_refused(*each) for each in wanted.items())
+        if not self.refuses(lambda: Job.objects.update(enabled=enabled), is_refused):
+            for each in wanted.items():
+                self.world.edit(*each)
 
     @precondition(lambda self: self.pages)
     @rule(place=places)
@@ -249,6 +271,19 @@ class Histories(Cluster):
         job = pick(self.world.alive(), place)
         Job.objects.get(name=job.name).delete()
         self.world.delete(job.name)
+
+    # What people are told.
+
+    def refuses(self, save, expected):
+        """Save; return whether that was refused, as no slot is to come: it has to be as ``expected``."""
+        try:
+            save()
+        except OneOffIsOver:
+            assert expected, "a one-off that is to come is refused"
+            self.counts["refused"] += 1
+            return True
+        assert not expected, "a one-off that is over was enabled"
+        return False
 
 
 def pick(items, place):

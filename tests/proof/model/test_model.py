@@ -68,13 +68,16 @@ def test_no_history_breaks_a_promise(tally, say):
     vendor = connection.display_name
     say(
         f"\n    {vendor}: {counts['histories']} histories of {counts['steps']} steps, {counts['slots']} slots started,"
-        f" {counts['takeovers']} takeovers, {counts['crashes']} crashes"
+        f" {counts['takeovers']} takeovers, {counts['crashes']} crashes, {counts['one-offs']} one-offs done,"
+        f" {counts['refused']} refused"
     )
     tally.add(slots=counts["slots"], takeovers=counts["takeovers"])
     # Hypothesis breaks some off that grow too large; they don't count.
     assert counts["ends"] >= HISTORIES
     assert counts["takeovers"] > 0
     assert counts["orphans"] > 0
+    assert counts["refused"] > 0
+    assert counts["one-offs"] > 0
 
 
 # The saboteurs: a protection is taken out, and the histories must find what it kept from happening.
@@ -132,4 +135,11 @@ def test_with_a_claim_that_trusts_the_estimate_a_slot_is_started_too_early(monke
 
     monkeypatch.setattr(conditions, "claimable", claimable)
     assert re.search("P5: .* was started before it was due", find(SABOTAGED))
+    tally.add(saboteurs=1)
+
+
+def test_with_one_offs_that_stay_enabled_their_slots_are_never_accounted_for(monkeypatch, tally):
+    # The schema refuses the end of such a one, which would be enabled without a slot to come.
+    monkeypatch.setattr(Decision, "goes_on", True)
+    assert re.search("P[24]: ", find(SABOTAGED))
     tally.add(saboteurs=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from proof.model.slots import SLOTS
+from proof.model.slots import NEVER, slots_of
 
 #: Seconds after which a slot of a job that never runs late is too old, unless the job says otherwise.
 GRACE_OF_NONE = 120
@@ -31,7 +31,7 @@ class Definition:
 
     @property
     def slots(self):
-        return SLOTS[self.schedule, self.timezone]
+        return slots_of(self.schedule, self.timezone)
 
 
 @dataclass
@@ -86,12 +86,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which slot is to run, if any; how many are missed, the newest of which is ``last_missed``; and what follows."""
+    """Which slot is to run, if any; how many are missed, the newest of which is ``last_missed``; and what follows.
+
+    Nothing does after the slot of a one-off: ``None``.
+    """
 
     slot: int | None
     missed: int
     last_missed: int | None
-    next_slot: int
+    next_slot: int | None
 
 
 class World:
@@ -104,6 +107,7 @@ class World:
         self.jobs = {}
         self.started = set()
         self.takeovers = 0
+        self.done = 0
 
     # What is known.
 
@@ -136,10 +140,10 @@ class World:
             wanted = due[-self.cap :]
         in_time = [slot for slot in wanted if grace is None or estimate - slot <= grace]
         if not in_time:
-            return Verdict(None, len(due), due[-1], definition.slots.first_after(due[-1]))
+            return Verdict(None, len(due), due[-1], _after(definition, due[-1]))
         slot = in_time[0]
         missed = due[: due.index(slot)]
-        return Verdict(slot, len(missed), missed[-1] if missed else None, definition.slots.first_after(slot))
+        return Verdict(slot, len(missed), missed[-1] if missed else None, _after(definition, slot))
 
     # What nodes do.
 
@@ -150,6 +154,7 @@ class World:
             return None
         self.started.add((job.name, verdict.slot))
         job.accounted = job.newest = verdict.slot
+        self._end_one_off(job, verdict)
         return self._start(job, verdict.slot, node)
 
     def pass_over(self, read, verdict):
@@ -158,8 +163,16 @@ class World:
         if job.changes != read.changes or verdict.last_missed > self.now:
             return False
         job.accounted = job.newest = verdict.last_missed
+        self._end_one_off(job, verdict)
         job.changes += 1
         return True
+
+    def _end_one_off(self, job, verdict):
+        """Disable a job whose only slot was taken, or is missed."""
+        if verdict.next_slot is None:
+            job.definition = replace(job.definition, enabled=False)
+            job.spans[-1].until = job.accounted
+            self.done += 1
 
     def claim_by_hand(self, name, node):
         """Claim without a slot; return the run, or ``None`` if the lock must be in the way."""
@@ -208,6 +221,17 @@ class World:
 
     # What people do.
 
+    def is_refused(self, name, definition):
+        """Tell whether a job can't be made so, or become so: it would be enabled, and no slot is to come.
+
+        The clock may have been set back: what was accounted for does not come again.
+        """
+        job = self.jobs.get(name)
+        if not definition.enabled or (job is not None and definition.rhythm == job.definition.rhythm):
+            return False
+        newest = self.now if job is None or job.newest is None else max(self.now, job.newest)
+        return definition.slots.first_after(newest) == NEVER
+
     def add(self, name, definition):
         """Make a job: it owes the slots after now."""
         job = self.jobs[name] = Job(name, definition)
@@ -254,6 +278,11 @@ class World:
         job.accounted = self.now if job.newest is None else max(self.now, job.newest)
         if job.definition.enabled:
             job.spans.append(Span(job.definition, job.accounted))
+
+
+def _after(definition, slot):
+    following = definition.slots.first_after(slot)
+    return None if following == NEVER else following
 
 
 def read(job):

@@ -25,6 +25,10 @@ class Command(BaseCommand):
             raise CommandError("the bank is closed")
         if how == "fail-with-code":
             raise CommandError("the bank is closed", returncode=7)
+        if how == "fail-with-code-alone":
+            raise CommandError(returncode=6)
+        if how == "fail-with-nothing":
+            raise CommandError
         if how == "raise":
             raise LookupError("no such bank")
         if how == "hard":

@@ -47,7 +47,7 @@ class CronkiteConfig(AppConfig):
 def _watch() -> None:
     # What an idle tick is spared where nobody wants to know.
     if conf.get().alert or signals.node_silent.has_listeners():
-        import_module("cronkite.alerts").begin()
+        import_module("cronkite.watching.telling").begin()
 
 
 def _discover(**options: Any) -> None:

@@ -419,8 +419,8 @@ class Job(models.Model):
     @property
     def _is_copy(self) -> bool:
         """Whether this object, which has no row of its own yet, knows what only the row of another job can tell."""
-        told = (self.planned_at, self.last_slot, self.lock, self.asked_at)
-        return bool(self.fence or self.revision) or any(value is not None for value in told)
+        kept = (self.planned_at, self.last_slot, self.lock, self.asked_at)
+        return bool(self.fence or self.revision) or any(value is not None for value in kept)
 
     def natural_key(self) -> tuple[str, str]:
         """Return the declared function and the name: one of them, the other one is empty.

@@ -5,8 +5,8 @@ from pathlib import Path
 from django.core.management import BaseCommand
 
 from app.jobs import append, wait_for
-from cronkite import alerts
 from cronkite.models import Alert
+from cronkite.watching import memory, telling
 
 
 class Command(BaseCommand):
@@ -16,14 +16,14 @@ class Command(BaseCommand):
         parser.add_argument("--sabotage", action="store_true")
 
     def handle(self, *, met, go, sabotage, **options):
-        condition = alerts._claimable
+        condition = memory._claimable
 
         def meet(row, using):
             append(met, str(row.pk))
             wait_for(go)
             return Alert.objects.using(using).filter(pk=row.pk) if sabotage else condition(row, using)
 
-        alerts._claimable = meet
-        alerts._is_our_turn = lambda using: True
-        alerts.look()
+        memory._claimable = meet
+        memory.is_our_turn = lambda using: True
+        telling.look()
         Path(f"{go}.done").touch()

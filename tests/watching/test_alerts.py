@@ -29,6 +29,7 @@ from cronkite.nodes import heartbeat, ticks
 from cronkite.reports import vitals
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp
+from cronkite.watching import memory, notices, telling, troubles
 
 Status = Log.Status
 
@@ -63,8 +64,8 @@ def nobody_else_looks(monkeypatch):
 
 def look():
     """Look, as at a node's turn."""
-    Alert.objects.filter(about=alerts.TURN).update(try_at=clock.Now())
-    alerts.look()
+    Alert.objects.filter(about=memory.TURN).update(try_at=clock.Now())
+    telling.look()
 
 
 def run(job, *, fails):
@@ -107,7 +108,7 @@ def test_people_are_told_once_that_a_job_fails_and_once_that_it_is_well_again(ma
         look()
     assert told.said() == [("failing", False), ("failing", True)]
     assert told.all()[1]["text"] == "Job 'ok' is well again: its last run has succeeded."
-    assert not Alert.objects.exclude(about=alerts.TURN).filter(try_at__isnull=False).exists()
+    assert not Alert.objects.exclude(about=memory.TURN).filter(try_at__isnull=False).exists()
     run(job, fails=True)
     look()
     assert told.said()[2:] == [("failing", False)]
@@ -143,7 +144,7 @@ def test_of_a_job_that_was_disabled_or_deleted_nothing_more_is_told(make_job, to
     Job.objects.filter(name="off").update(alert="off")
     look()
     assert len(told.all()) == 3
-    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+    assert set(Alert.objects.values_list("about", flat=True)) == {memory.TURN}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -217,7 +218,7 @@ def test_what_is_wrong_again_before_anybody_was_told_that_it_is_over_is_told_of_
 
 def pass_by(minutes):
     """Have so much time gone by for each alert, except for what is due to be told."""
-    Alert.objects.exclude(about=alerts.TURN).update(
+    Alert.objects.exclude(about=memory.TURN).update(
         **{name: F(name) - timedelta(minutes=minutes) for name in ("since", "over_at", "told_at", "try_at")}
     )
 
@@ -241,7 +242,7 @@ def test_of_a_job_that_comes_and_goes_people_hear_more_and_more_seldom(make_job,
     assert [over for _, over in told.said()] == [bool(n % 2) for n in range(len(told.said()))]
     pass_by(61)
     look()
-    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+    assert set(Alert.objects.values_list("about", flat=True)) == {memory.TURN}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -277,7 +278,7 @@ def test_what_came_and_went_before_people_were_told_again_is_not_told(make_job, 
     Job.objects.update(alert="off")
     pass_by(61)
     look()
-    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+    assert set(Alert.objects.values_list("about", flat=True)) == {memory.TURN}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -296,7 +297,7 @@ def test_that_it_is_over_is_told_to_its_end_although_it_is_wrong_again_meanwhile
     before = Alert.objects.get(pk=alert.pk)
     assert before.over_at == alert.over_at
     before.attempts = 0
-    alerts.settle(before, "default")
+    memory.settle(before, "default")
     look()
     assert told.said() == [("failing", False), ("failing", False)]
 
@@ -359,7 +360,7 @@ def test_of_a_one_off_that_was_given_another_time_nothing_more_is_told(make_one_
     look()
     look()
     assert told.said() == [("failing", False)]
-    assert set(Alert.objects.values_list("about", flat=True)) == {alerts.TURN}
+    assert set(Alert.objects.values_list("about", flat=True)) == {memory.TURN}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -416,7 +417,7 @@ def test_a_tick_tells_what_a_node_could_not_tell_that_has_died(make_job, told):
     run(make_job(), fails=True)
     cron("--workers", "1")
     assert told.said() == [("failing", False)]
-    Alert.objects.filter(about=alerts.TURN).update(try_at=clock.Now())
+    Alert.objects.filter(about=memory.TURN).update(try_at=clock.Now())
     cron("--workers", "1")
     assert told.said() == [("failing", False)]
 
@@ -424,16 +425,16 @@ def test_a_tick_tells_what_a_node_could_not_tell_that_has_died(make_job, told):
 @pytest.mark.django_db(transaction=True)
 def test_the_turn_comes_once_a_minute_whoever_looks(make_job, told, django_assert_max_num_queries):
     run(make_job(), fails=True)
-    alerts.look()
+    telling.look()
     with django_assert_max_num_queries(2):
-        alerts.look()
+        telling.look()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_where_nobody_is_to_be_told_a_tick_does_not_even_look(make_job, monkeypatch):
     run(make_job(), fails=True)
     monkeypatch.setattr(heartbeat, "watch", apps._watch)
-    monkeypatch.setattr(alerts, "begin", lambda: pytest.fail("it looked"))
+    monkeypatch.setattr(telling, "begin", lambda: pytest.fail("it looked"))
     ticks.tick(workers=0)
     assert not Alert.objects.exists()
 
@@ -468,10 +469,10 @@ def test_without_the_condition_of_the_claim_people_are_told_more_than_once(make_
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_that_have_seen_the_same_one_makes_the_row(make_job, told):
-    wrong = {"failing 1": alerts._Wrong("ok", "Job 'ok' fails")}
-    alerts._begin(wrong, "default")
+    wrong = {"failing 1": troubles.Wrong("ok", "Job 'ok' fails")}
+    memory.begin(wrong, "default")
     first = Alert.objects.get()
-    alerts._begin(wrong, "default")
+    memory.begin(wrong, "default")
     assert Alert.objects.get() == first
 
 
@@ -485,14 +486,14 @@ def test_what_can_not_be_told_is_tried_again_and_not_for_ever(make_job, told, ca
         look()
         look()
         assert len(told.all()) == 1
-        for _ in range(2 * alerts.ATTEMPTS):
+        for _ in range(2 * telling.ATTEMPTS):
             lapse()
             look()
-    assert len(told.all()) == alerts.ATTEMPTS
-    assert caplog.text.count("no mail server. It is tried again.") == alerts.ATTEMPTS - 1
+    assert len(told.all()) == telling.ATTEMPTS
+    assert caplog.text.count("no mail server. It is tried again.") == telling.ATTEMPTS - 1
     assert caplog.text.count("That was the last attempt") == 1
     look()
-    assert len(told.all()) == alerts.ATTEMPTS
+    assert len(told.all()) == telling.ATTEMPTS
 
 
 @pytest.mark.django_db(transaction=True)
@@ -528,15 +529,15 @@ def test_an_async_function_is_awaited(make_job, told):
 @pytest.mark.django_db(transaction=True)
 def test_an_outage_while_people_are_told_has_them_told_no_second_time(make_job, told, monkeypatch):
     run(make_job(), fails=True)
-    settle, failures = alerts.settle, iter([OperationalError("the server is gone")] * 2)
+    settle, failures = memory.settle, iter([OperationalError("the server is gone")] * 2)
 
     def fail_twice(row, using):
         if (error := next(failures, None)) is not None:
             raise error
         settle(row, using)
 
-    monkeypatch.setattr(alerts, "settle", fail_twice)
-    monkeypatch.setattr(alerts, "PAUSE", 0.0)
+    monkeypatch.setattr(memory, "settle", fail_twice)
+    monkeypatch.setattr(telling, "PAUSE", 0.0)
     look()
     lapse()
     look()
@@ -551,8 +552,8 @@ def test_an_outage_that_lasts_ends_the_look_and_another_tells(make_job, told, mo
         raise OperationalError("the server is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(alerts, "settle", fail)
-        patched.setattr(alerts, "PAUSE", 0.0)
+        patched.setattr(memory, "settle", fail)
+        patched.setattr(telling, "PAUSE", 0.0)
         with pytest.raises(OperationalError):
             look()
     lapse()
@@ -605,16 +606,16 @@ def test_a_thread_that_hangs_is_left_to_itself(monkeypatch, told, make_job):
         go.wait(60)
 
     hanging = Teller("cronkite alerts")
-    monkeypatch.setattr(alerts, "_teller", hanging)
+    monkeypatch.setattr(telling, "_teller", hanging)
     hanging.put(hang)
     assert begun.wait(60)
-    alerts.begin()
-    assert alerts._teller is hanging
-    monkeypatch.setattr(alerts, "HANGS", 0.0)
+    telling.begin()
+    assert telling._teller is hanging
+    monkeypatch.setattr(telling, "HANGS", 0.0)
     run(make_job(), fails=True)
-    alerts.begin()
-    assert alerts._teller is not hanging
-    assert alerts._teller.wait(60)
+    telling.begin()
+    assert telling._teller is not hanging
+    assert telling._teller.wait(60)
     assert told.said() == [("failing", False)]
     go.set()
     assert hanging.wait(60)
@@ -679,7 +680,7 @@ def test_the_subject_of_a_mail_is_one_line_whatever_the_name_is(name, subject):
 @pytest.mark.django_db
 @override_settings(**MAIL)
 @pytest.mark.parametrize("is_over", [True, False])
-@pytest.mark.parametrize("kind", sorted(alerts.HEADS))
+@pytest.mark.parametrize("kind", sorted(notices.HEADS))
 def test_each_kind_has_its_subject(kind, is_over):
     alerts.mail([notice("a\nb", kind, is_over=is_over)])
     (message,) = mail.outbox
@@ -700,7 +701,7 @@ def test_a_mail_tells_of_so_many_and_how_many_more_there_are():
     alerts.mail([notice(f"job {n}") for n in range(5000)])
     (message,) = mail.outbox
     assert message.subject == "Job 'job 0' fails, and 4999 more"
-    assert message.body.count("fails: its last run") == alerts.MOST
+    assert message.body.count("fails: its last run") == notices.MOST
     assert message.body.endswith("And 4900 more, which the admin and `manage.py cron health` tell.")
 
 
@@ -740,7 +741,7 @@ def test_a_check_tells_that_people_could_not_be_told(monkeypatch, alert, admins,
 
 @pytest.mark.django_db(transaction=True)
 def test_all_jobs_that_are_wrong_at_once_are_told_of_in_one_mail(make_job, told, monkeypatch):
-    monkeypatch.setattr(alerts, "CHUNK", 3)
+    monkeypatch.setattr(memory, "CHUNK", 3)
     called = []
     monkeypatch.setattr(alerted, "note_later", called.append)
     jobs = [make_job(name=f"job {n}", alert="ada@example.com" if n == 9 else "") for n in range(10)]

@@ -3,8 +3,8 @@ database to import, or to be kept under version control.
 
 What nodes keep is not written: no locks, no slots, no requests. The order does
 not depend on the database, so that a difference is one that somebody made.
-Nor are URLs that jobs ping, unless you say --with-pings: whoever reads them can
-tell of runs that never were, and each is of one environment.
+Nor are URLs that jobs ping, unless you say --with-pings: whoever reads them
+can tell of runs that never were, and each is of one environment.
 
 Without JOB, it is all jobs and groups. JOB is a job's id, its function's
 dotted name, its name, or a part of either that no other job has.

@@ -44,7 +44,7 @@ def test_the_test_project_is_without_fault():
 def test_the_checks_are_among_those_that_manage_py_check_runs():
     modules = (setting_checks, declared_checks, job_checks)
     ours = {check for module in modules for name, check in vars(module).items() if name.startswith("check_")}
-    assert len(ours) == 15
+    assert len(ours) == 16
     assert ours <= set(registry.registry.get_checks(include_deployment_checks=True))
 
 

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             name="Alert",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("about", models.CharField(max_length=300, unique=True, verbose_name="about")),
+                ("about", models.CharField(max_length=100, unique=True, verbose_name="about")),
                 ("name", models.CharField(blank=True, max_length=255, verbose_name="name")),
                 ("since", models.DateTimeField(verbose_name="since")),
                 ("over_at", models.DateTimeField(blank=True, null=True, verbose_name="over at")),

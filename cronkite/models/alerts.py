@@ -16,10 +16,10 @@ class AlertQuerySet(PrimaryQuerySet["Alert"]):
 class Alert(models.Model):
     """Something that is wrong, from when a node sees it first until people know that all is well again.
 
-    See :mod:`cronkite.alerts`, whose memory it is. Nothing else rests on it.
+    See :mod:`cronkite.watching`, whose memory it is. Nothing else rests on it.
     """
 
-    about = ShortText(_("about"), max_length=300, unique=True)
+    about = ShortText(_("about"), max_length=100, unique=True)
     name = CopiedText(_("name"), max_length=255, blank=True)
     since = models.DateTimeField(_("since"))
     over_at = models.DateTimeField(_("over at"), null=True, blank=True)

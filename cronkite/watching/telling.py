@@ -145,7 +145,8 @@ def _give_up(rows: Sequence[Alert], error: BaseException, using: str) -> None:
     for row in rows:
         is_last = row.attempts + 1 >= ATTEMPTS
         again = "That was the last attempt" if is_last else "It is tried again"
-        logger.error("People can't be told of %r. %s: %s. %s.", row.about, type(error).__name__, error, again)
+        kind = row.about.partition(" ")[0]
+        logger.error("People can't be told of %r (%s). %s: %s. %s.", row.name, kind, type(error).__name__, error, again)
         if is_last:
             memory.settle(row, using)
 

@@ -48,15 +48,17 @@ class Seen:
 class Well:
     """Tells of what it is known that it is well, and not only that nobody can tell."""
 
-    def __init__(self, jobs: set[int], succeeded: set[int], ailing: set[str], nodes: set[str]) -> None:
+    def __init__(self, jobs: set[int], succeeded: set[int], ailing: set[str], nodes: set[int]) -> None:
         self._jobs, self._succeeded, self._ailing, self._nodes = jobs, succeeded, ailing, nodes
 
     def __contains__(self, about: str) -> bool:
         kind, _, which = about.partition(" ")
+        if not which.isdecimal():
+            return False
         if kind == "silent":
-            return which in self._nodes
+            return int(which) in self._nodes
         there = self._succeeded if kind == "failing" else self._jobs
-        return about not in self._ailing and which.isdecimal() and int(which) in there
+        return about not in self._ailing and int(which) in there
 
 
 def see(rows: Collection[str], using: str) -> Seen:
@@ -75,16 +77,17 @@ def see(rows: Collection[str], using: str) -> Seen:
     return Seen({about: each for about, each in wrong.items() if each.job_id not in off} | silent, well, wanted)
 
 
-def _see_nodes(now: datetime, using: str) -> tuple[dict[str, Wrong], set[str]]:
-    """Return which nodes are silent, and the names of those that are not."""
-    silent, there = {}, set()
+def _see_nodes(now: datetime, using: str) -> tuple[dict[str, Wrong], set[int]]:
+    """Return which nodes are silent, and the keys of those that are not."""
+    silent: dict[str, Wrong] = {}
+    there: set[int] = set()
     for node in Node.objects.using(using):
         age = now - node.ticked_at
         if node.stopped_at is not None or USUAL.silent.level(age.total_seconds()) == Level.OK:
-            there.add(node.name)
+            there.add(node.pk)
         elif age < GONE:
             said = f"Node {node.name} is silent: its last sign of life was {in_short(age.total_seconds())} ago."
-            silent[f"silent {node.name}"] = Wrong(node.name, said, node=node)
+            silent[f"silent {node.pk}"] = Wrong(node.name, said, node=node)
     return silent, there
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from proof import results, table
 from proof.__main__ import FAILURE, SUMMARY, main, rounds_of
+from proof.race import ledger
 from proof.tally import Tally
 
 
@@ -93,3 +94,15 @@ def test_more_lanes_than_rounds_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--repeat", "2", "--lanes", "3"])
     assert "--lanes parts the rounds of --repeat" in capsys.readouterr().err
+
+
+def test_a_line_of_evidence_that_is_half_written_is_read_later(tmp_path):
+    evidence = tmp_path / "evidence"
+    assert (ledger.runs(evidence), ledger.is_torn(evidence)) == ([], False)
+    evidence.write_text("1 1700000000 7 node-1 4242 begin 12.5\n2 1700000000 3")
+    assert [run.job for run in ledger.runs(evidence)] == [1]
+    assert ledger.is_torn(evidence)
+    with evidence.open("a") as file:
+        file.write(" node-2 4243 begin 12.6\n")
+    assert [run.job for run in ledger.runs(evidence)] == [1, 2]
+    assert not ledger.is_torn(evidence)

@@ -34,11 +34,23 @@ class Run:
         return f"job {self.job}, slot {slot:%Y-%m-%d %H:%M:%S}, fence {self.fence}, {self.node} ({self.pid})"
 
 
+def lines(evidence: Path) -> list[str]:
+    """Return the lines that are written; of one that crosses a page of the file, a reader may see the half."""
+    written = evidence.read_text() if evidence.exists() else ""
+    return written[: written.rfind("\n") + 1].splitlines()
+
+
+def is_torn(evidence: Path) -> bool:
+    """Tell whether the file, to which nobody writes any more, ends within a line."""
+    written = evidence.read_text() if evidence.exists() else ""
+    return written != "" and not written.endswith("\n")
+
+
 def runs(evidence: Path) -> list[Run]:
     """Return the runs that the file tells of, in the order in which they began."""
     begun: dict[tuple[int, int, int, int], Run] = {}
     every: list[Run] = []
-    for line in evidence.read_text().splitlines() if evidence.exists() else ():
+    for line in lines(evidence):
         job, slot, fence, node, pid, what, at = line.split()
         key = int(job), int(slot), int(fence), int(pid)
         if what == "begin":
@@ -79,6 +91,8 @@ def audit(jobs: list[Job], evidence: Path, until: datetime) -> Verdict:
     verdict = Verdict()
     ids = {job.pk for job in jobs}
     found = [run for run in runs(evidence) if run.job in ids]
+    if is_torn(evidence):
+        verdict.fault("the evidence ends within a line")
     logs: dict[int, list[Log]] = defaultdict(list)
     for log in Log.objects.filter(job__in=ids).order_by("job", "slot"):
         logs[log.job_id].append(log)

@@ -32,8 +32,7 @@ class Handed(Verdict):
 
 def begun(evidence: Path) -> Counter[str]:
     """Return how often each task was begun, by its id."""
-    lines = evidence.read_text().splitlines() if evidence.exists() else ()
-    return Counter(task_id for task_id, what in map(str.split, lines) if what == "begin")
+    return Counter(task_id for task_id, what in map(str.split, ledger.lines(evidence)) if what == "begin")
 
 
 def audit(jobs: list[Job], evidence: Path, until: datetime) -> Handed:
@@ -52,6 +51,8 @@ def audit(jobs: list[Job], evidence: Path, until: datetime) -> Handed:
     claims = [log for found in logs.values() for log in found if log.fence is not None]
     verdict.slots = len(claims)
     _once(claims, states, verdict)
+    if ledger.is_torn(evidence):
+        verdict.fault("the evidence ends within a line")
     for task_id, times in begun(evidence).items():
         if times > 1:
             verdict.duplicates += times - 1

@@ -3,7 +3,7 @@
 From what is there to rows, and to what is said about it. Nothing here changes what it reads.
 
 - ``planned``: what is to become of a thing that was found.
-- ``shell``, ``pickled``, ``instants``: how lines and objects are written, and single times here.
+- ``shell``, ``pickled``, ``tables``, ``instants``: how lines, objects and rows are written, and single times here.
 - ``commands``, ``celery_schedules``, ``triggers``, ``classes``: what others call and when, as it is said here.
 - ``crontab``, ``beat``, ``celery``, ``django_cron``, ``django_crontab``, ``apscheduler``, ``django_apscheduler``: what
   each of them has.

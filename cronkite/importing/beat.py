@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 
-from cronkite.importing import celery_schedules, instants
+from cronkite.importing import celery_schedules, instants, tables
 from cronkite.importing.planned import Given, NothingToRead, Plan, Planned
 from cronkite.schedules import get as get_schedule
 
@@ -20,26 +19,18 @@ TAKES: tuple[str, ...] = ()
 AWAY = "Disable the rows in the admin, under Periodic Tasks, and stop `celery beat` when there are no others."
 
 KINDS = ("crontab", "interval", "clocked", "solar")
-#: Not a literal to the type checker, which would look for it among the tests' apps.
-MODEL: str = "django_celery_beat.PeriodicTask"
-#: How many rows are read at a time.
-CHUNK = 500
+MODEL = "django_celery_beat.PeriodicTask"
 
 
 def read(given: Given) -> Iterator[Planned]:
     """Yield what becomes of each periodic task."""
-    try:
-        model = apps.get_model(MODEL)
-    except LookupError:
-        raise NothingToRead(
-            "django_celery_beat is not in INSTALLED_APPS. Import while it is there, and take it out afterwards."
-        ) from None
+    model = tables.model(MODEL)
     try:
         known = celery_schedules.app().tasks
     except Exception as error:
         raise NothingToRead(f"Celery's app can't be had: {type(error).__name__}: {error}") from error
     rows = model._base_manager.select_related(*KINDS).order_by("pk")  # noqa: SLF001 - documented
-    for row in rows.iterator(chunk_size=CHUNK):
+    for row in rows.iterator(chunk_size=tables.CHUNK):
         yield _planned(row, known, given.now)
 
 

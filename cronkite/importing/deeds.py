@@ -6,10 +6,10 @@ line out, and else nothing, still has the job known by all that it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError
@@ -46,6 +46,30 @@ class Deed:
     was_enabled: bool = True
 
 
+class Judged(Protocol):
+    """What was judged, of a job that came from elsewhere."""
+
+    @property
+    def state(self) -> str:
+        """``"new"`` if it becomes a row."""
+
+    @property
+    def job(self) -> Job | None:
+        """The row, or what is to be one."""
+
+
+class Known(Protocol):
+    """What is known of the jobs that are here."""
+
+    mark: turns.Mark
+
+    def read(self) -> None:
+        """Read them anew."""
+
+
+T = TypeVar("T", bound=Judged)
+
+
 def do(plans: Iterable[Planned], *, enable: bool = False, write: bool = True) -> Iterator[Deed]:
     """Make a job of each of ``plans``; yield what became of it.
 
@@ -67,13 +91,10 @@ def _do(plans: list[Planned], here: _Here, enable: bool, write: bool) -> list[De
     if not write or not any(deed.state == "new" for deed in deeds):
         return deeds
     try:
-        written, here.mark = turns.take(lambda: _written(deeds, here))
+        return written(deeds, here, lambda: [here.add(here.known(deed)) for deed in deeds])
     except REFUSALS as error:
-        here.read()
         if len(plans) == 1:
             return [_refused(deeds[0], (str(error),))]
-    else:
-        return written
     # Each by itself: the one that is refused keeps no other from coming.
     return [deed for plan in plans for deed in _do([plan], here, enable, write)]
 
@@ -93,17 +114,31 @@ def _refused(deed: Deed, found: tuple[str, ...]) -> Deed:
     return replace(deed, planned=replace(deed.planned, columns=None, problems=found), state="refused", job=None)
 
 
-def _written(deeds: list[Deed], here: _Here) -> tuple[list[Deed], turns.Mark]:
-    """Write the new jobs, but for those that have come since they were judged; return also what tells of others."""
-    if turns.mark() != here.mark:
+def written(judged: list[T], here: Known, again: Callable[[], list[T]]) -> list[T]:
+    """Write the jobs of what was ``judged`` new, while no other import has its turn; return what became of them.
+
+    ``again`` judges them once more, where others have come since. Raises what is one of ``REFUSALS``; nothing is
+    written then, and what is here was read anew.
+    """
+
+    def write() -> tuple[list[T], turns.Mark]:
+        found = judged
+        if turns.mark() != here.mark:
+            here.read()
+            found = again()
+        # What was judged is not true if this is rolled back and done anew.
+        here.mark = turns.NEVER
+        for each in found:
+            if each.state == "new" and each.job is not None:
+                insert(each.job)
+        return found, turns.mark()
+
+    try:
+        found, here.mark = turns.take(write)
+    except REFUSALS:
         here.read()
-        deeds = [here.add(here.known(deed)) for deed in deeds]
-    # What was judged is not true if this is rolled back and done anew.
-    here.mark = turns.NEVER
-    for deed in deeds:
-        if deed.state == "new" and deed.job is not None:
-            insert(deed.job)
-    return deeds, turns.mark()
+        raise
+    return found
 
 
 def insert(job: Job) -> None:

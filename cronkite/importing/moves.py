@@ -86,27 +86,14 @@ def _moved(numbers: Sequence[int], here: _Here, wish: Wish) -> list[Move]:
         return moves
     if any(move.state == "new" for move in moves):
         try:
-            moves, here.mark = turns.take(lambda: _inserted(numbers, moves, here, wish))
+            moves = deeds.written(moves, here, lambda: [_judged(number, here, wish) for number in numbers])
         except deeds.REFUSALS as error:
-            here.read()
             if len(numbers) > 1:
                 # Each by itself: the one that is refused keeps no other from coming.
                 return [move for number in numbers for move in _moved([number], here, wish)]
             return [_refused(here.plans[numbers[0]], str(error))]
     here.done(numbers, moves)
     return [_changed(move) for move in moves]
-
-
-def _inserted(numbers: Sequence[int], moves: list[Move], here: _Here, wish: Wish) -> tuple[list[Move], turns.Mark]:
-    """Write the new jobs, but for those that have come since they were judged; return also what tells of others."""
-    if turns.mark() != here.mark:
-        here.read()
-        moves = [_judged(number, here, wish) for number in numbers]
-    here.mark = turns.NEVER
-    for move in moves:
-        if move.state == "new" and move.job is not None:
-            deeds.insert(move.job)
-    return moves, turns.mark()
 
 
 def _changed(move: Move) -> Move:

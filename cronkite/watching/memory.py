@@ -140,8 +140,5 @@ def _claimable(row: Alert, using: str) -> AlertQuerySet:
 
 def settle(row: Alert, using: str) -> None:
     """Note that people know of ``row``, which was claimed as it was read; unless another has claimed it since."""
-    rows = Alert.objects.using(using).filter(pk=row.pk, attempts=row.attempts + 1)
-    if row.over_at is None:
-        rows.filter(over_at__isnull=True).update(told_at=Now(), try_at=None, attempts=0)
-    else:
-        rows.filter(over_at=row.over_at).update(told_at=Now(), try_at=None, attempts=0)
+    rows = Alert.objects.using(using).filter(pk=row.pk, attempts=row.attempts + 1, over_at=row.over_at)
+    rows.update(told_at=Now(), try_at=None, attempts=0)

@@ -52,13 +52,17 @@ class Well:
         self._jobs, self._succeeded, self._ailing, self._nodes = jobs, succeeded, ailing, nodes
 
     def __contains__(self, about: str) -> bool:
-        kind, _, which = about.partition(" ")
-        if not which.isdecimal():
-            return False
+        kind, key = parts(about)
         if kind == "silent":
-            return int(which) in self._nodes
+            return key in self._nodes
         there = self._succeeded if kind == "failing" else self._jobs
-        return about not in self._ailing and int(which) in there
+        return about not in self._ailing and key in there
+
+
+def parts(about: str) -> tuple[str, int]:
+    """Return of what kind it is, and the key of the job or, of one that is ``"silent"``, of the node."""
+    kind, _, key = about.partition(" ")
+    return kind, int(key)
 
 
 def see(rows: Collection[str], using: str) -> Seen:
@@ -67,12 +71,12 @@ def see(rows: Collection[str], using: str) -> Seen:
     silent, there = _see_nodes(now, using)
     if not conf.get().alert:
         return Seen(silent, Well(set(), set(), set(), there), {})
-    keys = [int(about.partition(" ")[2]) for about in rows if not about.startswith("silent ")]
+    keys = [key for kind, key in map(parts, rows) if kind != "silent"]
     jobs = Job.objects.using(using).filter(Q(pk__in=keys) | ~Q(alert="")).values_list("pk", "alert")
     wanted = {pk: wishes.of(text) for pk, text in jobs}
     off = {pk for pk, wish in wanted.items() if wish.is_off}
     wrong, ailing = _see_jobs(wanted, now, using)
-    failed = [int(about.partition(" ")[2]) for about in rows if about.startswith("failing ") and about not in ailing]
+    failed = [parts(about)[1] for about in rows if about.startswith("failing ") and about not in ailing]
     well = Well(wanted.keys() - off, vitals.succeeded(using, failed) - off if failed else set(), ailing, there)
     return Seen({about: each for about, each in wrong.items() if each.job_id not in off} | silent, well, wanted)
 

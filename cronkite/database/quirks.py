@@ -5,6 +5,7 @@ The one place that knows their codes and their drivers.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -155,6 +156,24 @@ def anew(using: str, action: Callable[[], T]) -> T:
             raise
         _revive(connection)
         return action()
+
+
+def insist(using: str, action: Callable[[], T], attempts: int, pause: float) -> T:
+    """Do ``action`` so many times at most, so many seconds apart, until the database answers; return what it returns.
+
+    For threads that nobody waits for. A part of the caller's transaction is done once. Raises
+    :class:`django.db.Error` when that was the last time.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            return action()
+        except Error:
+            connection = connections[using]
+            if is_borrowed(connection) or attempt == attempts:
+                raise
+            connection.close()
+            time.sleep(pause)
+    raise AssertionError("unreachable")
 
 
 def _revive(connection: BaseDatabaseWrapper) -> None:

@@ -7,7 +7,6 @@ connected, nothing is read, and no thread is started.
 from __future__ import annotations
 
 import logging
-import time
 from asyncio import CancelledError
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import Error, connections, transaction
+from django.db import connections, transaction
 from django.dispatch import Signal
 
 from cronkite.code.outcomes import Outcome
@@ -245,19 +244,9 @@ def _first(job: Job) -> datetime | None:
 def _read(**which: Any) -> Log | None:
     """Return the log, with its job; ``None``: it is gone. Raises :class:`django.db.DatabaseError` after a while."""
     logs = apps.get_model("cronkite", "Log").objects.using(database()).select_related("job").filter(**which)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            found: Log | None = quirks.anew(logs.db, logs.first)
-        except Error:
-            connection = connections[logs.db]
-            if quirks.is_borrowed(connection) or attempt == ATTEMPTS:
-                raise
-            connection.close()
-            time.sleep(PAUSE)
-        else:
-            leftovers.give_back(logs.db)
-            return found
-    raise AssertionError("unreachable")
+    found: Log | None = quirks.insist(logs.db, lambda: quirks.anew(logs.db, logs.first), ATTEMPTS, PAUSE)
+    leftovers.give_back(logs.db)
+    return found
 
 
 def _run(log: Log) -> Run:

@@ -16,13 +16,12 @@ the database, before it had noted that.
 from __future__ import annotations
 
 import logging
-import time
 from asyncio import CancelledError
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from django.db import Error, connections, transaction
+from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
 from cronkite import conf
@@ -103,7 +102,9 @@ def _tell(seen: Seen, using: str) -> None:
             note = partial(_give_up, [row for row, _ in pairs], error, using)
         else:
             note = partial(_settle_all, [row for row, _ in pairs], using)
-        _insist(note, using)
+        leftovers.close()
+        # In spite of an outage that does not last; or they would be told again.
+        quirks.insist(using, note, NOTES, PAUSE)
 
 
 def _let_go(using: str) -> None:
@@ -111,21 +112,6 @@ def _let_go(using: str) -> None:
     connection = connections[using]
     if not quirks.is_borrowed(connection) and not quirks.is_in_memory(connection):
         connection.close()
-
-
-def _insist(note: Callable[[], object], using: str) -> None:
-    """Note what people were told, in spite of an outage that does not last; or they would be told again."""
-    leftovers.close()
-    for attempt in range(1, NOTES + 1):
-        try:
-            note()
-        except Error:
-            if quirks.is_borrowed(connections[using]) or attempt == NOTES:
-                raise
-            connections[using].close()
-            time.sleep(PAUSE)
-        else:
-            return
 
 
 def _settle_all(rows: Sequence[Alert], using: str) -> None:
@@ -145,7 +131,7 @@ def _give_up(rows: Sequence[Alert], error: BaseException, using: str) -> None:
     for row in rows:
         is_last = row.attempts + 1 >= ATTEMPTS
         again = "That was the last attempt" if is_last else "It is tried again"
-        kind = row.about.partition(" ")[0]
+        kind, _ = troubles.parts(row.about)
         logger.error("People can't be told of %r (%s). %s: %s. %s.", row.name, kind, type(error).__name__, error, again)
         if is_last:
             memory.settle(row, using)
@@ -153,8 +139,8 @@ def _give_up(rows: Sequence[Alert], error: BaseException, using: str) -> None:
 
 def _notice(row: Alert, seen: Seen, using: str) -> Notice | None:
     """Return what to say of the row; ``None``: nothing, as it has changed since."""
-    kind, _, which = row.about.partition(" ")
-    job_id = None if kind == "silent" else int(which)
+    kind, key = troubles.parts(row.about)
+    job_id = None if kind == "silent" else key
     wrong = seen.wrong.get(row.about)
     if row.over_at is None:
         if wrong is None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from racers import Racer, racers
 
 import cronkite
 from app import declared, declared_badly
@@ -529,47 +527,9 @@ def test_a_function_is_declared_once():
 # Many nodes at once.
 
 
-class Racer:
-    """A process that declares the jobs of app.declared whenever it is told to."""
-
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "declarer.py"), *arguments],
-            cwd=HERE,
-            env={**os.environ, "CRONKITE_TEST_DATABASE": str(connection.settings_dict["NAME"])},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def say(self):
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-
-    def hear(self):
-        return self.process.stdout.readline().strip()
-
-    def end(self):
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
-
-
-@contextmanager
-def racers(*arguments):
-    """Start the processes; end them at the end of the block, or when patience is, so that no wait lasts longer."""
-    started = []
-    deadline = threading.Timer(PATIENCE, lambda: [racer.process.kill() for racer in started])
-    deadline.start()
-    try:
-        started.extend(Racer(*arguments) for _ in range(RACERS))
-        assert [racer.hear() for racer in started] == ["ready"] * RACERS
-        yield started
-    finally:
-        deadline.cancel()
-        for racer in started:
-            racer.end()
+def declarers(*arguments):
+    """Start processes that declare the jobs of app.declared whenever they are told to."""
+    return racers(RACERS, PATIENCE, "declarer.py", *arguments)
 
 
 def race(started):
@@ -583,7 +543,7 @@ def race(started):
 def test_nodes_that_start_at_once_make_one_row_of_each_function_and_keep_what_is_there():
     expected = sorted(f"app.declared.{name}" for name in DECLARED)
     slot = datetime(2020, 1, 1, tzinfo=timezone.utc)
-    with racers() as started:
+    with declarers() as started:
         for _ in range(5):
             Job.objects.all().delete()
             race(started)
@@ -610,14 +570,14 @@ def test_nodes_that_start_at_once_make_one_row_of_each_function_and_keep_what_is
 
 @pytest.mark.django_db(transaction=True)
 def test_nodes_that_have_all_looked_before_one_of_them_writes_make_one_row_of_each_function():
-    with racers("hold") as started:
+    with declarers("hold") as started:
         hold_and_race(started)
     assert names() == sorted(f"app.declared.{name}" for name in DECLARED)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_without_the_unique_column_they_would_make_many():
-    with racers("hold", "unprotected") as started:
+    with declarers("hold", "unprotected") as started:
         hold_and_race(started)
     assert Job.objects.count() == RACERS * len(DECLARED)
 

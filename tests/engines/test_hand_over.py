@@ -14,8 +14,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db.backends.utils import CursorWrapper
 from django_tasks_db.compat import task_enqueued
-from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
+from engine_worker import work
 from nodes import cron, nodes, turn_of_tasks, until
 
 import families
@@ -42,20 +42,6 @@ def tick():
 def look_again():
     """Have the next tick ask what became of tasks."""
     turn_of_tasks()
-
-
-def work():
-    """Do what a worker of the engine does, until there is nothing left."""
-    Worker(
-        queue_names=["*"],
-        interval=0,
-        batch=True,
-        backend_name="db",
-        startup_delay=False,
-        max_tasks=None,
-        worker_id="w1",
-        excluded_queue_names=[],
-    ).run()
 
 
 def save(job):

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from django.db import connection
+from racers import racers
 
 from cronkite.importing import turns
 from cronkite.models import Group, Job
 
-HERE = Path(__file__).parent.parent
 #: Seconds until what hangs is ended.
 PATIENCE = 60
 RACERS = 2
@@ -27,48 +19,12 @@ STRICTLY = r"-c default_transaction_isolation=repeatable\ read"
 MANY = turns.BATCH + 5
 
 
-class Importer:
-    """A process that imports what it is told to."""
-
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "importer.py")],
-            cwd=HERE,
-            # Where a transaction sees only what was committed when it began; the others' default is no looser.
-            env={**os.environ, "CRONKITE_TEST_DATABASE": str(connection.settings_dict["NAME"]), "PGOPTIONS": STRICTLY},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def say(self, line):
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-
-    def hear(self):
-        return self.process.stdout.readline().strip()
-
-    def end(self):
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
-
-
 @pytest.fixture(scope="module")
 def started(django_db_setup):
-    """Return processes that are ready; they are ended at the end, or when patience is, so that no wait lasts longer."""
-    started = []
-    deadline = threading.Timer(PATIENCE, lambda: [each.process.kill() for each in started])
-    deadline.start()
-    try:
-        started.extend(Importer() for _ in range(RACERS))
-        assert [each.hear() for each in started] == ["ready"] * RACERS
+    """Return processes that import what they are told to."""
+    # Where a transaction sees only what was committed when it began; the others' default is no looser.
+    with racers(RACERS, PATIENCE, "importer.py", PGOPTIONS=STRICTLY) as started:
         yield started
-    finally:
-        deadline.cancel()
-        for each in started:
-            each.end()
 
 
 def race(started, *words):

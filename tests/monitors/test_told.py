@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 from collectors import collecting
-from django_tasks_db.management.commands.db_worker import Worker
+from engine_worker import work
 from nodes import cron, nodes, turn_of_tasks, until
 from pinged import SECRET, pinging
 
@@ -86,16 +86,7 @@ def test_sentry_hears_of_a_task_that_was_handed_over_when_it_has_ended(make_job,
     make_job("app.handed.fail", name="task", due=0)
     cron(**to_sentry(collector))
     assert checked_in(collector, "task") == []
-    Worker(
-        queue_names=["*"],
-        interval=0,
-        batch=True,
-        backend_name="db",
-        startup_delay=False,
-        max_tasks=None,
-        worker_id="w1",
-        excluded_queue_names=[],
-    ).run()
+    work()
     turn_of_tasks()
     cron(**to_sentry(collector))
     assert checked_in(collector, "task") == [["error"]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from told_run import NOON, RUN, START
 
 from cronkite import signals
 from cronkite.code.outcomes import Outcome, traceback_text
@@ -16,7 +17,6 @@ from cronkite.models import Job, Log
 from cronkite.models.queries import JobQuerySet
 from cronkite.monitors import connecting
 from cronkite.processes import owner
-from cronkite.signals import Run
 
 pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed")
 
@@ -31,24 +31,7 @@ from opentelemetry.trace import StatusCode
 from cronkite.monitors import opentelemetry
 
 Status = Log.Status
-NOON = datetime(2026, 3, 3, 12, tzinfo=timezone.utc)
-START, END = NOON + timedelta(seconds=2), NOON + timedelta(seconds=9.5)
-RUN = Run(
-    job_id=7,
-    job_name="send_invoices",
-    function="shop.crontab.send_invoices",
-    slot=NOON,
-    due_at=NOON,
-    attempt=1,
-    fence=41,
-    log_id=99,
-    node="blue",
-    started_at=START,
-    schedule="0 12 * * *",
-    timezone="Europe/Berlin",
-    grace=300,
-    timeout=1800,
-)
+END = NOON + timedelta(seconds=9.5)
 
 
 @pytest.fixture

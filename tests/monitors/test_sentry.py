@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from collectors import collecting
+from told_run import NOON
+from told_run import RUN as TOLD
 
 from cronkite import signals
 from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome, traceback_text
 from cronkite.models import Job, Log, Task
 from cronkite.monitors import connecting
-from cronkite.signals import Run
 
 sentry_sdk = pytest.importorskip("sentry_sdk", reason="sentry-sdk, of the extra sentry, is not installed")
 
@@ -25,23 +26,7 @@ from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger, u
 from cronkite.monitors import checkins, sentry  # noqa: E402
 
 Status = Log.Status
-NOON = datetime(2026, 3, 3, 12, tzinfo=timezone.utc)
-RUN = Run(
-    job_id=7,
-    job_name="send_invoices",
-    function="shop.crontab.send_invoices",
-    slot=NOON,
-    due_at=NOON,
-    attempt=1,
-    fence=41,
-    log_id=99,
-    node="blue",
-    started_at=NOON + timedelta(seconds=1),
-    schedule="0 12 * * *",
-    timezone="Europe/Berlin",
-    grace=300,
-    timeout=1800,
-)
+RUN = replace(TOLD, started_at=NOON + timedelta(seconds=1))
 END = NOON + timedelta(seconds=4)
 logger = logging.getLogger("cronkite")
 

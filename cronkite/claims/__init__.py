@@ -7,6 +7,7 @@ The claim that promise P1 rests on, in its order; the only writers of the lock.
 - ``taking``: the two ways to take, in steps and at once.
 - ``verdicts``: what a claim is, and what it means that one did not come about.
 - ``handing``: what is taken to be handed over to an engine.
+- ``concluding``: what became of it then.
 - ``retries``: when a slot is tried again.
 - ``seats``: how many jobs of a group run at a time.
 - ``holding``: renewals, ends and unlocking of what was claimed.
@@ -15,4 +16,4 @@ The claim that promise P1 rests on, in its order; the only writers of the lock.
 """
 
 #: What other wings may use.
-__all__ = ["claiming", "handing", "holding", "orphans", "rows", "seats", "skips", "verdicts"]
+__all__ = ["claiming", "concluding", "handing", "holding", "orphans", "rows", "seats", "skips", "verdicts"]

@@ -1,4 +1,4 @@
-"""How is a slot handed over to an engine, and how does its log learn what became of it?
+"""How is a slot handed over to an engine?
 
 Promise P7: where the engine keeps its queue in this very database, the claim, the task and the log are one transaction.
 A crash leaves all of them, or the slot still due. Several slots share it, step by step: all that can be had are taken,
@@ -6,7 +6,7 @@ each by a verdict of its own; then their tasks are enqueued; then their logs are
 first, as for a run, and handed over then: at most once.
 
 The lock ends with the hand-off, unless the job waits for its task: then it stays until the engine says that the task
-has ended, or until it is stale.
+has ended (:mod:`cronkite.claims.concluding`), or until it is stale.
 """
 
 from __future__ import annotations
@@ -14,31 +14,27 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import groupby
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, connections
-from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce, Least
 
 from cronkite.claims import retries, seats, taking
 from cronkite.claims.taking import Attempt
 from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise_unclaimed
-from cronkite.code.outcomes import Outcome
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
 from cronkite.database.batches import Each, Rows
 from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place, stand_in
-from cronkite.models import Job, Log, Task, primary, told
+from cronkite.models import Job, Log, Task, primary
 from cronkite.models.logs import also
 from cronkite.models.queries import FREE, JobQuerySet
 
-#: How long after the hand-off, and after a crash of who asked, it is asked what became of a task.
+#: How long after the hand-off it is asked what became of a task.
 FIRST = timedelta(seconds=1)
-RESERVED = timedelta(seconds=30)
 
 #: Hands over what is claimed, and returns the receipt; raises whatever it likes.
 Enqueue = Callable[[Claim], Receipt]
@@ -69,16 +65,6 @@ class _Entry(NamedTuple):
 
     attempt: Attempt
     handed: Handed
-
-
-class Ended(NamedTuple):
-    """What became of a task: how it ended, when (UTC, by the engine's clock) and who worked on it."""
-
-    task: Task
-    outcome: Outcome
-    started_at: datetime | None
-    finished_at: datetime | None
-    worker: str
 
 
 def joined(
@@ -123,52 +109,6 @@ def record(handed: list[Handed]) -> list[Claim]:
     """
     using = primary.alias()
     return quirks.anew(using, lambda: _record(handed, using))
-
-
-def reserve(jobs: Iterable[Job], most: int) -> tuple[list[Job], list[Task]]:
-    """Return those of the jobs whose tasks it is for us to ask about, and ``most`` of the tasks that it is time for.
-
-    Others leave them alone for a while.
-    """
-    using = primary.alias()
-    reserves = [(job, _RESERVE.ready(using, job)) for job in sorted(jobs, key=lambda job: job.pk)]
-    with waits.limited(using):
-        available = waits.lock_available(Job, [job.pk for job, _ in reserves], using)
-        ours = [job for job, reserve in reserves if job.pk in available and reserve()]
-        if not ours:
-            return [], []
-        now = max(job.now for job in ours)
-        of_jobs = Task.objects.using(using).filter(job__in=[job.pk for job in ours])
-        # A job's instant and its task's were told by two statements.
-        tasks = list(of_jobs.filter(ask_at__lte=now + FIRST / 2).order_by("ask_at", "pk")[:most])
-        _put_off(tasks, now + RESERVED, using)
-    return ours, tasks
-
-
-class Answers(NamedTuple):
-    """What engines have told: which tasks have ended, of which nothing will be known, and why, and which go on.
-
-    Those that go on have in ``ask_at`` when to ask again.
-    """
-
-    ended: list[Ended]
-    unknown: list[tuple[Task, str]]
-    going_on: list[Task]
-
-
-def conclude(answers: Answers, jobs: Collection[int]) -> datetime | None:
-    """Write what became of tasks, and when to ask again about the jobs with these keys; return the earliest of that.
-
-    What is about a job whose row another transaction has locked is left for the next time that somebody asks. Raises
-    :class:`django.db.DatabaseError`. Safe to be called again.
-    """
-    using = primary.alias()
-    if answers.ended or answers.unknown:
-        # By itself, as there may be hundreds: the jobs' rows are not kept from who hands over meanwhile.
-        quirks.anew(using, lambda: _tell_ends(answers, using))
-    quirks.anew(using, lambda: _plan(answers, jobs, using))
-    rows = Job.objects.using(using).filter(pk__in=jobs, follow_at__isnull=False)
-    return rows.order_by("follow_at").values_list("follow_at", flat=True).first()
 
 
 def _ready(attempts: list[Attempt], keeping: Collection[int], using: str) -> Callable[[set[int]], list[Attempt]]:
@@ -265,70 +205,6 @@ def _tell_late(each: Handed, using: str) -> int:
     )
 
 
-def _tell_ends(answers: Answers, using: str) -> None:
-    """Write into the logs what became of tasks; of one that is told of twice, the second time changes nothing."""
-    logs = Log.objects.using(using).filter(status=Log.Status.HANDED_OVER)
-    with waits.limited(using):
-        for task, outcome, started_at, finished_at, worker in answers.ended:
-            is_told = logs.filter(job=task.job_id, fence=task.fence).update(
-                status=outcome.status,
-                result=outcome.result,
-                exc_info=outcome.exc_info,
-                started_at=started_at,
-                finished_at=Now() if finished_at is None else finished_at,
-                worker=worker[:255],
-                **({"reason": also(outcome.reason)} if outcome.reason else {}),
-            )
-            if is_told:
-                told.task_ended(task.job_id, task.fence)
-        for task, why in answers.unknown:
-            logs.filter(job=task.job_id, fence=task.fence).update(reason=also(why))
-
-
-def _plan(answers: Answers, jobs: Collection[int], using: str) -> None:
-    """Forget the tasks that are over, free what was kept for them, and say when to ask about the others."""
-    over = [each.task for each in answers.ended] + [task for task, _ in answers.unknown]
-    with waits.limited(using):
-        # Who hands over writes the job's row before the task. So none is being added that can't be seen here.
-        available = waits.lock_available(Job, sorted(jobs), using)
-        over = [task for task in over if task.job_id in available]
-        for task in over:
-            _free(task, using)
-        if get_conf().lock_timeout is None:
-            # Or its lock would be taken for that of a run which is gone. With a timeout, that is what it goes by.
-            for task in answers.going_on:
-                if task.lock is not None:
-                    _held(task, using).write(locked_at=Now())
-        for at, group in groupby(sorted(answers.going_on, key=_turn), key=_turn):
-            _put_off(list(group), at, using)
-        Task.objects.using(using).filter(pk__in=[task.pk for task in over]).delete()
-        Job.objects.using(using).filter(pk__in=available).write(follow_at=_next_turn(using))
-
-
-def _turn(task: Task) -> datetime:
-    return task.ask_at
-
-
-def _put_off(tasks: list[Task], at: datetime, using: str) -> None:
-    if tasks:
-        Task.objects.using(using).filter(pk__in=[task.pk for task in tasks]).update(ask_at=at)
-
-
-def _next_turn(using: str) -> Subquery:
-    """Return when to ask about the first of a job's tasks."""
-    tasks = Task.objects.using(using).filter(job=OuterRef("pk")).order_by("ask_at")
-    return Subquery(tasks.values("ask_at")[:1])
-
-
-def _free(task: Task, using: str) -> None:
-    if task.lock is not None:
-        _held(task, using).write(**FREE)
-
-
-def _held(task: Task, using: str) -> JobQuerySet:
-    return Job.objects.using(using).filter(pk=task.job_id, lock=task.lock, fence=task.fence, lock__isnull=False)
-
-
 # What is said again and again.
 
 
@@ -409,11 +285,3 @@ def _tell(using: str, variant: None) -> tuple[Any, dict[str, Any]]:
 
 
 _TELL = Update(_tell)
-
-
-def _reserve(using: str, variant: None) -> tuple[JobQuerySet, dict[str, Any]]:
-    row = Job.objects.using(using).filter(pk=place(Job, "id", "pk"), follow_at=place(Job, "follow_at", "follow_at"))
-    return row, {"follow_at": Now() + RESERVED}
-
-
-_RESERVE = Update(_reserve)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from cronkite.claims import handing
-from cronkite.claims.handing import Answers, Ended
+from cronkite.claims import concluding
+from cronkite.claims.concluding import Answers, Ended
 from cronkite.engines import kinds
 from cronkite.engines.kinds import Told
 from cronkite.models import Job, Task
@@ -47,13 +47,13 @@ def look(jobs: list[Job]) -> list[Group]:
 
     Raises :class:`django.db.DatabaseError`.
     """
-    ours, tasks = handing.reserve(jobs, MOST)
+    ours, tasks = concluding.reserve(jobs, MOST)
     by_key = {job.pk: job for job in ours}
     groups: dict[tuple[str, str], list[Task]] = defaultdict(list)
     for task in tasks:
         groups[task.engine, task.backend].append(task)
     if idle := by_key.keys() - {task.job_id for task in tasks}:
-        handing.conclude(Answers([], [], []), idle)
+        concluding.conclude(Answers([], [], []), idle)
     return [
         Group(place, found, {each.job_id: by_key[each.job_id] for each in found}) for place, found in groups.items()
     ]
@@ -72,7 +72,7 @@ def ask(group: Group) -> datetime | None:
     again: list[datetime | None] = []
     for tasks in by_code.values():
         answers = _ask(tasks, group.jobs[tasks[0].job_id], now)
-        again.append(handing.conclude(answers, {task.job_id for task in tasks}))
+        again.append(concluding.conclude(answers, {task.job_id for task in tasks}))
         for task, outcome, *_ in answers.ended:
             level = logging.INFO if outcome.status == "succeeded" else logging.ERROR
             name, said = group.jobs[task.job_id].name, {"traceback": outcome.exc_info} if outcome.exc_info else None

@@ -12,8 +12,8 @@ from django_tasks_db.models import DBTaskResult
 from nodes import turn_of_tasks, until
 
 from app import engines
-from cronkite.claims import handing
-from cronkite.claims.handing import Answers
+from cronkite.claims import concluding
+from cronkite.claims.concluding import Answers
 from cronkite.database import clock
 from cronkite.engines import following
 from cronkite.engines.couriers import Couriers
@@ -148,12 +148,12 @@ def test_a_task_that_is_handed_over_while_others_are_asked_about_is_asked_about(
     """It was claimed before, as of a job whose queue is elsewhere: the fencing token tells nothing."""
     (task_id,) = make_tasks(1)
     jobs = due()
-    _, tasks = handing.reserve(jobs, 10)
+    _, tasks = concluding.reserve(jobs, 10)
     new = Task.objects.get()
     new.pk, new.fence, new.task_id = None, 2, "new"
     new.ask_at = clock.now("default") + timedelta(seconds=5)
     new.save(force_insert=True)
-    handing.conclude(Answers([], [(task, "forgotten") for task in tasks], []), [job.pk for job in jobs])
+    concluding.conclude(Answers([], [(task, "forgotten") for task in tasks], []), [job.pk for job in jobs])
     assert Task.objects.get().task_id == "new"
     assert Job.objects.get().follow_at == Task.objects.get().ask_at
     assert Log.objects.get().task_id == task_id
@@ -163,9 +163,9 @@ def test_what_nobody_has_told_of_is_asked_again_by_whoever_comes_next(make_tasks
     """A node may die while it asks."""
     make_tasks(1)
     jobs = due()
-    assert len(handing.reserve(jobs, 10)[1]) == 1
-    assert handing.reserve(jobs, 10) == ([], [])
+    assert len(concluding.reserve(jobs, 10)[1]) == 1
+    assert concluding.reserve(jobs, 10) == ([], [])
     assert not due()
-    soon = clock.now("default") + handing.RESERVED
+    soon = clock.now("default") + concluding.RESERVED
     assert Job.objects.get().follow_at <= soon
     assert Task.objects.get().ask_at <= soon

@@ -7,7 +7,7 @@ import copy
 import pytest
 from django.db import connection
 
-from cronkite.claims import handing, holding, taking
+from cronkite.claims import concluding, handing, holding, taking
 from cronkite.database.batches import Each, Rows
 from cronkite.database.statements import Both, Chains, Insert, Select, Update
 from cronkite.nodes import agenda
@@ -34,7 +34,7 @@ def name_and_version():
 @pytest.fixture(autouse=True)
 def statements_anew(monkeypatch):
     """Have each test's statements put together anew: the saboteurs change what they are made of."""
-    for module in (agenda, handing, holding, taking):
+    for module in (agenda, concluding, handing, holding, taking):
         for name, statement in list(vars(module).items()):
             if isinstance(statement, (Both, Chains, Each, Insert, Rows, Select, Update)):
                 monkeypatch.setattr(module, name, copy.copy(statement))

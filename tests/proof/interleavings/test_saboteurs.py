@@ -14,7 +14,7 @@ import pytest
 from django.db import connection, connections
 from django.db.models.signals import pre_delete
 
-from cronkite.claims import conditions, handing, holding, taking
+from cronkite.claims import concluding, conditions, handing, holding, taking
 from cronkite.database import waits
 from cronkite.models import Job, Log, edits
 from proof.interleavings import meetings
@@ -132,7 +132,7 @@ def _elsewhere(enqueue, claim):
 
 
 def test_with_a_plan_that_ignores_what_was_handed_over_meanwhile_nobody_asks_about_a_task(violations, monkeypatch):
-    monkeypatch.setattr(handing, "_next_turn", lambda using: None)
+    monkeypatch.setattr(concluding, "_next_turn", lambda using: None)
     assert said(violations(meetings.hand_over_against_question), "a task that nobody asks about")
 
 

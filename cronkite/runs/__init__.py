@@ -5,7 +5,7 @@ From the node that started it to the function, and back with its outcome.
 - ``events``: what a node asks of that which runs its jobs, and hears from it.
 - ``here``: runs in the node's own process.
 - ``pool``: runs in worker processes.
-- ``nursery``: where workers come from, and who sees them die.
+- ``nursery``, ``nurse``: where workers come from, and who sees them die.
 - ``worker``: what a worker does.
 - ``runner``: from a claim to a call, and from its end to the log.
 - ``capture``, ``onlookers``: what a run writes, kept and shown while it goes on.

@@ -1,12 +1,21 @@
-"""What do a node and its workers say to each other?"""
+"""What do a node, its nursery and its workers say to each other?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, field
 from uuid import UUID
+
+from cronkite.runs.capture import Piece
 
 #: How long (seconds) a run that was told to end has until its process is killed.
 KILL_AFTER = 5.0
+#: What a node asks its nursery for, a letter and the number of a worker: to get ready, to fork one, to kill one, and to
+#: tell what one has written.
+WARM, FORK, KILL, PEEK = b"W", b"F", b"K", b"P"
+REQUEST = struct.Struct("!cI")
+#: What a worker says to it: what have I written? And: I leave as I should.
+OUTPUT, LEAVING = "output", "leaving"
 
 
 @dataclass(frozen=True)
@@ -40,3 +49,24 @@ class Recorded:
 
     token: UUID
     retires: bool
+
+
+@dataclass(frozen=True)
+class Died:
+    """The worker of a number has ended, with an exit code as :mod:`subprocess` has them, and had written so much.
+
+    Where it could not be forked at all, ``problem`` says why.
+    """
+
+    number: int
+    code: int = 0
+    output: Piece = field(default_factory=Piece)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the worker of a number has written until now, in the run that it makes."""
+
+    number: int
+    output: Piece

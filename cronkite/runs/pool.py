@@ -18,8 +18,8 @@ from cronkite.models import Job, Log, told
 from cronkite.runs import channels
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
-from cronkite.runs.messages import KILL_AFTER, End, Recorded, Resolve, Resolved
-from cronkite.runs.nursery import Died, Nursery, Written
+from cronkite.runs.messages import KILL_AFTER, Died, End, Recorded, Resolve, Resolved, Written
+from cronkite.runs.nursery import Nursery
 
 logger = logging.getLogger("cronkite")
 

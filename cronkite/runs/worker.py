@@ -35,8 +35,8 @@ from cronkite.models import Log, primary
 from cronkite.processes import forks, kin
 from cronkite.runs import capture, channels, farewell, runner
 from cronkite.runs.channels import Channel, HungUp
-from cronkite.runs.messages import KILL_AFTER, End, Recorded, Resolve, Resolved
-from cronkite.runs.nursery import LEAVING, OUTPUT, Birth, unread
+from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, End, Recorded, Resolve, Resolved
+from cronkite.runs.nurse import Birth, unread
 from cronkite.runs.runner import Ending
 from cronkite.runs.surroundings import Surroundings, apart, reseed
 

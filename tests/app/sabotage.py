@@ -106,9 +106,9 @@ def open_forks():
 def deaf_nursery():
     """Let a nursery see a worker's death only when nobody has its pipe any more."""
     from cronkite.processes import kin
-    from cronkite.runs import nursery
+    from cronkite.runs.nurse import Nurse
 
-    part, listening, unseen = nursery._Process._part, nursery._Process._listening, []
+    part, listening, unseen = Nurse._part, Nurse._listening, []
 
     def look_again(self):
         for each in list(unseen):
@@ -118,15 +118,15 @@ def deaf_nursery():
         return listening(self)
 
     kin.kill_group = lambda leader: None
-    nursery._Process._part = lambda self, child, code: unseen.append((child, code))
-    nursery._Process._listening = look_again
+    Nurse._part = lambda self, child, code: unseen.append((child, code))
+    Nurse._listening = look_again
 
 
 def shared_pool():
     """Let workers have the pool of connections that their node has opened."""
     from django.db import connections
 
-    from cronkite.runs import nursery
+    from cronkite.runs import nurse, nursery
 
     begin = nursery.Nursery.__init__
 
@@ -137,7 +137,7 @@ def shared_pool():
         begin(self, load)
 
     nursery.Nursery.__init__ = begin_connected
-    nursery._abandon_connections = lambda: None
+    nurse._abandon_connections = lambda: None
 
 
 def untried():

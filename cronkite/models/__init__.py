@@ -4,6 +4,7 @@ Rows, and what an edit does to a job's plan.
 
 - ``primary``: where rows are read and written.
 - ``rhythm``: what of a job's columns says when it runs.
+- ``definition``, ``kept``: what is decided of a job, and what is kept of it.
 - ``fields``: columns that Django lacks.
 - ``validation``: what is wrong with a job.
 - ``ways``: who runs a job.

@@ -8,306 +8,29 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router
-from django.db.models import Case, F, Q, When
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from cronkite import conf, schedules
 from cronkite.code import calls, commands, functions
-from cronkite.code.declarations import MOST_RETRIES, MOST_SECONDS
+from cronkite.code.declarations import MOST_SECONDS
 from cronkite.exceptions import ScheduleError
 from cronkite.models import edits, fixtures, rhythm, told, validation, verbs
-from cronkite.models.fields import (
-    Arguments,
-    DeclaredAs,
-    Expression,
-    GroupName,
-    Json,
-    KeptByDatabase,
-    Labels,
-    LongText,
-    PingUrl,
-    Seconds,
-    ShortText,
-    Wish,
-    earliest,
-)
+from cronkite.models.definition import Definition
+from cronkite.models.kept import Kept
 from cronkite.models.queries import STUCK_AFTER, JobQuerySet
-from cronkite.models.ways import OnLost, Overlap, RetryUntil, RunMode
+from cronkite.models.ways import Overlap, RetryUntil, RunMode
 from cronkite.schedules import chosen, once
 from cronkite.schedules.catch_up import CatchUp, Pending
 
 
-class Job(models.Model):
+class Job(Definition, Kept):
     """A function, its arguments, and the schedule by which it is run on one node of the cluster.
 
-    ``save()`` writes what a person or the code decides, never what the nodes keep (``next_run`` and everything from
-    there on): an edit cannot undo what a tick wrote meanwhile.
+    ``save()`` writes what a person or the code decides, never what is kept besides: an edit cannot undo what a tick
+    wrote meanwhile. So the columns are declared in two places.
     """
-
-    name = ShortText(_("name"), max_length=255)
-    function = ShortText(
-        _("function"), max_length=255, help_text=_("The dotted name of the function, as in shop.crontab.bill.")
-    )
-    args = Arguments(_("arguments"), default=list, blank=True, help_text=_("A JSON list."))
-    kwargs = Arguments(_("keyword arguments"), default=dict, blank=True, help_text=_("A JSON object."))
-    description = LongText(_("description"), blank=True)
-    schedule = Expression(
-        _("schedule"),
-        max_length=255,
-        help_text=_("A crontab expression: minute, hour, day of month, month, day of week, and seconds if you like."),
-    )
-    timezone = ShortText(
-        _("time zone"), max_length=64, blank=True, help_text=_("As in Europe/Berlin. Empty: the project's.")
-    )
-    enabled = models.BooleanField(_("enabled"), default=True)
-    catch_up = ShortText(
-        _("catch-up"),
-        max_length=8,
-        choices=[
-            (CatchUp.LATEST.value, _("latest: run the newest missed slot")),
-            (CatchUp.ALL.value, _("all: run each missed slot, oldest first")),
-            (CatchUp.NONE.value, _("none: never run late")),
-        ],
-        default=CatchUp.LATEST.value,
-        help_text=_("What becomes of slots that no node ran in time."),
-    )
-    grace = Seconds(
-        _("grace"),
-        null=True,
-        blank=True,
-        help_text=_("Seconds after which a slot is too old to be run. Empty: no limit (120 s where catch-up is none)."),
-    )
-    timeout = Seconds(
-        _("timeout"),
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text=_("Seconds after which a run is ended. Empty: no limit."),
-    )
-    run_mode = ShortText(
-        _("run"),
-        max_length=16,
-        choices=RunMode.choices,
-        default=RunMode.AUTOMATIC.value,
-        db_default=RunMode.AUTOMATIC.value,
-        help_text=_("Whether a node runs the function, or hands it over to the engine that it is a task of."),
-    )
-    backend = ShortText(
-        _("backend"),
-        max_length=255,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_("Of a task that is handed over: the backend in TASKS. Empty: the task's own."),
-    )
-    queue = ShortText(
-        _("queue"),
-        max_length=255,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_("Of a task that is handed over. Empty: the task's own."),
-    )
-    priority = models.SmallIntegerField(
-        _("priority"),
-        null=True,
-        blank=True,
-        help_text=_("Of a task that is handed over, as its engine counts. Empty: the task's own."),
-    )
-    overlap = ShortText(
-        _("overlap"),
-        max_length=24,
-        choices=Overlap.choices,
-        default=Overlap.HAND_OVER.value,
-        db_default=Overlap.HAND_OVER.value,
-        help_text=_("What becomes of a slot that comes while a task that was handed over has not ended."),
-    )
-    jitter = Seconds(
-        _("jitter"),
-        default=0,
-        db_default=0,
-        help_text=_("Seconds by which each slot is begun later, at most: so many that jobs of one time come apart."),
-    )
-    retries = models.PositiveSmallIntegerField(
-        _("retries"),
-        default=0,
-        db_default=0,
-        validators=[MaxValueValidator(MOST_RETRIES)],
-        help_text=_("How often a slot is tried again whose function has raised."),
-    )
-    retry_delay = Seconds(
-        _("retry delay"),
-        default=60,
-        db_default=60,
-        help_text=_("Seconds until the first retry. Each of the next takes twice as long as the one before."),
-    )
-    retry_until = ShortText(
-        _("retry until"),
-        max_length=16,
-        choices=RetryUntil.choices,
-        default=RetryUntil.NEXT_SLOT.value,
-        db_default=RetryUntil.NEXT_SLOT.value,
-        help_text=_("For how long a slot is tried again."),
-    )
-    on_lost = ShortText(
-        _("on lost"),
-        max_length=16,
-        choices=OnLost.choices,
-        default=OnLost.LEAVE.value,
-        db_default=OnLost.LEAVE.value,
-        help_text=_("What becomes of a slot whose run was lost: it may go on somewhere, and a retry run beside it."),
-    )
-    labels = Labels(
-        _("labels"),
-        max_length=255,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_("It runs on nodes alone that have all of these labels, as in gpu, eu. Empty: on any."),
-    )
-    group = GroupName(
-        _("group"),
-        # Or whoever writes SQL would have to quote it.
-        db_column="group_name",
-        max_length=64,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_("Of the jobs of a group, so many run at a time as the group says. Empty: it is in none."),
-    )
-    alert = Wish(
-        _("alert"),
-        max_length=255,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_(
-            "Who is told when something is wrong, and after how many failures in a row, as in ada@example.com after 3. "
-            "Empty: the project's admins, after 1. Off: nobody."
-        ),
-    )
-    ping = PingUrl(
-        _("ping"),
-        max_length=255,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_("A URL that is told of its runs, as Healthchecks has them: /start and /fail are added to it."),
-    )
-    # Null for jobs that were entered by hand, and no two nulls collide. So however many nodes start at once, they
-    # make one row of one declared function between them.
-    declared_as = DeclaredAs(_("declared as"), max_length=255, null=True, blank=True, unique=True, editable=False)
-    revision = models.PositiveBigIntegerField(
-        _("revision"), default=0, editable=False, help_text=_("The number of edits.")
-    )
-
-    next_run = models.DateTimeField(
-        _("next run"), null=True, blank=True, editable=False, help_text=_("The next slot to consider.")
-    )
-    planned_at = models.DateTimeField(
-        _("planned at"),
-        null=True,
-        blank=True,
-        editable=False,
-        help_text=_("Since when it has this schedule, and is enabled or disabled."),
-    )
-    last_slot = models.DateTimeField(
-        _("last slot"), null=True, blank=True, editable=False, help_text=_("The newest slot that was run or missed.")
-    )
-    fence = models.PositiveBigIntegerField(
-        _("fencing token"), default=0, editable=False, help_text=_("The number of claims.")
-    )
-    lock = models.UUIDField(_("lock"), null=True, blank=True, editable=False, help_text=_("The claim that holds it."))
-    locked_by = ShortText(_("locked by"), max_length=255, blank=True, editable=False)
-    locked_at = models.DateTimeField(
-        _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
-    )
-
-    # What its run has of its group's. No foreign key: a seat is kept by whoever has it, whatever becomes of the group.
-    seated_in = models.BigIntegerField(
-        _("seated in"), null=True, blank=True, editable=False, help_text=_("The group that its run has a seat of.")
-    )
-    seat = models.PositiveSmallIntegerField(
-        _("seat"), null=True, blank=True, editable=False, help_text=_("The number of that seat.")
-    )
-
-    # Written by the first node that sees the slot: no other code that plans a job need know of it.
-    jittered_slot = models.DateTimeField(
-        _("jittered slot"), null=True, blank=True, editable=False, help_text=_("The slot that is begun later.")
-    )
-    jittered_to = models.DateTimeField(
-        _("jittered to"), null=True, blank=True, editable=False, help_text=_("When that slot is begun.")
-    )
-    retry_at = models.DateTimeField(
-        _("retry at"), null=True, blank=True, editable=False, help_text=_("When to try the last slot again.")
-    )
-    retry_slot = models.DateTimeField(
-        _("retry slot"), null=True, blank=True, editable=False, help_text=_("The slot that is to be tried again.")
-    )
-    retry_attempt = models.PositiveSmallIntegerField(
-        _("retry attempt"), null=True, blank=True, editable=False, help_text=_("The number that attempt will have.")
-    )
-    # Known when it is saved, so that a node need not import the function to know who is to have it.
-    engine = ShortText(
-        _("engine"),
-        max_length=32,
-        blank=True,
-        default="",
-        db_default="",
-        editable=False,
-        help_text=_("What the function was a task of when it was last looked at."),
-    )
-    follow_at = models.DateTimeField(
-        _("follow at"),
-        null=True,
-        blank=True,
-        editable=False,
-        help_text=_("When to ask what became of tasks that were handed over."),
-    )
-
-    asked_at = models.DateTimeField(
-        _("asked at"),
-        null=True,
-        blank=True,
-        editable=False,
-        help_text=_("When somebody asked for a run that no node has taken yet."),
-    )
-    asked_by = ShortText(_("asked by"), max_length=255, blank=True, editable=False)
-    asked_with = Json(
-        _("asked with"),
-        null=True,
-        blank=True,
-        editable=False,
-        help_text=_("The arguments of the run that was asked for. Empty: the job's own."),
-    )
-    # Code that knows of no such arguments leaves them when it takes or withdraws the request that they are of.
-    asked_with_at = models.DateTimeField(
-        _("asked with at"),
-        null=True,
-        blank=True,
-        editable=False,
-        help_text=_("When the run was asked for that these arguments are of."),
-    )
-    # The database keeps it, so that one index, and one query, finds all that a node has to see.
-    due_at = KeptByDatabase(
-        verbose_name=_("due at"),
-        expression=earliest(
-            "asked_at",
-            Case(
-                # Slots that wait for a retry are not to be seen: they would fill the page of what is due.
-                When(retry_at__isnull=False, retry_until=RetryUntil.LAST_RETRY.value, then=F("retry_at")),
-                When(jittered_slot=F("next_run"), then=F("jittered_to")),
-                default=F("next_run"),
-            ),
-            "follow_at",
-            "retry_at",
-        ),
-        output_field=models.DateTimeField(),
-        db_persist=True,
-        null=True,
-    )
 
     #: The database's clock, in jobs that come from ``queue()`` or ``with_now()``.
     now: datetime
@@ -315,36 +38,7 @@ class Job(models.Model):
     objects = JobQuerySet.as_manager()
 
     #: What a ``save()`` may write.
-    DEFINITION: ClassVar[frozenset[str]] = frozenset(
-        [
-            "name",
-            "function",
-            "args",
-            "kwargs",
-            "description",
-            "schedule",
-            "timezone",
-            "enabled",
-            "catch_up",
-            "grace",
-            "timeout",
-            "run_mode",
-            "backend",
-            "queue",
-            "priority",
-            "overlap",
-            "labels",
-            "group",
-            "jitter",
-            "retries",
-            "retry_delay",
-            "retry_until",
-            "on_lost",
-            "alert",
-            "ping",
-            "declared_as",
-        ]
-    )
+    DEFINITION: ClassVar[frozenset[str]] = frozenset(field.name for field in Definition._meta.fields)  # noqa: SLF001 - documented
 
     class Meta:
         verbose_name = _("job")

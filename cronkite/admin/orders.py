@@ -16,7 +16,7 @@ from cronkite.admin import states
 from cronkite.database import clock
 from cronkite.health import USUAL
 from cronkite.models import Log
-from cronkite.models.queries import is_stuck, may_retry
+from cronkite.models.queries import is_stale, is_stuck, may_retry
 from cronkite.reports.vitals import FAILURES
 
 if TYPE_CHECKING:
@@ -47,9 +47,11 @@ def by(name: str, *, outcomes: bool) -> list[Any]:
 def attention(*, outcomes: bool) -> Case:
     """Return how urgent a job is, from 0 on: stuck, failing, unable to run here, late, waiting for a run, well, off."""
     free = Q(lock__isnull=True, due_at__lt=clock.Now() - LATE)
+    has_failed = Exists(last_claim().filter(status__in=FAILURES))
+    is_gone = Exists(last_claim().filter(status=Log.Status.RUNNING)) & is_stale()
     ranks = [
         is_stuck(),
-        Q(Exists(last_claim().filter(status__in=FAILURES))) & may_retry() if outcomes else Q(pk__in=[]),
+        (has_failed | is_gone) & may_retry() if outcomes else Q(pk__in=[]),
         states.hindered() & Q(enabled=True),
         free & (Q(enabled=True) | Q(asked_at__isnull=False)),
         Q(asked_at__isnull=False),

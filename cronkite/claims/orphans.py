@@ -14,9 +14,8 @@ from django.db.models import Q
 from cronkite.claims.taking import mark_lost
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
-from cronkite.database.clock import Now
 from cronkite.models import Job, primary
-from cronkite.models.queries import FREE, JobQuerySet
+from cronkite.models.queries import FREE, JobQuerySet, is_stale
 
 logger = logging.getLogger("cronkite")
 
@@ -40,7 +39,7 @@ def record(node: str) -> int:
 def _orphans(using: str) -> JobQuerySet:
     # What is due at no time is found by the index of what is due.
     nothing_comes = Q(enabled=False, due_at__isnull=True)
-    return Job.objects.using(using).filter(nothing_comes, locked_at__lt=Now() - get_conf().lock_timeout)
+    return Job.objects.using(using).filter(nothing_comes, is_stale())
 
 
 def _clear(key: int, node: str, using: str) -> bool:

@@ -57,6 +57,12 @@ def may_run() -> Q:
     return Q(enabled=True) | Q(asked_at__isnull=False) | (Q(retry_at__isnull=False) & may_retry())
 
 
+def is_stale() -> Q:
+    """Return the condition of :attr:`Job.is_stale <cronkite.models.Job.is_stale>`."""
+    timeout = conf.get().lock_timeout
+    return Q(pk__in=[]) if timeout is None else Q(locked_at__lt=clock.Now() - timeout)
+
+
 def is_stuck() -> Q:
     """Return the condition of :attr:`Job.is_stuck <cronkite.models.Job.is_stuck>`."""
     if conf.get().lock_timeout is not None:

@@ -68,7 +68,10 @@ class StuckJob:
 
 @dataclass(frozen=True)
 class FailingJob:
-    """A job whose last ``count`` runs have failed, up to ``RUNS``; ``log`` is the last one's."""
+    """A job whose last ``count`` runs have failed, up to ``RUNS``; ``log`` is the last one's.
+
+    One that shows no life any more, so that its lock is stale, counts as lost before the next one records it.
+    """
 
     id: int
     name: str
@@ -163,7 +166,7 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
         nodes=nodes,
         silent_for=min((node.age for node in nodes), default=None),
         stuck=stuck(using, now),
-        failing=failing(using),
+        failing=failing(using, now),
         missed=missed(using, now, brief),
         late=late(using, now, late_after),
         # Most projects have no labels, and are asked nothing more.
@@ -233,7 +236,7 @@ def _problems(wanted: list[str]) -> dict[str, str]:
     return problems
 
 
-def failing(using: str) -> list[FailingJob]:
+def failing(using: str, now: datetime) -> list[FailingJob]:
     """Count the failures since the last success of each job that is enabled, and of each one-off that is done.
 
     A run that was interrupted, because its node was stopped, says nothing about the job; nor does one about a one-off
@@ -244,16 +247,20 @@ def failing(using: str) -> list[FailingJob]:
     # For each job by the index of its runs. A join has SQLite read the whole log, and look for the job of each.
     newest = logs.filter(job=OuterRef("pk"), fence=OuterRef("fence")).exclude(status=Log.Status.SUCCEEDED)
     jobs = Job.objects.using(using).filter(may_retry(), Exists(newest)).order_by()
-    columns = jobs.values_list("pk", "name", "enabled", "schedule", "planned_at")
-    suspects = {
-        pk: (name, planned_at if enabled and once.is_in(schedule) else None)
-        for pk, name, enabled, schedule, planned_at in columns
-    }
+    columns = jobs.values_list("pk", "name", "enabled", "schedule", "planned_at", "locked_at")
+    timeout = conf.get().lock_timeout
+    suspects, silent = {}, set()
+    for pk, name, enabled, schedule, planned_at, locked_at in columns:
+        suspects[pk] = (name, planned_at if enabled and once.is_in(schedule) else None)
+        if timeout is not None and locked_at is not None and now - locked_at > timeout:
+            silent.add(pk)
     # Not below 0, where MySQL's unsigned numbers end.
     recent = logs.filter(job__in=suspects, fence__gt=Greatest(F("job__fence"), RUNS) - RUNS)
     runs = defaultdict(list)
     for job_id, status, pk, created in recent.order_by("-fence").values_list("job_id", "status", "pk", "created"):
-        runs[job_id].append((status, pk, created))
+        # Of a job whose next slot is that of tomorrow night, nobody would take the lock over before.
+        is_gone = status == Log.Status.RUNNING and job_id in silent
+        runs[job_id].append((Log.Status.LOST if is_gone else status, pk, created))
     found = []
     for job_id, (name, planned_at) in suspects.items():
         since = takewhile(lambda run: run[0] != Log.Status.SUCCEEDED, runs[job_id])

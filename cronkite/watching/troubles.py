@@ -98,7 +98,7 @@ def _see_nodes(now: datetime, using: str) -> tuple[dict[str, Wrong], set[int]]:
 def _see_jobs(wanted: Mapping[int, Wish], now: datetime, using: str) -> tuple[dict[str, Wrong], set[str]]:
     """Return what is wrong with jobs, and what fails, be it less often than somebody wants to know of."""
     found, ailing = {}, set()
-    for failing in vitals.failing(using):
+    for failing in vitals.failing(using, now):
         ailing.add(f"failing {failing.id}")
         wish = wanted.get(failing.id, NOBODY)
         if failing.count >= wish.after:
@@ -119,10 +119,15 @@ def _see_jobs(wanted: Mapping[int, Wish], now: datetime, using: str) -> tuple[di
 
 
 def raised(log_id: int, using: str) -> str:
-    """Return where and how the run of the log has ended, in short."""
+    """Return where and how the run of the log has ended, or that it is gone, in short."""
     log = Log.objects.using(using).filter(pk=log_id).first()
     if log is None:
         return "."
+    if log.status == Log.Status.RUNNING:
+        return (
+            f", at last on {log.node} (log {log.pk}, running): it shows no life any more. The next run takes over its "
+            "lock, and records it as lost."
+        )
     last = log.exc_info.strip().rpartition("\n")[2]
     why = (last or log.reason)[:CUT]
     return f", at last on {log.node} (log {log.pk}, {log.status.replace('_', ' ')}){f': {why}' if why else '.'}"

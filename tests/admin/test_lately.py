@@ -125,6 +125,11 @@ def test_what_needs_attention_comes_first(admin_client, fleet, settings):
     assert "".join(order(admin_client, o="-3", order="last")) == "bacdef"
 
 
+def test_a_run_that_shows_no_life_any_more_has_failed_for_all_that_is_known(admin_client, fleet, settings):
+    settings.CRONKITE_LOCK_TIMEOUT = 300
+    assert "".join(order(admin_client, order="attention")) == "efdcab"
+
+
 def test_what_ran_last_comes_first(admin_client, fleet):
     assert "".join(order(admin_client, order="last")) == "eafbcd"
     assert "".join(order(admin_client, o="-5"))[:3] == "eaf"

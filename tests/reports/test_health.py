@@ -110,6 +110,21 @@ def test_a_stuck_job(make_job, lock_timeout):
     assert health.report().stuck == []
 
 
+def test_a_run_whose_machine_has_died_counts_as_lost_before_the_next_one_takes_its_lock(make_job, lock_timeout):
+    see()
+    lock_timeout(300)
+    job = make_job(name="invoices", schedule="0 3 * * *")
+    end(job, Status.FAILED)
+    claiming.claim_by_hand(job, "web-9")
+    assert [each.count for each in health.report().failing] == [1]
+    Job.objects.filter(pk=job.pk).write(locked_at=clock.Now() - timedelta(seconds=330))
+    log = Log.objects.get(status=Status.RUNNING)
+    assert [(each.name, each.count, each.log) for each in health.report().failing] == [("invoices", 2, log.pk)]
+    # It was only slow.
+    Job.objects.filter(pk=job.pk).write(locked_at=clock.Now())
+    assert [each.count for each in health.report().failing] == [1]
+
+
 @pytest.mark.parametrize(
     ("ends", "count"),
     [
@@ -138,8 +153,9 @@ def test_failures_in_a_row(make_job, ends, count):
 def test_failures_are_asked_for_job_by_job_however_long_the_log_is(make_job):
     """Joined to the jobs, the log would be read from end to end on SQLite: it has no statistics that would tell."""
     make_job()
+    now = clock.now("default")
     with CaptureQueriesContext(connection) as captured:
-        assert vitals.failing("default") == []
+        assert vitals.failing("default", now) == []
     (query,) = captured
     assert "EXISTS" in query["sql"]
     assert "JOIN" not in query["sql"]

@@ -336,8 +336,6 @@ def test_people_are_told_once_of_a_one_off_whose_node_died(make_one_off, told, l
     job = Job.objects.queue().get()
     claiming.claim(job, catch_up.decide(job.get_schedule(), CatchUp.LATEST, None, job.pending, job.now), "dead")
     Job.objects.all().write(locked_at=clock.now("default") - timedelta(minutes=10))
-    look()
-    assert told.said() == []
     ticks.tick(workers=0)
     for _ in range(3):
         look()
@@ -349,6 +347,26 @@ def test_people_are_told_once_of_a_one_off_whose_node_died(make_one_off, told, l
 
 
 @pytest.mark.django_db(transaction=True)
+def test_people_are_told_of_a_run_whose_machine_has_died_long_before_the_next_one(make_job, told, lock_timeout):
+    lock_timeout(60)
+    job = make_job()
+    claiming.claim_by_hand(job, "dead")
+    look()
+    assert told.said() == []
+    Job.objects.all().write(locked_at=clock.now("default") - timedelta(minutes=10))
+    for _ in range(3):
+        look()
+    ticks.tick(workers=0)
+    (first,) = told.all()
+    log = Log.objects.get()
+    assert log.status == Log.Status.RUNNING
+    assert first["text"] == (
+        f"Job 'ok' fails: its last run has failed, at last on dead (log {log.pk}, running): it shows no life any "
+        "more. The next run takes over its lock, and records it as lost."
+    )
+
+
+@pytest.mark.django_db(transaction=True)
 def test_of_a_one_off_that_was_given_another_time_nothing_more_is_told(make_one_off, told):
     job = make_one_off()
     ticks.tick(workers=0)
@@ -356,7 +374,7 @@ def test_of_a_one_off_that_was_given_another_time_nothing_more_is_told(make_one_
     job = Job.objects.get()
     job.schedule, job.enabled = "@at 9000-01-01T00:00Z", True
     job.save()
-    assert vitals.failing("default") == []
+    assert vitals.failing("default", clock.now("default")) == []
     look()
     look()
     assert told.said() == [("failing", False)]

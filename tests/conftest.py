@@ -17,6 +17,7 @@ from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
 from cronkite import schedules
+from cronkite.claims import claiming
 from cronkite.database import clock, quirks
 from cronkite.models import Job, Log
 
@@ -85,6 +86,12 @@ def make_due(job, seconds=0):
     Job.objects.filter(pk=job.pk).write(next_run=slot, last_slot=None)
     job.refresh_from_db()
     return slot
+
+
+def hold(job, ago, node="web-9"):
+    """Have a run hold the job's lock that showed life so many seconds ago."""
+    claiming.claim_by_hand(job, node)
+    Job.objects.filter(pk=job.pk).write(locked_at=clock.Now() - timedelta(seconds=ago))
 
 
 def due(job):

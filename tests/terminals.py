@@ -31,6 +31,11 @@ class Terminal(StringIO):
         return True
 
 
+def time_of(slot):
+    """Return the time of a slot as people type it."""
+    return slot.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def cron(*arguments, out=None):
     """Give ``manage.py cron`` these arguments, in this process."""
     out, err, code = out or StringIO(), StringIO(), 0

@@ -33,6 +33,7 @@ class _Wait:
 
     began: float
     since: datetime
+    revision: int
     pause: float = FIRST_PAUSE
     until: float = 0.0
     is_told: bool = False
@@ -51,7 +52,10 @@ class HeldRows:
         ``now`` is the database's, and ``is_held`` tells whether it is known that the row is locked.
         """
         at = time.monotonic()
-        wait = self._waits.setdefault(job.pk, _Wait(at, now))
+        wait = self._waits.get(job.pk)
+        if wait is None or wait.revision != job.revision:
+            # If it was edited since, it was locked by another one before, which has let go of it.
+            wait = self._waits[job.pk] = _Wait(at, now, job.revision)
         wait.until = (at + wait.pause) // (1 / INSTANTS) / INSTANTS + 1 / INSTANTS
         wait.pause = min(2 * wait.pause, LONGEST_PAUSE)
         if is_held and not wait.is_told and at - wait.began >= TOLD_AFTER:

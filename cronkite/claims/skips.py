@@ -1,12 +1,14 @@
-"""Which jobs could not be claimed because another transaction has locked their rows?
+"""Which jobs could not be claimed, and yet nobody else has claimed them?
 
-A claim skips such rows, and does not say so: it says no more than that the job could not be had.
+Another transaction has locked their rows, which a claim skips; or they were edited just then. A claim does not say so:
+it says no more than that the job could not be had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
+from typing import NamedTuple
 
 from django.db import connections
 
@@ -17,26 +19,36 @@ from cronkite.models.primary import alias as database
 from cronkite.models.queries import is_free
 
 
-def skipped(jobs: list[Job]) -> dict[int, bool]:
-    """Return which of the jobs, that could not be claimed, nobody else has claimed either, as far as is committed.
+class Unclaimed(NamedTuple):
+    """The jobs that nobody has claimed, as far as is committed, by their keys.
 
-    By their keys; each with whether another transaction has its row locked at this moment. Where rows can't be skipped,
-    a claim that failed says all there is to know, and nothing is returned. Raises :class:`django.db.DatabaseError`.
+    Those that are ``skipped`` are as they were read; each with whether another transaction has its row locked at this
+    moment. Those that are ``edited`` are not as they were read.
     """
-    return quirks.anew(database(), partial(_skipped, jobs))
+
+    skipped: dict[int, bool]
+    edited: set[int]
 
 
-def _skipped(jobs: list[Job]) -> dict[int, bool]:
+def unclaimed(jobs: list[Job]) -> Unclaimed:
+    """Return which of the jobs, that could not be claimed, nobody else has claimed either.
+
+    Where rows can't be skipped, none was. Raises :class:`django.db.DatabaseError`.
+    """
+    return quirks.anew(database(), partial(_unclaimed, jobs))
+
+
+def _unclaimed(jobs: list[Job]) -> Unclaimed:
     using = database()
     connection = connections[using]
-    if not waits.skips(connection):
-        return {}
     quirks.read_committed(connection)
     rows = Job.objects.using(using).filter(is_free(get_conf().lock_timeout), pk__in=[job.pk for job in jobs])
     found = rows.in_bulk()
-    left = {job.pk for job in jobs if job.pk in found and _is_as_read(found[job.pk], job)}
+    pairs = [(found[job.pk], job) for job in jobs if job.pk in found]
+    edited = {job.pk for row, job in pairs if row.revision != job.revision and row.fence == job.fence}
+    left = {job.pk for row, job in pairs if _is_as_read(row, job)} if waits.skips(connection) else set()
     locked = _held(left)
-    return {key: key in locked for key in left}
+    return Unclaimed({key: key in locked for key in left}, edited)
 
 
 def held(job_ids: Collection[int]) -> set[int]:

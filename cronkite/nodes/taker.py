@@ -181,17 +181,26 @@ class Taker:
         return {job.pk for job in found}
 
     def _skipped(self, jobs: list[Job]) -> set[int]:
-        """Put those of the jobs off whose rows another transaction has locked; return their keys."""
+        """Put those of the jobs off whose rows another transaction has locked; return their keys.
+
+        Those that were edited just as they were to be claimed are looked at again at once, or so.
+        """
         skipped: dict[int, bool] = {}
         if jobs:
             with self._outages.lived_through(reads=True):
-                skipped = skips.skipped(jobs)
+                skipped, edited = skips.unclaimed(jobs)
+                if edited:
+                    self._look_again()
         for job in jobs:
             if job.pk in skipped:
                 self._agenda.put_off(job, is_held=skipped[job.pk])
             else:
                 self._agenda.forget(job)
         return set(skipped)
+
+    def _look_again(self) -> None:
+        """Have another look soon, and not at the same moment as another node that has come to the same."""
+        self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
 
     @contextmanager
     def claiming(self, jobs: list[Job]) -> Iterator[None]:
@@ -204,7 +213,7 @@ class Taker:
             for job in jobs:
                 self._agenda.put_off(job, is_held=True)
         except verdicts.Contention:
-            self._agenda.look_within(CONFLICT_PAUSE * random.uniform(1, 2))  # noqa: S311 - only to part two nodes
+            self._look_again()
         except verdicts.Refused as refusal:
             logger.error("%s", refusal)
             for job in jobs:

@@ -222,8 +222,8 @@ def test_of_several_jobs_the_others_are_claimed(make_job):
     with rival(lambda: lock_row(reads[1])):
         first, held, third = claiming.claim_all(wanted, "node")
         assert (first.job_name, held, third.job_name) == ("first", None, "third")
-        assert skips.skipped(reads) == {reads[1].pk: True}
-    assert skips.skipped(reads) == {reads[1].pk: False}
+        assert skips.unclaimed(reads) == ({reads[1].pk: True}, set())
+    assert skips.unclaimed(reads) == ({reads[1].pk: False}, set())
     assert claim(reads[1]) is not None
 
 
@@ -231,10 +231,10 @@ def test_a_job_that_somebody_else_has_claimed_was_not_skipped(job):
     read = due(job)
     with rival(lambda: claim(job, "another")) as other:
         assert claiming.claim(read, decide(read), "node") is None
-        assert skips.skipped([read]) == {job.pk: True}
+        assert skips.unclaimed([read]) == ({job.pk: True}, set())
         other.commit()
     assert claiming.claim(read, decide(read), "node") is None
-    assert skips.skipped([read]) == {}
+    assert skips.unclaimed([read]) == ({}, set())
 
 
 def test_who_asks_within_a_transaction_locks_no_row(job):
@@ -250,7 +250,7 @@ def test_a_job_that_was_edited_or_deleted_was_not_skipped(make_job):
     reads = [due(first), due(second)]
     edit_row(first)
     second.delete()
-    assert skips.skipped(reads) == {}
+    assert skips.unclaimed(reads) == ({}, {first.pk})
 
 
 def test_a_stale_lock_whose_row_is_locked_is_not_taken_over(job, lock_timeout):
@@ -261,7 +261,7 @@ def test_a_stale_lock_whose_row_is_locked_is_not_taken_over(job, lock_timeout):
     read = due(job)
     with rival(lambda: lock_row(job)):
         assert claiming.claim(read, decide(read), "node") is None
-        assert skips.skipped([read]) == {job.pk: True}
+        assert skips.unclaimed([read]) == ({job.pk: True}, set())
 
 
 def test_a_takeover_whose_log_is_locked_is_given_up_and_holds_up_no_other(make_job, lock_timeout, impatient):
@@ -286,9 +286,9 @@ def test_what_waits_for_a_row_is_not_claimed_for_who_asked(job):
     asked = Job.objects.agenda().get()
     with rival(lambda: lock_row(job)):
         assert claiming.claim_asked(asked, "node") is None
-        assert skips.skipped([asked]) == {job.pk: True}
+        assert skips.unclaimed([asked]) == ({job.pk: True}, set())
     assert claiming.claim_asked(asked, "node") is not None
-    assert skips.skipped([asked]) == {}
+    assert skips.unclaimed([asked]) == ({}, set())
 
 
 def test_nothing_is_passed_over_whose_row_is_locked(job):
@@ -296,7 +296,7 @@ def test_nothing_is_passed_over_whose_row_is_locked(job):
     decision = Decision(None, 1, read.next_run, decide(read).next_run, "because")
     with rival(lambda: lock_row(job)):
         assert not claiming.pass_over(read, decision, "node")
-        assert skips.skipped([read]) == {job.pk: True}
+        assert skips.unclaimed([read]) == ({job.pk: True}, set())
     assert claiming.pass_over(read, decision, "node")
 
 

@@ -183,6 +183,16 @@ def test_the_pauses_grow_and_people_are_told_once(stopwatch, caplog):
     ]
 
 
+def test_a_row_that_is_edited_again_and_again_is_not_locked_by_one_that_keeps_it(stopwatch, caplog):
+    waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="busy"), clock.as_utc("2026-01-01 03:04:05")
+    for _ in range(12):
+        waiting.put_off(job, now, is_held=True)
+        assert waiting.rest() <= 2 * rows.FIRST_PAUSE
+        stopwatch[0] += waiting.rest()
+        job.revision += 1
+    assert not caplog.records
+
+
 def test_who_waits_for_another_node_only_is_not_told_of(stopwatch, caplog):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
     for _ in range(3):

@@ -515,6 +515,24 @@ def test_a_claim_whose_commit_was_not_answered_runs_once(make_job, hasty, monkey
     assert statuses() == {Status.SUCCEEDED: 1}
 
 
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_is_edited_just_as_it_is_claimed_does_not_wait_for_the_next_look(make_job, monkeypatch, times):
+    make_job(due=0)
+    claim, edits = claiming.claim_all, []
+
+    def claim_too_late(wanted, name):
+        if len(edits) < times:
+            edits.append(wanted[0][0].revision)
+            Job.objects.get().save()
+        return claim(wanted, name)
+
+    monkeypatch.setattr(claiming, "claim_all", claim_too_late)
+    ticks.tick(workers=0)
+    assert len(edits) == times
+    assert statuses() == {Status.SUCCEEDED: 1}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_commits_no_claim_is_left_in_peace(make_job, monkeypatch, caplog):
     """One whose disk is full answers all questions, and at once."""

@@ -110,7 +110,7 @@ class OutcomeFilter(admin.SimpleListFilter):
         if outcome in self.troubles:
             using = queryset.db
             if outcome == "failing":
-                return queryset.filter(pk__in=[job.id for job in vitals.failing(using, clock.now(using))])
+                return queryset.filter(pk__in=[job.id for job in vitals.failing(using)])
             missed = vitals.missed(using, clock.now(using), USUAL.brief)
             return queryset.filter(pk__in=[job.id for job in missed if job.id and job.count > job.brief])
         if outcome not in Log.Status.values:

@@ -41,7 +41,7 @@ CHUNK = 500
 def is_free(lock_timeout: timedelta | None) -> Q:
     """Return the condition that a job's lock is free, or stale by the database's clock."""
     free = Q(lock__isnull=True)
-    return free if lock_timeout is None else free | Q(locked_at__lt=clock.Now() - lock_timeout)
+    return free if lock_timeout is None else free | _is_silent_for(lock_timeout)
 
 
 def may_retry() -> Q:
@@ -60,14 +60,18 @@ def may_run() -> Q:
 def is_stale() -> Q:
     """Return the condition of :attr:`Job.is_stale <cronkite.models.Job.is_stale>`."""
     timeout = conf.get().lock_timeout
-    return Q(pk__in=[]) if timeout is None else Q(locked_at__lt=clock.Now() - timeout)
+    return Q(pk__in=[]) if timeout is None else _is_silent_for(timeout)
 
 
 def is_stuck() -> Q:
     """Return the condition of :attr:`Job.is_stuck <cronkite.models.Job.is_stuck>`."""
     if conf.get().lock_timeout is not None:
         return Q(pk__in=[])
-    return Q(lock__isnull=False, locked_at__lt=clock.Now() - STUCK_AFTER)
+    return Q(lock__isnull=False) & _is_silent_for(STUCK_AFTER)
+
+
+def _is_silent_for(time: timedelta) -> Q:
+    return Q(locked_at__lt=clock.Now() - time)
 
 
 def like(words: str) -> Q:

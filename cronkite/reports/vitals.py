@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from django.db import DatabaseError
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.functions import Greatest
 
 from cronkite import conf
@@ -20,7 +20,7 @@ from cronkite.code import functions, labels
 from cronkite.database import clock
 from cronkite.exceptions import FunctionError, ScheduleError
 from cronkite.models import Job, Log, Node
-from cronkite.models.queries import is_stuck, may_retry
+from cronkite.models.queries import is_stale, is_stuck, may_retry
 from cronkite.reports import hindrances
 from cronkite.schedules import Schedule, once, stretches
 
@@ -166,7 +166,7 @@ def look(using: str, late_after: timedelta, brief: float) -> Vitals:
         nodes=nodes,
         silent_for=min((node.age for node in nodes), default=None),
         stuck=stuck(using, now),
-        failing=failing(using, now),
+        failing=failing(using),
         missed=missed(using, now, brief),
         late=late(using, now, late_after),
         # Most projects have no labels, and are asked nothing more.
@@ -236,7 +236,7 @@ def _problems(wanted: list[str]) -> dict[str, str]:
     return problems
 
 
-def failing(using: str, now: datetime) -> list[FailingJob]:
+def failing(using: str) -> list[FailingJob]:
     """Count the failures since the last success of each job that is enabled, and of each one-off that is done.
 
     A run that was interrupted, because its node was stopped, says nothing about the job; nor does one about a one-off
@@ -247,22 +247,21 @@ def failing(using: str, now: datetime) -> list[FailingJob]:
     # For each job by the index of its runs. A join has SQLite read the whole log, and look for the job of each.
     newest = logs.filter(job=OuterRef("pk"), fence=OuterRef("fence")).exclude(status=Log.Status.SUCCEEDED)
     jobs = Job.objects.using(using).filter(may_retry(), Exists(newest)).order_by()
-    columns = jobs.values_list("pk", "name", "enabled", "schedule", "planned_at", "locked_at")
-    timeout = conf.get().lock_timeout
-    suspects, silent = {}, set()
-    for pk, name, enabled, schedule, planned_at, locked_at in columns:
-        suspects[pk] = (name, planned_at if enabled and once.is_in(schedule) else None)
-        if timeout is not None and locked_at is not None and now - locked_at > timeout:
-            silent.add(pk)
+    stale = ExpressionWrapper(is_stale(), output_field=BooleanField())
+    columns = jobs.values_list("pk", "name", "enabled", "schedule", "planned_at", stale)
+    suspects = {
+        pk: (name, planned_at if enabled and once.is_in(schedule) else None, is_silent)
+        for pk, name, enabled, schedule, planned_at, is_silent in columns
+    }
     # Not below 0, where MySQL's unsigned numbers end.
     recent = logs.filter(job__in=suspects, fence__gt=Greatest(F("job__fence"), RUNS) - RUNS)
     runs = defaultdict(list)
     for job_id, status, pk, created in recent.order_by("-fence").values_list("job_id", "status", "pk", "created"):
         # Of a job whose next slot is that of tomorrow night, nobody would take the lock over before.
-        is_gone = status == Log.Status.RUNNING and job_id in silent
+        is_gone = status == Log.Status.RUNNING and suspects[job_id][2]
         runs[job_id].append((Log.Status.LOST if is_gone else status, pk, created))
     found = []
-    for job_id, (name, planned_at) in suspects.items():
+    for job_id, (name, planned_at, _) in suspects.items():
         since = takewhile(lambda run: run[0] != Log.Status.SUCCEEDED, runs[job_id])
         counted = [pk for status, pk, at in since if status in FAILURES and (planned_at is None or at > planned_at)]
         if counted:

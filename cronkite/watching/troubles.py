@@ -98,7 +98,7 @@ def _see_nodes(now: datetime, using: str) -> tuple[dict[str, Wrong], set[int]]:
 def _see_jobs(wanted: Mapping[int, Wish], now: datetime, using: str) -> tuple[dict[str, Wrong], set[str]]:
     """Return what is wrong with jobs, and what fails, be it less often than somebody wants to know of."""
     found, ailing = {}, set()
-    for failing in vitals.failing(using, now):
+    for failing in vitals.failing(using):
         ailing.add(f"failing {failing.id}")
         wish = wanted.get(failing.id, NOBODY)
         if failing.count >= wish.after:

@@ -188,7 +188,7 @@ def test_one_whose_run_is_gone_is_recorded_as_lost_by_whoever_ticks_and_stays_di
     assert plan(job) == (False, None, job.next_run)
     fresh = Job.objects.get()
     assert (fresh.lock, fresh.locked_at, fresh.locked_by, fresh.is_done) == (None, None, "", True)
-    assert [(each.name, each.count) for each in vitals.failing("default", clock.now("default"))] == [(job.name, 1)]
+    assert [(each.name, each.count) for each in vitals.failing("default")] == [(job.name, 1)]
 
 
 def test_so_is_a_run_of_a_job_that_was_disabled_meanwhile(make_job, lock_timeout):
@@ -275,11 +275,11 @@ def test_whoever_disables_many_jobs_takes_their_retries_away(make_job):
 def test_health_tells_of_one_that_failed_until_it_is_run_again(make_one_off):
     job = make_one_off("app.jobs.fail")
     tick()
-    assert [each.name for each in vitals.failing("default", clock.now("default"))] == [job.name]
+    assert [each.name for each in vitals.failing("default")] == [job.name]
     read = Job.objects.get()
     claim = claiming.claim_by_hand(read, "a")
     holding.finish(claim, Outcome(Status.SUCCEEDED))
-    assert vitals.failing("default", clock.now("default")) == []
+    assert vitals.failing("default") == []
 
 
 def test_one_that_is_missed_is_never_brief(make_one_off):

@@ -153,9 +153,8 @@ def test_failures_in_a_row(make_job, ends, count):
 def test_failures_are_asked_for_job_by_job_however_long_the_log_is(make_job):
     """Joined to the jobs, the log would be read from end to end on SQLite: it has no statistics that would tell."""
     make_job()
-    now = clock.now("default")
     with CaptureQueriesContext(connection) as captured:
-        assert vitals.failing("default", now) == []
+        assert vitals.failing("default") == []
     (query,) = captured
     assert "EXISTS" in query["sql"]
     assert "JOIN" not in query["sql"]

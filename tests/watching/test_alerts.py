@@ -364,6 +364,13 @@ def test_people_are_told_of_a_run_whose_machine_has_died_long_before_the_next_on
         f"Job 'ok' fails: its last run has failed, at last on dead (log {log.pk}, running): it shows no life any "
         "more. The next run takes over its lock, and records it as lost."
     )
+    run(job, fails=True)
+    look()
+    assert Log.objects.get(pk=log.pk).status == Log.Status.LOST
+    assert told.said() == [("failing", False)]
+    run(job, fails=False)
+    look()
+    assert told.said() == [("failing", False), ("failing", True)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -374,7 +381,7 @@ def test_of_a_one_off_that_was_given_another_time_nothing_more_is_told(make_one_
     job = Job.objects.get()
     job.schedule, job.enabled = "@at 9000-01-01T00:00Z", True
     job.save()
-    assert vitals.failing("default", clock.now("default")) == []
+    assert vitals.failing("default") == []
     look()
     look()
     assert told.said() == [("failing", False)]

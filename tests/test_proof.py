@@ -57,6 +57,11 @@ def test_a_proof_in_parts_is_the_sum_of_them(report, tmp_path):
     assert mysql.endswith("FAILED")
 
 
+def test_the_documents_have_no_rows_of_what_was_no_part_of_it(report):
+    titles = [line.removeprefix("   * - ") for line in table.rst(report).splitlines() if line.startswith("   * - ")]
+    assert titles == ["Slots raced", "Kills", "Duplicates", "Unaccounted"]
+
+
 def test_what_is_not_counted_is_refused():
     with pytest.raises(TypeError, match="not counted: slot"):
         Tally("").add(slot=1)

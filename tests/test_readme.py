@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import io
-import json
 import re
 import typing
 from dataclasses import fields, is_dataclass
@@ -29,6 +28,8 @@ from cronkite.nodes import agenda, outages
 from cronkite.processes import kin
 from cronkite.runs import farewell, pool, runner, worker
 from cronkite.schedules import Schedule, catch_up, expressions
+from proof import results
+from proof import table as proof_table
 
 PACKAGE = Path(cronkite.__file__).parent
 
@@ -188,13 +189,9 @@ def test_the_readme_says_of_the_proof_what_its_table_says():
 
 
 def test_the_table_of_a_proof_in_parts_is_made_from_its_sums():
-    (_, stated) = [each for each in TABLES if each.page == "docs/how/proof.rst"]
-    kept = json.loads((ROOT / "docs" / "proof.json").read_text())["results"]
-    assert stated.head == ["", *(result["version"] for result in kept)]
-    assert not any(result["failed"] for result in kept)
-    for title, *cells in stated.rows:
-        count = {"Slots raced": "slots"}.get(title, title.lower())
-        assert cells == [f"{result['counts'][count]:,}" for result in kept]
+    report = results.load(ROOT / "docs" / "proof.json")
+    assert not any(result.failed for result in report.results)
+    assert f"\n\n{proof_table.rst(report)}\n\n" in TEXTS["docs/how/proof.rst"]
 
 
 def test_what_opentelemetry_is_told_is_what_the_code_tells():

@@ -20,6 +20,8 @@ COLUMNS = {
     "duplicates": "duplicates",
     "unaccounted": "unaccounted",
 }
+#: Those of which there are to be none.
+FAULTS = {"duplicates", "unaccounted"}
 
 
 def text(report: Report) -> str:
@@ -38,12 +40,13 @@ def _row(result: Result) -> list[str]:
 
 
 def rst(report: Report) -> str:
-    """Return the table as the documents show it: a column for each database."""
+    """Return the table as the documents show it: a column for each database, without rows of what was no part of it."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     rows = [["", *(result.version for result in report.results)]]
     rows += [
         [title[0].upper() + title[1:], *(f"{result.counts[count]:,}" for result in report.results)]
         for count, title in COLUMNS.items()
+        if count in FAULTS or any(result.counts[count] for result in report.results)
     ]
     for row in rows:
         lines += [f"   {'* -' if not n else '  -'} {cell}".rstrip() for n, cell in enumerate(row)]

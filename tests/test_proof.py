@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+import subprocess
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -22,7 +23,13 @@ def report(tmp_path, monkeypatch):
     Tally("first").add(slots=1200, kills=3)
     Tally("second").add(slots=34, duplicates=0)
     result = results.read("sqlite", [path], 61.2, failed=False)
-    return results.Report(datetime(2026, 1, 2, tzinfo=timezone.utc), "tox -e proof", 61.2, [result])
+    return report_of(result)
+
+
+def report_of(*found, days=0):
+    """The report of a run that found this, so many days later."""
+    date = datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(days=days)
+    return results.Report([results.Part(date, "a1b2c3d", "tox -e proof", 61.2, {"passed": 7}, [*found])])
 
 
 def test_the_table_adds_up_what_the_tests_counted(report):
@@ -34,12 +41,13 @@ def test_the_table_adds_up_what_the_tests_counted(report):
 
 def test_a_failure_is_said_in_the_table(report):
     failed = results.Result("sqlite", "SQLite", report.results[0].counts, 1.0, failed=True)
-    assert table.text(results.Report(report.date, "tox -e proof", 1.0, [failed])).endswith("FAILED")
+    assert table.text(report_of(failed)).endswith("FAILED")
 
 
 def test_what_was_written_as_json_gives_the_same_table(report, tmp_path):
     path = tmp_path / "proof.json"
     path.write_text(report.as_json())
+    assert results.load(path) == report
     assert table.text(results.load(path)) == table.text(report)
     assert "     - 1,234" in table.rst(results.load(path))
 
@@ -47,7 +55,7 @@ def test_what_was_written_as_json_gives_the_same_table(report, tmp_path):
 def test_a_proof_in_parts_is_the_sum_of_them(report, tmp_path):
     first = results.Result("mysql", "MySQL 9", report.results[0].counts, 1.0, failed=True)
     path = tmp_path / "proof.json"
-    for part in (report, replace(report, results=[first, *report.results], date=report.date + timedelta(days=1))):
+    for part in (report, report_of(first, *report.results, days=1)):
         path.write_text(((results.load(path) + part) if path.exists() else part).as_json())
     head, _, _, sqlite, mysql = table.text(results.load(path)).splitlines()
     assert head == "tox -e proof, 2026-01-03, the last of 2 parts"
@@ -55,6 +63,44 @@ def test_a_proof_in_parts_is_the_sum_of_them(report, tmp_path):
     assert sqlite.split()[-1] == "122"
     assert mysql.split()[2] == "1,234"
     assert mysql.endswith("FAILED")
+
+
+def test_each_part_of_it_is_told_of(report):
+    more = report + report_of(*report.results, *report.results, days=1)
+    *_, first, second = table.parts(more).split("   * - ")
+    assert first.split("\n     - ") == ["1, 2 January 2026", "a1b2c3d", "1,234", "1", "7", "0\n"]
+    assert second.split("\n     - ") == ["2, 3 January 2026", "a1b2c3d", "2,468", "1", "7", "0"]
+
+
+def test_the_code_that_was_proved_is_named(tmp_path, monkeypatch):
+    def git(*arguments):
+        names = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", *names, *arguments], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert results.commit() == ""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test.py").touch()
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    clean = results.commit()
+    (tmp_path / "proof.json").touch()
+    assert re.fullmatch("[0-9a-f]{7,}", clean)
+    assert results.commit() == clean
+    (tmp_path / "tests" / "test.py").write_text("changed")
+    assert results.commit() == f"{clean}-dirty"
+
+
+@pytest.mark.parametrize("written", ["half", "[]", '{"parts": [{}]}', '{"results": []}'])
+def test_sums_that_cannot_be_read_are_told_before_the_hours_of_the_proof(written, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("proof.__main__.Run", None)
+    path = tmp_path / "proof.json"
+    path.write_text(written)
+    with pytest.raises(SystemExit):
+        main(["--add", "--json", str(path)])
+    assert "proof.json is no sum of proofs" in capsys.readouterr().err
 
 
 def test_the_documents_have_no_rows_of_what_was_no_part_of_it(report):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 import tempfile
 import threading
@@ -118,9 +119,16 @@ def main(arguments: list[str]) -> int:
         parser.error(f"{', '.join(sorted(unknown))}: the databases are {', '.join(SCHEMES)}")
     if not 1 <= options.lanes <= (options.repeat or 1):
         parser.error("--lanes parts the rounds of --repeat: give at least as many of these")
+    # It is read again at the end, as others may add to it meanwhile. What can't be read is told before the hours.
+    try:
+        if options.add and options.json.exists():
+            results.load(options.json)
+    except (ValueError, LookupError, TypeError) as error:
+        parser.error(f"--add: {options.json} is no sum of proofs ({error!r}); name another with --json")
     slots = {} if options.slots is None else {"slots": options.slots}
     repeats = [{}] if options.repeat is None else [{"repeat": n} for n in rounds_of(options.repeat, options.lanes)]
-    began = time.monotonic()
+    words = " ".join(["tox -e proof", *(["--", shlex.join(arguments)] if arguments else [])])
+    date, commit, began = datetime.now(timezone.utc), results.commit(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cronkite-proof-") as folder:
         runs = [
             Run(name, lane, slots | repeat, rest, Path(folder))
@@ -132,8 +140,8 @@ def main(arguments: list[str]) -> int:
         for run in runs:
             run.join()
         found = [result(name, [run for run in runs if run.database == name]) for name in names]
-    words = " ".join(["tox -e proof", *(["--", *arguments] if arguments else [])])
-    report = results.Report(datetime.now(timezone.utc), words, time.monotonic() - began, found)
+    seconds, outcomes = round(time.monotonic() - began, 1), sum((run.outcomes for run in runs), Counter())
+    report = results.Report([results.Part(date, commit, words, seconds, dict(outcomes), found)])
     if options.add and options.json.exists():
         report = results.load(options.json) + report
     options.json.write_text(report.as_json())
@@ -141,7 +149,6 @@ def main(arguments: list[str]) -> int:
     for run in runs:
         for failure in run.failures:
             print(f"FAILED {failure}")
-    outcomes = sum((run.outcomes for run in runs), Counter())
     counts = {"passed": outcomes["passed"], "failed": outcomes["failed"], **outcomes}
     # The last line is as pytest's own.
     print(

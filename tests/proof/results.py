@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from proof.tally import COUNTS, total, version
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -30,33 +34,58 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Report:
-    """The proof on all databases that were asked for. ``date`` is UTC, ``seconds`` from the first to the last.
+class Part:
+    """One run of the proof: of what code, asked how and where, and what came of it on each database.
 
-    It may be the sums of several ``parts``, of which date and command are those of the last.
+    ``date`` is when it began, in UTC; ``outcomes`` counts its tests by pytest's words.
     """
 
     date: datetime
+    commit: str
     command: str
     seconds: float
+    outcomes: dict[str, int]
     results: list[Result]
-    parts: int = 1
+    python: str = field(default_factory=platform.python_version)
+    system: str = field(default_factory=platform.platform)
 
-    def __add__(self, later: Report) -> Report:
-        """Return the sums of both, database by database."""
-        sums = {result.database: result for result in self.results}
-        for result in later.results:
+
+@dataclass(frozen=True)
+class Report:
+    """What one run came to, or several, of which the results are the sums."""
+
+    parts: list[Part]
+
+    @property
+    def results(self) -> list[Result]:
+        """The sums of all parts, database by database."""
+        sums: dict[str, Result] = {}
+        for result in (result for part in self.parts for result in part.results):
             before = sums.get(result.database)
             sums[result.database] = before + result if before else result
-        parts, seconds = self.parts + later.parts, self.seconds + later.seconds
-        return replace(later, results=list(sums.values()), parts=parts, seconds=seconds)
+        return list(sums.values())
+
+    def __add__(self, later: Report) -> Report:
+        return Report([*self.parts, *later.parts])
 
     def as_json(self) -> str:
-        """Return all of it, with the versions of Python and of the operating system."""
-        about = {"date": self.date.isoformat(timespec="seconds"), "command": self.command}
-        about |= {"python": platform.python_version(), "system": platform.platform()}
-        sums = {"seconds": round(self.seconds), "parts": self.parts}
-        return json.dumps({**about, **sums, "results": [asdict(result) for result in self.results]}, indent=2) + "\n"
+        """Return all parts as JSON, from which ``load`` makes the same report."""
+        parts = [asdict(part) | {"date": part.date.isoformat(timespec="seconds")} for part in self.parts]
+        return json.dumps({"parts": parts}, indent=2) + "\n"
+
+
+def commit() -> str:
+    """Return the commit that is checked out, ``-dirty`` if its package or tests were changed; ``""`` without git."""
+    try:
+        found = _git("log", "-1", "--format=%h")
+        return f"{found}-dirty" if _git("status", "--porcelain", "--", "cronkite", "tests") else found
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    git = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True, text=True, timeout=60)
+    return git.stdout.strip()
 
 
 def read(database: str, tallies: list[Path], seconds: float, *, failed: bool) -> Result:
@@ -67,7 +96,8 @@ def read(database: str, tallies: list[Path], seconds: float, *, failed: bool) ->
 
 def load(path: Path) -> Report:
     """Return the report that ``as_json`` wrote into a file."""
-    said = json.loads(path.read_text())
-    found = [Result(**result) for result in said["results"]]
-    date = datetime.fromisoformat(said["date"])
-    return Report(date, said["command"], said["seconds"], found, said["parts"])
+    return Report([_part(**said) for said in json.loads(path.read_text())["parts"]])
+
+
+def _part(date: str, results: list[dict[str, Any]], **rest: Any) -> Part:
+    return Part(date=datetime.fromisoformat(date), results=[Result(**result) for result in results], **rest)

@@ -118,3 +118,21 @@ def test_a_server_that_dies_unattended_stays_dead(tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
         wait_until_closed(port)
     assert not accepts_connections(port)
+
+
+TELL = "import os, pathlib; pathlib.Path('told').write_text(os.environ['TMPDIR'])"
+
+
+def test_the_set_up_of_a_server_has_temporary_files_of_its_own(tmp_path):
+    # A MariaDB that starts removes all temporary tables in its folder for such files, those of others included.
+    prepare([sys.executable, "-c", TELL], tmp_path)
+    assert (tmp_path / "told").read_text() == str(tmp_path)
+
+
+def test_a_server_has_temporary_files_of_its_own(tmp_path):
+    command = [sys.executable, "-c", f"{TELL}; import time; time.sleep(600)"]
+    with running(command, tmp_path, signal.SIGTERM, (tmp_path / "told").exists):
+        deadline = time.monotonic() + 20
+        while (tmp_path / "told").read_text() != str(tmp_path):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)

@@ -100,11 +100,22 @@ def free_port() -> int:
     return port
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    # MySQL and MariaDB remove all temporary tables that lie there when they start, those of a server beside them, too.
+    return {**os.environ, "TMPDIR": str(folder)}
+
+
 def prepare(command: list[str], folder: Path, account: Account | None = None) -> None:
     """Run a command that sets a server up. Raises NoServer with the end of its output if it fails."""
     options = account.options() if account else {}
     done = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        command,
+        cwd=folder,
+        env=_environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **options,
     )
     if done.returncode:
         output = done.stdout.decode(errors="replace")[-2000:]
@@ -174,7 +185,7 @@ class Server:
             return subprocess.Popen(
                 self._command,
                 cwd=self.folder,
-                env={**os.environ, **(self._environment or {})},
+                env={**_environment(self.folder), **(self._environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -29,7 +29,8 @@ class Rival(threading.Thread):
             with transaction.atomic():
                 self.value = self._action()
                 self._done.set()
-                self._told.wait()
+                # Who waits for it in spite of all goes on, and is found out.
+                self._told.wait(PATIENCE)
                 transaction.set_rollback(not self._commits)
         except BaseException as error:
             self.error = error

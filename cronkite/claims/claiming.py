@@ -134,7 +134,8 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
     groups = seats.groups_of([job], using)
     try:
         with waits.limited(using):
-            if not waits.lock_available(Job, [job.pk], using) and rows.exists():
+            is_held = job.group not in {"", *groups} or not waits.lock_available(Job, [job.pk], using)
+            if is_held and rows.exists():
                 raise RowIsHeld
             seat = _seat(job, node, groups, using)
             if seat is None:

@@ -17,12 +17,12 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
 from cronkite.code.groups import DEFAULT_RUNNING
 from cronkite.conf import get as get_conf
-from cronkite.database import waits
+from cronkite.database import quirks, waits
 from cronkite.models import Group, Job, Log, primary
 from cronkite.models.queries import FREE, is_free
 
@@ -49,7 +49,7 @@ def groups_of(jobs: Collection[Job], using: str) -> dict[str, int]:
     """Return the groups of the jobs: the keys of their rows, by name.
 
     Before the transaction of the claim, in which nothing is to be read before the group's row is locked. A group that
-    has no row gets one here.
+    has no row gets one here; it is left out if another transaction has made one that is not committed.
     """
     names = {job.group for job in jobs if job.group}
     if not names:
@@ -57,7 +57,8 @@ def groups_of(jobs: Collection[Job], using: str) -> dict[str, int]:
     rows = Group.objects.using(using)
     found = dict(rows.filter(name__in=names).values_list("name", "pk"))
     if missing := names - found.keys():
-        rows.ensure(dict.fromkeys(missing, DEFAULT_RUNNING))
+        for name in sorted(missing):
+            _make(name, using)
         found |= dict(rows.filter(name__in=missing).values_list("name", "pk"))
     return found
 
@@ -91,6 +92,24 @@ def full(jobs: Collection[Job]) -> set[str]:
 def is_taken(error: DatabaseError) -> bool:
     """Tell whether ``error`` says that a seat was taken which seemed to be free."""
     return any(words in str(error) for words in CONSTRAINT)
+
+
+def _make(name: str, using: str) -> None:
+    """Give the group a row, unless another transaction has done so, and may yet take it back: nobody waits for that.
+
+    Each group for itself, as one that can't have its row now is in no other's way.
+    """
+    rows = Group.objects.using(using)
+    try:
+        # MySQL and MariaDB can't be told to wait for less than a second, but this finds the row that is not committed.
+        # By itself: that there is none may be locked, too, and then two nodes would wait for each other.
+        with transaction.atomic(using=using):
+            waits.lock_at_once(rows.filter(name=name))
+        with waits.limited(using, waits.INSTANT):
+            rows.ensure({name: DEFAULT_RUNNING})
+    except DatabaseError as error:
+        if not quirks.has_waited_in_vain(error):
+            raise
 
 
 def _free(group: int, most: int, node: str, using: str) -> list[Seat]:

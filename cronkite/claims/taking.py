@@ -108,7 +108,7 @@ def seated(attempts: list[Attempt], available: Collection[int], groups: Mapping[
 
     Within the transaction, in which the rows of the jobs that are ``available`` are locked.
     """
-    wanted = [each for each in attempts if each.job.group and each.job.pk in available]
+    wanted = [each for each in attempts if each.job.group in groups and each.job.pk in available]
     if not wanted:
         return []
     free = seats.free({name: groups[name] for name in {each.job.group for each in wanted}}, wanted[0].node, using)

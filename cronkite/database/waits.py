@@ -28,6 +28,8 @@ R = TypeVar("R", bound=models.QuerySet[Any])
 #: For how long a statement waits: what PostgreSQL calls it, and the least that MySQL and MariaDB know, in seconds.
 MOMENT = "500ms"
 LEAST = 1
+#: How long it waits at most, on PostgreSQL, for what it would rather not wait for at all, and can't skip.
+INSTANT = "10ms"
 
 
 def skips(connection: BaseDatabaseWrapper) -> bool:
@@ -91,8 +93,10 @@ def lock_at_once(rows: models.QuerySet[Any]) -> None:
 
 
 @contextmanager
-def limited(using: str) -> Iterator[None]:
+def limited(using: str, moment: str = MOMENT) -> Iterator[None]:
     """Have a transaction during the block, in which no statement waits for long, as far as this one can see to that.
+
+    ``moment`` is how long that is on PostgreSQL.
 
     PostgreSQL takes the limit for a transaction; MySQL and MariaDB have it for a connection: see :func:`impatient`. In
     a transaction of the caller's, it is for him to say how long he waits.
@@ -102,7 +106,7 @@ def limited(using: str) -> Iterator[None]:
     with transaction.atomic(using=using):
         if is_ours and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{MOMENT}'")
+                cursor.execute(f"SET LOCAL lock_timeout = '{moment}'")
         yield
 
 

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from rivals import rival
 
-from cronkite.claims import claiming, holding, seats
+from cronkite import requests
+from cronkite.claims import claiming, holding, seats, skips, verdicts
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, waits
 from cronkite.exceptions import JobIsLocked
@@ -229,6 +231,26 @@ def test_a_claim_does_not_wait_for_a_group_whose_row_is_locked(reports, make_job
         assert None not in claim(one)
     finally:
         other.close()
+
+
+def test_a_claim_does_not_wait_for_a_group_that_another_transaction_has_made(reports, make_job):
+    """And may yet take back. Other jobs are claimed, those of another group that has no row yet among them."""
+    if not waits.skips(connection):
+        pytest.skip("SQLite locks no rows: who writes keeps all others from writing")
+    one, two, three = reports
+    mails, alone = make_job(name="mails", due=0, group="mails"), make_job(name="alone", due=0)
+    requests.ask(two, "ada")
+    asked = Job.objects.agenda().get(pk=two.pk)
+    with rival(lambda: let(3)) as other:
+        assert [each is not None for each in claim(one, mails, alone)] == [False, True, True]
+        assert claiming.claim_asked(asked, "node") is None
+        assert skips.unclaimed([asked]) == ({two.pk: False}, set())
+        with pytest.raises(verdicts.RowIsHeld):
+            claiming.claim_by_hand(three, "node")
+        other.commit()
+    assert None not in claim(one)
+    assert claiming.claim_asked(asked, "node") is not None
+    assert claiming.claim_by_hand(three, "node") is not None
 
 
 def test_jobs_of_a_full_group_are_left_out_of_what_nodes_look_at_but_for_those_that_are_locked(

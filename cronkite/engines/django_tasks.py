@@ -115,7 +115,9 @@ def _table(backend: Any) -> Any:
 
 def _tell_rows(table: Any, task_ids: list[str]) -> Iterator[tuple[str, Told | None]]:
     columns = ["id", "status", "started_at", "finished_at", "worker_ids", "return_value", "traceback"]
-    rows = {str(row["id"]): row for row in table.objects.filter(id__in=task_ids).values(*columns)}
+    # Where they are written: a replica may not know of a task yet, and what is not known of is followed no more.
+    known = table.objects.using(router.db_for_write(table)).filter(id__in=task_ids)
+    rows = {str(row["id"]): row for row in known.values(*columns)}
     for task_id in task_ids:
         row = rows.get(task_id)
         if row is None:

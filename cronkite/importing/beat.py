@@ -24,12 +24,11 @@ MODEL = "django_celery_beat.PeriodicTask"
 
 def read(given: Given) -> Iterator[Planned]:
     """Yield what becomes of each periodic task."""
-    model = tables.model(MODEL)
+    rows = tables.rows(MODEL).select_related(*KINDS)
     try:
         known = celery_schedules.app().tasks
     except Exception as error:
         raise NothingToRead(f"Celery's app can't be had: {type(error).__name__}: {error}") from error
-    rows = model._base_manager.select_related(*KINDS).order_by("pk")  # noqa: SLF001 - documented
     for row in rows.iterator(chunk_size=tables.CHUNK):
         yield _planned(row, known, given.now)
 

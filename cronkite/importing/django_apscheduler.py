@@ -17,6 +17,6 @@ MODEL = "django_apscheduler.DjangoJob"
 
 def read(given: Given) -> Iterator[Planned]:
     """Yield what becomes of each row."""
-    rows = tables.model(MODEL)._base_manager.order_by("pk").values_list("pk", "job_state")  # noqa: SLF001 - documented
+    rows = tables.rows(MODEL).values_list("pk", "job_state")
     for key, state in rows.iterator(chunk_size=tables.CHUNK):
         yield triggers.planned(TITLE, key, bytes(state), given.now)

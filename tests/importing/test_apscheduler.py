@@ -256,3 +256,9 @@ def test_rows_of_django_apscheduler_become_jobs_once(installed):
     assert [deed.state for deed in deeds.do(django_apscheduler.read(Given(now=NOW)))] == ["new"] * 3
     assert [deed.state for deed in deeds.do(django_apscheduler.read(Given(now=NOW)))] == ["here"] * 3
     assert list(Job.objects.values_list("name", "schedule")) == [(f"bill {n}", f"0 {n} * * *") for n in range(3)]
+
+
+@pytest.mark.django_db
+def test_rows_of_django_apscheduler_are_read_where_they_are_written(installed, replica):
+    installed("django_apscheduler")
+    assert list(django_apscheduler.read(Given())) == []

@@ -174,3 +174,9 @@ def test_thousands_of_rows_with_long_names_come(make, models, django_assert_max_
         done = list(deeds.do(beat.read(Given()), write=False))
     assert {deed.state for deed in done} == {"new"}
     assert len(done) == 5000
+
+
+def test_rows_are_read_where_they_are_written(make, request):
+    make(args="[7]")
+    request.getfixturevalue("replica")
+    assert one().columns["args"] == [7]

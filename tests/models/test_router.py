@@ -6,13 +6,15 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connections, router
+from django_tasks_db.models import DBTaskResult
 from nodes import cron as tick
+from nodes import turn_of_tasks
 from terminals import cron
 
 from cronkite import health, requests
 from cronkite.database import clock
 from cronkite.exceptions import FunctionError
-from cronkite.models import Job, Log, Node
+from cronkite.models import Job, Log, Node, Task
 from cronkite.models.primary import PrimaryQuerySet
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -110,6 +112,24 @@ def test_slots_and_requests_are_run_once(job):
     assert by_slot.status == by_hand.status == Log.Status.SUCCEEDED
     assert by_hand.reason == "asked for by anna"
     assert Node.objects.get().ticked_at
+
+
+def test_a_task_is_asked_about_where_it_was_handed_over():
+    Job.objects.create(name="job", function="app.handed.bill", schedule="0 0 1 1 *")
+    job = Job.objects.get()
+    assert requests.ask(job, by="anna")
+    tick()
+    assert Log.objects.get().status == Log.Status.HANDED_OVER
+    turn_of_tasks()
+    tick()
+    log = Log.objects.get()
+    assert (log.status, log.reason) == (Log.Status.HANDED_OVER, "asked for by anna")
+    assert Task.objects.exists()
+    DBTaskResult.objects.update(status="SUCCESSFUL", return_value=7)
+    turn_of_tasks()
+    tick()
+    log.refresh_from_db()
+    assert (log.status, log.result, log.reason) == (Log.Status.SUCCEEDED, 7, "asked for by anna")
 
 
 def test_what_people_are_told_is_what_is(job, admin_client):

@@ -121,7 +121,7 @@ def test_how_a_command_ends_is_what_its_log_says():
     assert reasons == [
         runner._why(SystemExit(3)),
         runner._why(CommandError("no disk", returncode=3)),
-        f"its process {pool._in_words(3)}",
+        f"its process {kin.fate(3)}",
     ]
 
 

@@ -158,7 +158,7 @@ class _Child:
         code = os.waitstatus_to_exitcode(self._status)
         if code == taster.SPEECHLESS:
             return CLOSED
-        return f"its process exited with code {code}" if code >= 0 else f"its process was killed by {_signal(-code)}"
+        return f"its process {kin.fate(code)}"
 
     def end(self) -> None:
         """Kill the child, if it lives, and what it has started; leave no zombie of it."""
@@ -192,13 +192,6 @@ class _Child:
             time.sleep(timeout)  # it has closed the pipe, and ends soon, or hangs
         *lines, self._unread = (self._unread + heard).split(b"\n")
         return [json.loads(line) for line in lines]
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has no name
-        return f"signal {number}"
 
 
 def _may_fork() -> bool:

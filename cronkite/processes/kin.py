@@ -115,6 +115,20 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def fate(code: int) -> str:
+    """Return in words how a process ended, whose exit code is as :mod:`subprocess` has them.
+
+    >>> fate(3), fate(-9), fate(-40)
+    ('exited with code 3', 'was killed by SIGKILL', 'was killed by signal 40')
+    """
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:  # most real-time signals have no name
+        return f"was killed by signal {-code}"
+
+
 def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

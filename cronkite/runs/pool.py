@@ -7,7 +7,6 @@ hears of them comes through channels that hold up nobody, and that one has died 
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome
 from cronkite.models import Job, Log, told
+from cronkite.processes import kin
 from cronkite.runs import channels
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
@@ -313,7 +313,7 @@ class Pool:
     def _died(self, worker: Worker, died: Died) -> Iterator[Event]:
         self.workers.remove(worker)
         worker.channel.close()
-        how = died.problem or _in_words(died.code)
+        how = died.problem or kin.fate(died.code)
         if worker.claim is not None:
             status, reason = (worker.end.status, worker.end.reason) if worker.end else (Log.Status.LOST, "")
             reason = "; ".join(filter(None, [reason, f"its process {how}"]))
@@ -365,9 +365,3 @@ class Pool:
         worker.end = End(status, reason)
         worker.deadline = time.monotonic() + KILL_AFTER
         self._send(worker, worker.end)
-
-
-def _in_words(exitcode: int) -> str:
-    if exitcode < 0:
-        return f"was killed by {signal.Signals(-exitcode).name}"
-    return f"exited with code {exitcode}"

@@ -134,7 +134,10 @@ def test_a_thread_that_holds_a_lock_of_the_log_holds_nobody_up(make_job, evidenc
 # Death that nobody sees.
 
 
-@pytest.mark.parametrize(("how", "words"), [("exit", "exited with code 3"), ("kill", "was killed by SIGKILL")])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("exit", "exited with code 3"), ("kill", "was killed by SIGKILL"), ("real-time", "was killed by signal 40")],
+)
 def test_a_death_is_seen_while_a_child_of_the_functions_lives(make_job, note, how, words):
     log = run(make_job, "die_with_child", str(note), how)
     assert (log.status, log.reason) == (Status.LOST, f"its process {words}")

@@ -6,6 +6,7 @@ From the tick to the claim of what is due.
 - ``greeting``: what a loop says of itself.
 - ``node``: the loop: what to do now, and until when to wait.
 - ``agenda``, ``lanes``, ``rooms``: what is due, in one query, in which order, and what waits for its group.
+- ``jitters``: what is begun later than its slot comes.
 - ``taker``, ``starts``: the decision on slots, and their claiming; what becomes of claims.
 - ``dispatch``: what is handed over to engines.
 - ``unsettled``: claims in doubt, and ends that are not written.

@@ -14,11 +14,12 @@ from django.db import connections
 from cronkite import conf
 from cronkite.claims.rows import HeldRows
 from cronkite.code import labels
-from cronkite.database import clock, quirks, waits
+from cronkite.database import clock, quirks
 from cronkite.database.clock import Reading
 from cronkite.database.statements import Select, place
 from cronkite.models import Job, primary
 from cronkite.models.queries import JobQuerySet
+from cronkite.nodes import jitters
 from cronkite.nodes.lanes import Lane, slot_of
 from cronkite.nodes.rooms import Rooms
 
@@ -102,7 +103,7 @@ class Agenda:
         jobs = self._own(jobs)
         self.followed = [job for job in jobs if job.follow_at is not None and job.follow_at <= job.now]
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
-        self._put_to_their_time(jobs)
+        jitters.put_off(jobs)
         jobs = [job for job in jobs if self._is_to_be_taken(job)]
         self._rooms.see(jobs)
         # Those whose tasks are to be asked about, or whose slot waits for a retry, may come before their time.
@@ -240,15 +241,6 @@ class Agenda:
             if self._has_more:
                 self.look_within(0)
         return [job for job in jobs if job.labels not in foreign]
-
-    def _put_to_their_time(self, jobs: list[Job]) -> None:
-        """Have no node see jobs before their time that begin later, by their jitter, than their slots come."""
-        using = primary.alias()
-        for job in jobs:
-            begins_at = job.begins_at
-            if job.next_run not in {begins_at, job.jittered_slot}:
-                rows = Job.objects.using(using).filter(waits.limit(), pk=job.pk, next_run=job.next_run)
-                rows.write(jittered_slot=job.next_run, jittered_to=begins_at)
 
     def _is_to_be_taken(self, job: Job) -> bool:
         """Tell whether the job is here for a run: it is free, and asked for, or its slot has come, or is about to."""

@@ -7,11 +7,14 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from nodes import nodes, until
+from rivals import rival
 
 from cronkite.database import clock
 from cronkite.database.clock import Reading
 from cronkite.models import Job, Log
+from cronkite.nodes import jitters
 from cronkite.nodes.agenda import Agenda
 from cronkite.nodes.outages import Outages
 from cronkite.nodes.taker import Taker
@@ -87,6 +90,39 @@ def test_a_slot_that_is_to_be_begun_later_does_not_take_the_place_of_the_one_bef
     taker = Taker("node", None, known, Outages(known, lambda: None), None, lambda: True)
     decision = taker.decide(fresh)
     assert decision.slot == (slots[0] if job.begins(slots[1]) > known.now() else slots[1])
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks no rows: who writes keeps others from writing")
+@pytest.mark.parametrize("stays", [True, False])
+def test_one_whose_row_is_locked_keeps_no_other_from_being_seen(make_job, stays):
+    """Nobody waits to write when it is begun: whoever looks next does that."""
+    held = make_job("app.jobs.ok", name="held", due=0, schedule="* * * * *", jitter=10**8)
+    free = make_job("app.jobs.ok", name="free", due=0, schedule="* * * * *", jitter=10**8)
+    other = make_job("app.jobs.ok", name="other", due=0)
+    known = Agenda(stays=stays)
+    with rival(lambda: Job.objects.select_for_update().get(pk=held.pk)):
+        known.look(set())
+        assert known.take() == other
+        assert not known.waiting()
+        assert Job.objects.get(pk=free.pk).jittered_to == free.begins_at
+        assert Job.objects.get(pk=held.pk).jittered_to is None
+    known.look({other.pk})
+    assert Job.objects.get(pk=held.pk).jittered_to == held.begins_at
+
+
+def test_a_conflict_about_when_it_is_begun_is_left_to_the_next_look(make_job, monkeypatch):
+    """Another node may be about to write the same, and not every database can skip a row."""
+    job = make_job("app.jobs.ok", due=0, schedule="* * * * *", jitter=10**8)
+
+    def fail(jobs, using):
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jitters, "_write", fail)
+        jitters.put_off([job])
+    assert Job.objects.get().jittered_to is None
+    jitters.put_off([job])
+    assert Job.objects.get().jittered_to == job.begins_at
 
 
 @pytest.mark.parametrize(

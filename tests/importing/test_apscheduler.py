@@ -259,6 +259,8 @@ def test_rows_of_django_apscheduler_become_jobs_once(installed):
 
 
 @pytest.mark.django_db
-def test_rows_of_django_apscheduler_are_read_where_they_are_written(installed, replica):
+def test_rows_of_django_apscheduler_are_read_where_they_are_written(installed, request):
     installed("django_apscheduler")
+    # After it, as each puts back the settings that it has found.
+    request.getfixturevalue("replica")
     assert list(django_apscheduler.read(Given())) == []

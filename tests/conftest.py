@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
+from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
 from cronkite import schedules
@@ -214,6 +215,15 @@ def tzpath(monkeypatch):
 def _forget_zones():
     zoneinfo.ZoneInfo.clear_cache()
     schedules.schedule._read.cache_clear()
+
+
+@pytest.fixture
+def replica(monkeypatch):
+    """Have a router that splits reads from writes, here and in all nodes; the replica refuses to be asked."""
+    monkeypatch.setitem(connections.settings, "replica", {**connections.settings["default"], "ENGINE": "refusing"})
+    monkeypatch.setenv("CRONKITE_TEST_ROUTER", "wide")
+    with override_settings(DATABASE_ROUTERS=["splitting.WideRouter"]):
+        yield
 
 
 @pytest.fixture

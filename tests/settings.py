@@ -1,7 +1,8 @@
 """The test project: one small app, the admin, and the database that ``DATABASE_URL`` names (SQLite if it is unset).
 
 ``CRONKITE_TEST_DATABASE`` overrides the database's name: a node started by a test joins that test's own database. With
-``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them. With
+``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them; with
+``wide``, so are those of other packages' tables that it reads. With
 ``CRONKITE_TEST_POOL=1``, each process has a pool of connections, where the database's driver is psycopg 3; it
 is not with ``CRONKITE_TEST_DRIVER=psycopg2``. With ``CRONKITE_TEST_TASKS``, which is
 the path of a file, that is a database of SQLite which has the tables of django-tasks-db (``apart.py``). RQ is there if
@@ -62,10 +63,10 @@ if os.environ.get("CRONKITE_TEST_DRIVER") == "psycopg2":
     sys.modules["psycopg"] = None  # type: ignore[assignment]
 if os.environ.get("CRONKITE_TEST_POOL") == "1" and DATABASES["default"]["ENGINE"] == ENGINES["postgresql"]:
     DATABASES["default"]["OPTIONS"]["pool"] = True
-if os.environ.get("CRONKITE_TEST_ROUTER") == "splitting":
+if os.environ.get("CRONKITE_TEST_ROUTER") in {"splitting", "wide"}:
     # There is no such database, and so the tests make none.
     DATABASES["replica"] = {"ENGINE": "refusing", "NAME": "nowhere", "TEST": {"MIRROR": "default"}}
-    DATABASE_ROUTERS = ["splitting.Router"]
+    DATABASE_ROUTERS = ["splitting.WideRouter" if os.environ["CRONKITE_TEST_ROUTER"] == "wide" else "splitting.Router"]
 if "CRONKITE_TEST_TASKS" in os.environ:
     DATABASES["tasks"] = parse_url(f"sqlite:///{os.environ['CRONKITE_TEST_TASKS']}")
     DATABASE_ROUTERS = ["apart.Router"]

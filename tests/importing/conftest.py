@@ -10,7 +10,6 @@ import pytest
 from django.conf import settings
 from django.contrib.admin import site
 from django.core.management import call_command
-from django.db import connections
 from django.test import override_settings
 
 #: Packages whose tables are made, each with the reason why it may be missing.
@@ -71,11 +70,3 @@ def celery_app():
     yield app
     app.conf.beat_schedule, app.conf.timezone = schedule, zone
     _state._tls.current_app = before
-
-
-@pytest.fixture
-def replica(monkeypatch):
-    """Have a router that splits reads from writes; the replica refuses to be asked."""
-    monkeypatch.setitem(connections.settings, "replica", {**connections.settings["default"], "ENGINE": "refusing"})
-    with override_settings(DATABASE_ROUTERS=["splitting.Router"]):
-        yield

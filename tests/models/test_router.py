@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, router
 from django_tasks_db.models import DBTaskResult
 from nodes import cron as tick
 from nodes import turn_of_tasks
@@ -17,17 +17,9 @@ from cronkite.exceptions import FunctionError
 from cronkite.models import Job, Log, Node, Task
 from cronkite.models.primary import PrimaryQuerySet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("replica")]
 
 JOB = {"function": "app.jobs.ok", "schedule": "* * * * *"}
-
-
-@pytest.fixture(autouse=True)
-def replica(monkeypatch, settings):
-    """Have a router that splits reads from writes, here and in all nodes; the replica refuses to be asked."""
-    monkeypatch.setitem(connections.settings, "replica", {**connections.settings["default"], "ENGINE": "refusing"})
-    monkeypatch.setenv("CRONKITE_TEST_ROUTER", "splitting")
-    settings.DATABASE_ROUTERS = ["splitting.Router"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ The claim that promise P1 rests on, in its order; the only writers of the lock.
 - ``seats``: how many jobs of a group run at a time.
 - ``holding``: renewals, ends and unlocking of what was claimed.
 - ``orphans``: stale locks that no claim would clear.
+- ``losses``: runs that are lost with stale locks.
 - ``skips``, ``rows``: jobs whose rows another transaction has locked.
 """
 

@@ -34,7 +34,7 @@ from uuid import UUID, uuid4
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F, Q
 
-from cronkite.claims import conditions, retries, seats, taking
+from cronkite.claims import conditions, losses, retries, seats, taking
 from cronkite.claims.taking import Attempt
 from cronkite.claims.verdicts import UNFIT, Claim, Contention, OutcomeUnknown, Refused, RowIsHeld, raise_unclaimed
 from cronkite.database import commits, quirks, waits
@@ -178,10 +178,10 @@ def claim_asked(job: Job, node: str) -> Claim | None:
         args, kwargs = job.call
     except (TypeError, KeyError):
         raise Refused(job, f"a run was asked for with what are no arguments: {job.asked_with!r}.") from None
-    groups = seats.groups_of([job], using)
+    groups, lost = seats.groups_of([job], using), losses.with_locks_of([job], using)
     try:
         with waits.limited(using):
-            if not waits.lock_available(Job, [job.pk], using):
+            if not _is_within_reach(job, lost, using):
                 return None
             seat = _seat(job, node, groups, using)
             if seat is None or not conditions.answerable(job, using).write(
@@ -231,10 +231,10 @@ def claim_retry(job: Job, node: str) -> Claim | None:
     )
     lock = {"lock": claim.token, "locked_by": node, "locked_at": Now(), "fence": F("fence") + 1}
     taken: list[Claim] = []
-    groups = seats.groups_of([job], using)
+    groups, lost = seats.groups_of([job], using), losses.with_locks_of([job], using)
     try:
         with waits.limited(using):
-            if not waits.lock_available(Job, [job.pk], using):
+            if not _is_within_reach(job, lost, using):
                 return None
             rows = conditions.repeatable(job, using)
             seat = _seat(job, node, groups, using)
@@ -252,6 +252,11 @@ def claim_retry(job: Job, node: str) -> Claim | None:
     except DatabaseError as error:
         raise_unclaimed(error, taken, using)
     return taken[0]
+
+
+def _is_within_reach(job: Job, lost: Mapping[int, int], using: str) -> bool:
+    """Lock the row of ``job``, and the log that is ``lost`` with its lock, unless another transaction has either."""
+    return bool(waits.lock_available(Job, [job.pk], using)) and not losses.beyond_reach(lost, using)
 
 
 def _seat(job: Job, node: str, groups: Mapping[str, int], using: str) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from uuid import UUID
 from django.db import DatabaseError, connections
 from django.db.models.functions import Coalesce, Least
 
-from cronkite.claims import retries, seats, taking
+from cronkite.claims import losses, retries, seats, taking
 from cronkite.claims.taking import Attempt
 from cronkite.claims.verdicts import UNFIT, Claim, NotHandedOver, Receipt, raise_unclaimed
 from cronkite.conf import get as get_conf
@@ -79,11 +79,12 @@ def joined(
 
     def take(attempts: list[Attempt], using: str) -> list[Claim]:
         take_each = _ready(attempts, keeping, using)
+        lost = losses.with_locks_of([attempt.job for attempt in attempts], using)
         taken: list[Handed] = []
         try:
             with waits.limited(using):
                 available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
-                ours = take_each(available)
+                ours = take_each(available - losses.beyond_reach(lost, using))
                 for attempt in ours:
                     if attempt.job.is_locked:
                         taking.mark_lost(attempt.job.pk, attempt.node, using)

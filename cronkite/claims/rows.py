@@ -1,4 +1,4 @@
-"""Which jobs wait for their own row, which another transaction has locked, and until when are they left alone?
+"""Which jobs wait for a row, their own most often, which another transaction has locked, and until when?
 
 Most often it is another node that is about to claim the job, and that is over in a moment. When it lasts, it is code of
 the project, which may keep the row for as long as it likes. So the job is tried again after a pause that grows, and
@@ -36,7 +36,7 @@ class _Wait:
     revision: int
     pause: float = FIRST_PAUSE
     until: float = 0.0
-    is_told: bool = False
+    told_of: str = ""
 
 
 class HeldRows:
@@ -46,10 +46,10 @@ class HeldRows:
         self._stays = stays
         self._waits: dict[int, _Wait] = {}
 
-    def put_off(self, job: Job, now: datetime, *, is_held: bool) -> bool:
+    def put_off(self, job: Job, now: datetime, *, held: str) -> bool:
         """Leave the job alone for a while; return ``False`` if it has been waiting for too long.
 
-        ``now`` is the database's, and ``is_held`` tells whether it is known that the row is locked.
+        ``now`` is the database's, and ``held`` tells what is known to be locked, such as "its row"; or it is empty.
         """
         at = time.monotonic()
         wait = self._waits.get(job.pk)
@@ -58,12 +58,13 @@ class HeldRows:
             wait = self._waits[job.pk] = _Wait(at, now, job.revision)
         wait.until = (at + wait.pause) // (1 / INSTANTS) / INSTANTS + 1 / INSTANTS
         wait.pause = min(2 * wait.pause, LONGEST_PAUSE)
-        if is_held and not wait.is_told and at - wait.began >= TOLD_AFTER:
-            wait.is_told = True
+        if held and not wait.told_of and at - wait.began >= TOLD_AFTER:
+            wait.told_of = held
             since = f"{wait.since:%H:%M:%S} UTC"
-            logger.warning("Job %r waits: its row is locked by another transaction since %s.", job.name, since)
+            logger.warning("Job %r waits: %s is locked by another transaction since %s.", job.name, held, since)
         if not self._stays and at - wait.began > TICK_PATIENCE:
-            logger.warning("Job %r is left to the next tick, as its row is still locked.", job.name)
+            what = held or wait.told_of or "a row that it needs"
+            logger.warning("Job %r is left to the next tick, as %s is still locked.", job.name, what)
             self.forget(job)
             return False
         return True
@@ -71,9 +72,9 @@ class HeldRows:
     def reason(self, job: Job) -> str:
         """Say why the job comes late, if people were told; else nothing."""
         wait = self._waits.get(job.pk)
-        if wait is None or not wait.is_told:
+        if wait is None or not wait.told_of:
             return ""
-        return f"its row was locked by another transaction since {wait.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{wait.told_of} was locked by another transaction since {wait.since:%Y-%m-%d %H:%M:%S} UTC"
 
     def forget(self, job: Job) -> None:
         """Wait no more: somebody has claimed the job."""

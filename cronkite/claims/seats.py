@@ -20,6 +20,7 @@ from typing import NamedTuple
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
+from cronkite.claims import losses
 from cronkite.code.groups import DEFAULT_RUNNING
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
@@ -131,7 +132,10 @@ def _clear_stale(group: int, node: str, using: str) -> int:
     stale = Job.objects.using(using).filter(is_free(get_conf().lock_timeout), seated_in=group)
     locks = dict(stale.values_list("pk", "lock"))
     available = waits.lock_available(Job, sorted(locks), using)
+    lost = losses.running(available, using)
+    available -= losses.beyond_reach(lost, using)
     cleared = [key for key in sorted(available) if stale.filter(pk=key, lock=locks[key]).write(**FREE)]
-    if cleared and Log.objects.using(using).filter(job__in=cleared).lose(PLACE_TAKEN.format(node=node)):
+    logs = [key for key, job_id in lost.items() if job_id in cleared]
+    if logs and Log.objects.using(using).filter(pk__in=logs).lose(PLACE_TAKEN.format(node=node)):
         logger.warning("Jobs %s: their locks were stale, and their places in the group are taken.", cleared)
     return len(cleared)

@@ -1,32 +1,36 @@
 """Which jobs could not be claimed, and yet nobody else has claimed them?
 
-Another transaction has locked their rows, which a claim skips; or they were edited just then. A claim does not say so:
-it says no more than that the job could not be had.
+Another transaction has locked their rows, or the logs of runs that would be lost, which a claim skips; or they were
+edited just then. A claim does not say so: it says no more than that the job could not be had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db import connections
+from django.db import connections, models
 
+from cronkite.claims import losses
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
-from cronkite.models import Job
+from cronkite.models import Job, Log
 from cronkite.models.primary import alias as database
 from cronkite.models.queries import is_free
+
+#: What another transaction has locked, as the log of a node calls it: when it is not known; and what is known.
+SOMETHING, ROW, LOG = "a row that it needs", "its row", "the log of the run that held its lock"
 
 
 class Unclaimed(NamedTuple):
     """The jobs that nobody has claimed, as far as is committed, by their keys.
 
-    Those that are ``skipped`` are as they were read; each with whether another transaction has its row locked at this
-    moment. Those that are ``edited`` are not as they were read.
+    Those that are ``skipped`` are as they were read; each with what another transaction has locked at this moment, or
+    an empty text. Those that are ``edited`` are not as they were read.
     """
 
-    skipped: dict[int, bool]
+    skipped: dict[int, str]
     edited: set[int]
 
 
@@ -47,8 +51,11 @@ def _unclaimed(jobs: list[Job]) -> Unclaimed:
     pairs = [(found[job.pk], job) for job in jobs if job.pk in found]
     edited = {job.pk for row, job in pairs if row.revision != job.revision and row.fence == job.fence}
     left = {job.pk for row, job in pairs if _is_as_read(row, job)} if waits.skips(connection) else set()
-    locked = _held(left)
-    return Unclaimed({key: key in locked for key in left}, edited)
+    rows_held = _held(Job, left)
+    logs = losses.with_locks_of([found[key] for key in left], using)
+    logs_held = {logs[key] for key in _held(Log, logs)}
+    held = {key: ROW if key in rows_held else LOG if key in logs_held else "" for key in left}
+    return Unclaimed(held, edited)
 
 
 def held(job_ids: Collection[int]) -> set[int]:
@@ -57,17 +64,23 @@ def held(job_ids: Collection[int]) -> set[int]:
     To find that out, the others are locked for this moment. In a transaction of the caller's they would stay so, and a
     database that refuses would end it: nothing is asked there. Raises :class:`django.db.DatabaseError`.
     """
-    return quirks.anew(database(), partial(_held, job_ids))
+    return quirks.anew(database(), partial(_held, Job, job_ids))
 
 
-def _held(job_ids: Collection[int]) -> set[int]:
+def held_logs(log_ids: Collection[int]) -> set[int]:
+    """Return which of the logs another transaction has locked at this moment, as :func:`held` does of jobs."""
+    return quirks.anew(database(), partial(_held, Log, log_ids))
+
+
+def _held(model: type[Job | Log], keys: Collection[int]) -> set[int]:
     using = database()
     connection = connections[using]
-    if not job_ids or not waits.skips(connection) or quirks.is_borrowed(connection):
+    if not keys or not waits.skips(connection) or quirks.is_borrowed(connection):
         return set()
-    rest = set(job_ids) - waits.lock_available(Job, job_ids, using)
+    rest = set(keys) - waits.lock_available(model, keys, using)
     # Or they were deleted.
-    return set(Job.objects.using(using).filter(pk__in=rest).values_list("pk", flat=True)) if rest else set()
+    rows: models.QuerySet[Any] = model.objects.using(using)
+    return set(rows.filter(pk__in=rest).values_list("pk", flat=True)) if rest else set()
 
 
 def _is_as_read(row: Job, job: Job) -> bool:

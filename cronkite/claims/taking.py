@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F
 
-from cronkite.claims import conditions, retries, seats
+from cronkite.claims import conditions, losses, retries, seats
 from cronkite.claims.seats import Seat
 from cronkite.claims.verdicts import UNFIT, Claim, raise_unclaimed
 from cronkite.conf import get as get_conf
@@ -59,9 +59,11 @@ def in_steps(attempts: list[Attempt], using: str) -> list[Claim]:
     groups = seats.groups_of([attempt.job for attempt in attempts], using)
     takes = {attempt.job.pk: take_of(attempt, using) for attempt in attempts if not attempt.job.group}
     records = [ready(attempt, using) for attempt in attempts]
+    lost = losses.with_locks_of([attempt.job for attempt in attempts], using)
     try:
         with waits.limited(using):
             available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
+            available -= losses.beyond_reach(lost, using)
             takes |= {each.job.pk: take_of(each, using) for each in seated(attempts, available, groups, using)}
             for attempt, insert in zip(attempts, records, strict=True):
                 take = takes.get(attempt.job.pk)
@@ -127,7 +129,9 @@ def record(claim: Claim, insert: Callable[[], int]) -> Claim:
 
 def mark_lost(job_id: int, node: str, using: str, why: str = TAKEN_OVER) -> None:
     """Mark the run that held the stale lock. No claim of ours has a log yet, so whatever runs is that one."""
-    if Log.objects.using(using).filter(job=job_id).lose(why.format(node=node)):
+    # By their keys: on MySQL and MariaDB, an UPDATE by the job would wait for whoever has locked any of its logs.
+    keys = list(losses.running([job_id], using))
+    if keys and Log.objects.using(using).filter(pk__in=keys).lose(why.format(node=node)):
         logger.warning("Job %s: a stale lock was cleared, and the run that held it is marked as lost.", job_id)
 
 

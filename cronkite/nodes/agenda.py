@@ -267,12 +267,12 @@ class Agenda:
                 lane.keep(lambda each: not self._is_avoided(each))
         self._left_alone[job.pk] = time.monotonic() + pause
 
-    def put_off(self, job: Job, *, is_held: bool) -> None:
+    def put_off(self, job: Job, *, held: str) -> None:
         """Skip the job for a moment, or for longer each time, as nobody has claimed it, and yet nobody can.
 
-        ``is_held`` tells whether it is known that another transaction has locked its row.
+        ``held`` tells what another transaction is known to have locked, such as "its row"; or it is empty.
         """
-        if self._held.put_off(job, self.now(), is_held=is_held):
+        if self._held.put_off(job, self.now(), held=held):
             self._look_for_held()
         else:
             self.leave_alone(job)

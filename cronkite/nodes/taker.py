@@ -181,11 +181,11 @@ class Taker:
         return {job.pk for job in found}
 
     def _skipped(self, jobs: list[Job]) -> set[int]:
-        """Put those of the jobs off whose rows another transaction has locked; return their keys.
+        """Put those of the jobs off of which another transaction has locked a row; return their keys.
 
         Those that were edited just as they were to be claimed are looked at again at once, or so.
         """
-        skipped: dict[int, bool] = {}
+        skipped: dict[int, str] = {}
         if jobs:
             with self._outages.lived_through(reads=True):
                 skipped, edited = skips.unclaimed(jobs)
@@ -193,7 +193,7 @@ class Taker:
                     self._look_again()
         for job in jobs:
             if job.pk in skipped:
-                self._agenda.put_off(job, is_held=skipped[job.pk])
+                self._agenda.put_off(job, held=skipped[job.pk])
             else:
                 self._agenda.forget(job)
         return set(skipped)
@@ -211,7 +211,7 @@ class Taker:
                 self._unsettled.is_in_vain = False
         except verdicts.RowIsHeld:
             for job in jobs:
-                self._agenda.put_off(job, is_held=True)
+                self._agenda.put_off(job, held=skips.SOMETHING)
         except verdicts.Contention:
             self._look_again()
         except verdicts.Refused as refusal:

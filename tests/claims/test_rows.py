@@ -17,13 +17,13 @@ from nodes import PATIENCE, nodes, processes, until
 from rivals import rival
 
 from cronkite import health, requests
-from cronkite.claims import claiming, holding, rows, skips, verdicts
+from cronkite.claims import claiming, handing, holding, rows, skips, taking, verdicts
 from cronkite.cli import reasons
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, quirks, waits
 from cronkite.declared import discovery
 from cronkite.exceptions import JobIsLocked
-from cronkite.models import Job, Log, Node
+from cronkite.models import Group, Job, Log, Node
 from cronkite.nodes import ticks, unsettled
 from cronkite.reports import accounts
 from cronkite.runs import runner
@@ -222,8 +222,8 @@ def test_of_several_jobs_the_others_are_claimed(make_job):
     with rival(lambda: lock_row(reads[1])):
         first, held, third = claiming.claim_all(wanted, "node")
         assert (first.job_name, held, third.job_name) == ("first", None, "third")
-        assert skips.unclaimed(reads) == ({reads[1].pk: True}, set())
-    assert skips.unclaimed(reads) == ({reads[1].pk: False}, set())
+        assert skips.unclaimed(reads) == ({reads[1].pk: skips.ROW}, set())
+    assert skips.unclaimed(reads) == ({reads[1].pk: ""}, set())
     assert claim(reads[1]) is not None
 
 
@@ -231,7 +231,7 @@ def test_a_job_that_somebody_else_has_claimed_was_not_skipped(job):
     read = due(job)
     with rival(lambda: claim(job, "another")) as other:
         assert claiming.claim(read, decide(read), "node") is None
-        assert skips.unclaimed([read]) == ({job.pk: True}, set())
+        assert skips.unclaimed([read]) == ({job.pk: skips.ROW}, set())
         other.commit()
     assert claiming.claim(read, decide(read), "node") is None
     assert skips.unclaimed([read]) == ({}, set())
@@ -261,24 +261,83 @@ def test_a_stale_lock_whose_row_is_locked_is_not_taken_over(job, lock_timeout):
     read = due(job)
     with rival(lambda: lock_row(job)):
         assert claiming.claim(read, decide(read), "node") is None
-        assert skips.unclaimed([read]) == ({job.pk: True}, set())
+        assert skips.unclaimed([read]) == ({job.pk: skips.ROW}, set())
 
 
-def test_a_takeover_whose_log_is_locked_is_given_up_and_holds_up_no_other(make_job, lock_timeout, impatient):
-    """The claim would wait for the log of the run that is lost. The others of the batch are claimed."""
+def take_over(make_job, name="stale", **columns):
+    """Return a job that is due, with the lock of a run that has shown no life for an hour."""
+    job = make_job(name=name, due=0, **columns)
+    claim(job, "dead")
+    make_stale(job)
+    Log.objects.filter(job=job).update(slot=None)
+    make_due(job)
+    return job
+
+
+@pytest.fixture
+def no_second_try(monkeypatch):
+    """A batch that has waited for one of its jobs is claimed one by one: not here."""
+    monkeypatch.setattr(claiming, "_one_by_one", None)
+
+
+HAND_OVER = handing.joined(lambda claim: verdicts.Receipt("engine", str(claim.job_id)), ())
+
+
+@pytest.mark.parametrize("take", [taking.take, HAND_OVER])
+def test_a_takeover_does_not_wait_for_the_log_of_the_run_that_is_lost(make_job, lock_timeout, no_second_try, take):
+    """The others of the batch are claimed meanwhile."""
     lock_timeout(60)
-    stale, other = make_job(name="stale", due=0), make_job(name="other", due=0)
-    claim(stale, "dead")
-    make_stale(stale)
-    Log.objects.update(slot=None)
-    make_due(stale)
+    stale, other = take_over(make_job), make_job(name="other", due=0)
     reads = [due(stale), due(other)]
     with rival(lambda: lock_logs(stale)):
-        nothing, taken = claiming.claim_all([(read, decide(read)) for read in reads], "node")
+        nothing, taken = claiming.claim_all([(read, decide(read)) for read in reads], "node", take)
         assert (nothing, taken.job_name) == (None, "other")
-        with pytest.raises(verdicts.RowIsHeld):
-            claiming.claim(reads[0], decide(reads[0]), "node")
-    assert claim(stale) is not None
+        assert claiming.claim(reads[0], decide(reads[0]), "node", take) is None
+        assert skips.unclaimed(reads[:1]) == ({stale.pk: skips.LOG}, set())
+    assert skips.unclaimed(reads[:1]) == ({stale.pk: ""}, set())
+    assert claiming.claim(reads[0], decide(reads[0]), "node", take) is not None
+    lost, *_ = Log.objects.filter(job=stale).order_by("pk")
+    assert lost.status == Status.LOST
+
+
+def test_nor_does_who_takes_over_what_was_asked_for_or_is_tried_again(make_job, lock_timeout):
+    lock_timeout(60)
+    asked, retried = take_over(make_job, "asked"), take_over(make_job, "retried", retries=1)
+    requests.ask(asked, "ada")
+    past = clock.now("default") - timedelta(seconds=9)
+    Job.objects.filter(pk=retried.pk).write(retry_at=past, retry_slot=past, retry_attempt=2)
+    claims = [
+        (Job.objects.agenda().get(pk=job.pk), claim)
+        for job, claim in ((asked, claiming.claim_asked), (retried, claiming.claim_retry))
+    ]
+    with rival(lambda: [lock_logs(asked), lock_logs(retried)]):
+        for job, claim in claims:
+            assert claim(job, "node") is None
+            assert skips.unclaimed([job]) == ({job.pk: skips.LOG}, set())
+    for job, claim in claims:
+        assert claim(job, "node") is not None
+
+
+def test_a_takeover_needs_no_other_log_of_its_job(make_job, lock_timeout, no_second_try):
+    lock_timeout(60)
+    stale, earlier = take_over(make_job), clock.now("default") - timedelta(days=1)
+    ended = Log.objects.create(job=stale, fence=0, status=Status.SUCCEEDED, created=earlier)
+    with rival(lambda: list(Log.objects.select_for_update().filter(pk=ended.pk))):
+        assert claim(stale) is not None
+    assert Log.objects.filter(job=stale, status=Status.LOST).count() == 1
+
+
+def test_a_seat_whose_run_can_not_be_marked_as_lost_is_left_and_another_is_taken(make_job, lock_timeout, no_second_try):
+    lock_timeout(60)
+    Group.objects.create(name="reports", max_running=2)
+    held, free = (take_over(make_job, name, group="reports") for name in ("held", "free"))
+    Job.objects.filter(pk__in=[held.pk, free.pk]).write(enabled=False)
+    third, fourth = (make_job(name=name, due=0, group="reports") for name in ("third", "fourth"))
+    with rival(lambda: lock_logs(held)):
+        assert claim(third) is not None
+        assert claim(fourth) is None
+    assert claim(fourth) is not None
+    assert set(Log.objects.filter(job__in=[held.pk, free.pk]).values_list("status", flat=True)) == {Status.LOST}
 
 
 def test_what_waits_for_a_row_is_not_claimed_for_who_asked(job):
@@ -286,7 +345,7 @@ def test_what_waits_for_a_row_is_not_claimed_for_who_asked(job):
     asked = Job.objects.agenda().get()
     with rival(lambda: lock_row(job)):
         assert claiming.claim_asked(asked, "node") is None
-        assert skips.unclaimed([asked]) == ({job.pk: True}, set())
+        assert skips.unclaimed([asked]) == ({job.pk: skips.ROW}, set())
     assert claiming.claim_asked(asked, "node") is not None
     assert skips.unclaimed([asked]) == ({}, set())
 
@@ -296,7 +355,7 @@ def test_nothing_is_passed_over_whose_row_is_locked(job):
     decision = Decision(None, 1, read.next_run, decide(read).next_run, "because")
     with rival(lambda: lock_row(job)):
         assert not claiming.pass_over(read, decision, "node")
-        assert skips.unclaimed([read]) == ({job.pk: True}, set())
+        assert skips.unclaimed([read]) == ({job.pk: skips.ROW}, set())
     assert claiming.pass_over(read, decision, "node")
 
 

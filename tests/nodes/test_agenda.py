@@ -169,7 +169,7 @@ def test_the_pauses_grow_and_people_are_told_once(stopwatch, caplog):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
     pauses = []
     for _ in range(12):
-        assert waiting.put_off(job, now, is_held=True)
+        assert waiting.put_off(job, now, held="its row")
         assert waiting.left_alone() == {1}
         pauses.append(round(waiting.rest(), 3))
         stopwatch[0] += waiting.rest()
@@ -186,7 +186,7 @@ def test_the_pauses_grow_and_people_are_told_once(stopwatch, caplog):
 def test_a_row_that_is_edited_again_and_again_is_not_locked_by_one_that_keeps_it(stopwatch, caplog):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="busy"), clock.as_utc("2026-01-01 03:04:05")
     for _ in range(12):
-        waiting.put_off(job, now, is_held=True)
+        waiting.put_off(job, now, held="its row")
         assert waiting.rest() <= 2 * rows.FIRST_PAUSE
         stopwatch[0] += waiting.rest()
         job.revision += 1
@@ -196,18 +196,18 @@ def test_a_row_that_is_edited_again_and_again_is_not_locked_by_one_that_keeps_it
 def test_who_waits_for_another_node_only_is_not_told_of(stopwatch, caplog):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
     for _ in range(3):
-        waiting.put_off(job, now, is_held=True)
+        waiting.put_off(job, now, held="its row")
         waiting.forget(job)
         stopwatch[0] += 1
-    waiting.put_off(job, now, is_held=False)
+    waiting.put_off(job, now, held="")
     stopwatch[0] += 60
-    waiting.put_off(job, now, is_held=False)
+    waiting.put_off(job, now, held="")
     assert not caplog.records
 
 
 def test_a_job_that_is_due_no_more_is_forgotten(stopwatch):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
-    waiting.put_off(job, now, is_held=True)
+    waiting.put_off(job, now, held="its row")
     stopwatch[0] += rows.LONGEST_PAUSE + 1
     assert waiting.left_alone() == set()
     assert not waiting._waits

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 
+from django.db import DatabaseError
 from django.db.models import Q
 
+from cronkite.claims import losses
 from cronkite.claims.taking import mark_lost
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
@@ -26,14 +28,14 @@ CLEARED = "the lock was stale, no claim was to come, and {node} cleared it"
 def record(node: str) -> int:
     """Clear the stale locks that no claim would clear, and mark their runs as lost; return how many that were.
 
-    The jobs stay disabled. One query, if there are none, and none at all without a lock timeout. Raises
-    :class:`django.db.DatabaseError` in an outage.
+    The jobs stay disabled. What another transaction has locked is left for the next time. One query, if there are none,
+    and none at all without a lock timeout. Raises :class:`django.db.DatabaseError` in an outage.
     """
     if get_conf().lock_timeout is None:
         return 0
     using = primary.alias()
     found = quirks.anew(using, lambda: list(_orphans(using).values_list("pk", flat=True)))
-    return sum(_clear(key, node, using) for key in found)
+    return sum(_clear_alone(key, node, using) for key in found)
 
 
 def _orphans(using: str) -> JobQuerySet:
@@ -42,10 +44,23 @@ def _orphans(using: str) -> JobQuerySet:
     return Job.objects.using(using).filter(nothing_comes, is_stale())
 
 
+def _clear_alone(key: int, node: str, using: str) -> bool:
+    """Clear it as :func:`_clear` does; what another transaction is in the way of keeps no other from being cleared."""
+    try:
+        return _clear(key, node, using)
+    except DatabaseError as error:
+        if quirks.is_conflict(error):
+            return False
+        raise
+
+
 def _clear(key: int, node: str, using: str) -> bool:
+    lost = losses.running([key], using)
     with waits.limited(using):
         # Somebody who has the row may be just about to have the job run.
-        if not waits.lock_available(Job, [key], using) or not _orphans(using).filter(pk=key).write(**FREE):
+        if not waits.lock_available(Job, [key], using) or losses.beyond_reach(lost, using):
+            return False
+        if not _orphans(using).filter(pk=key).write(**FREE):
             return False
         mark_lost(key, node, using, CLEARED)
     return True

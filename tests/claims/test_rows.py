@@ -17,7 +17,7 @@ from nodes import PATIENCE, nodes, processes, until
 from rivals import rival
 
 from cronkite import health, requests
-from cronkite.claims import claiming, handing, holding, rows, skips, taking, verdicts
+from cronkite.claims import claiming, handing, holding, orphans, rows, skips, taking, verdicts
 from cronkite.cli import reasons
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, quirks, waits
@@ -338,6 +338,18 @@ def test_a_seat_whose_run_can_not_be_marked_as_lost_is_left_and_another_is_taken
         assert claim(fourth) is None
     assert claim(fourth) is not None
     assert set(Log.objects.filter(job__in=[held.pk, free.pk]).values_list("status", flat=True)) == {Status.LOST}
+
+
+def test_a_run_that_is_gone_and_whose_log_is_locked_keeps_no_other_from_being_recorded(make_job, lock_timeout):
+    lock_timeout(60)
+    gone = [take_over(make_job, name) for name in ("held", "locked", "free", "too")]
+    Job.objects.filter(pk__in=[job.pk for job in gone]).update(enabled=False)
+    with rival(lambda: [lock_logs(gone[0]), lock_row(gone[1])]):
+        assert orphans.record("node") == 2
+        assert set(Job.objects.filter(lock=None)) == {*gone[2:]}
+    assert orphans.record("node") == 2
+    assert not Log.objects.filter(status=Status.RUNNING).exists()
+    assert Log.objects.filter(status=Status.LOST).count() == 4
 
 
 def test_what_waits_for_a_row_is_not_claimed_for_who_asked(job):

@@ -90,8 +90,10 @@ def _beat(name: str, using: str, *, stays: bool, begins: bool) -> None:
     if nodes.filter(waits.limit(), name=name).update(**signs):
         return
     try:
-        nodes.create(**{"started_at": Now(), **signs, "name": name})
+        with waits.limited(using):
+            nodes.create(**{"started_at": Now(), **signs, "name": name})
     except IntegrityError:
         # Another tick of the same node was first, which is as good.
         return
-    nodes.filter(waits.limit(), ticked_at__lt=Now() - FORGOTTEN_AFTER).delete()
+    with waits.limited(using):
+        nodes.filter(ticked_at__lt=Now() - FORGOTTEN_AFTER).delete()

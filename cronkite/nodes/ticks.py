@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,8 @@ def tick(workers: int) -> None:
             agenda.look_within(0)
         if agenda.is_empty():
             waiting.debug("Nothing is due.")
-            heartbeat.beat(conf.get().node, stays=False)
+            with _impatient(workers):
+                heartbeat.beat(conf.get().node, stays=False)
             return
         if workers and nursery is None:
             connections.close_all()
@@ -106,6 +107,14 @@ def _closes_without_trace() -> bool:
     return all(quirks.leaves_nothing(connection) for connection in asked)
 
 
+def _impatient(workers: int) -> AbstractContextManager[None]:
+    """Have the node wait for no row for long.
+
+    Without workers, functions have the same connection, and how long they wait is not for us to say.
+    """
+    return waits.impatient(primary.alias()) if workers else nullcontext()
+
+
 @contextmanager
 def _nursery() -> Iterator[Nursery]:
     """Have what workers are forked from."""
@@ -130,6 +139,5 @@ def _work(nursery: Nursery | None, workers: int, agenda: Agenda, beacons: Beacon
         runs = Pool(workers, nursery)
     from cronkite.nodes.node import Node
 
-    # Without workers, functions have the same connection, and how long they wait is not for us to say.
-    with nullcontext() if nursery is None else waits.impatient(primary.alias()):
+    with _impatient(workers):
         Node(conf.get().node, runs, agenda, beacons, at_once=nursery is None).work()

@@ -1,8 +1,8 @@
 """What does a node have to ask the database, or to tell it, until it is answered?
 
 Claims whose COMMIT was not answered, and ends of runs whose processes could not write them. Both are tried again and
-again: while the database is away, and while another transaction has locked the row of the job, which is to hold up no
-other.
+again: while the database is away, and while another transaction has locked the row of the job, or the log, which is to
+hold up no other.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+
+from django.db import DatabaseError
 
 from cronkite.claims import claiming, holding, skips, verdicts
 from cronkite.claims.verdicts import Claim
@@ -105,9 +107,7 @@ class Unsettled:
         for doubt in list(self._doubts):
             with self._database():
                 self._settle(doubt, stopping=stopping)
-        for end in list(self._ends):
-            with self._database():
-                self._write(end)
+        self._write_ends()
 
     def give_up(self, why: str) -> None:
         """Leave everything as it is, and say so, and ``why``."""
@@ -132,9 +132,10 @@ class Unsettled:
         if ours:
             told.missed_before(doubt.job, ours.log_id)
         if ours and stopping:
-            self._finish(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped"))
+            self._ends.append(_End(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped")))
         elif ours and doubt.is_old:
-            self._finish(ours, Outcome(Log.Status.LOST, reason="that it was claimed showed too late to run it"))
+            why = "that it was claimed showed too late to run it"
+            self._ends.append(_End(ours, Outcome(Log.Status.LOST, reason=why)))
         self._doubts.remove(doubt)
         if ours and not stopping and not doubt.is_old:
             self._runs.start(doubt.job, ours)
@@ -142,10 +143,6 @@ class Unsettled:
             self._runs.release(doubt.job)
             self._agenda.look_within(0)
             self.is_in_vain = True
-
-    def _finish(self, claim: Claim, outcome: Outcome) -> None:
-        if holding.finish(claim, outcome):
-            told.finished(claim.log_id)
 
     def _put_off(self, doubt: _Doubt) -> None:
         """Ask later: the server has the transaction of the claim open still, or somebody else has locked the row."""
@@ -156,11 +153,37 @@ class Unsettled:
             # Others may need the worker.
             self._runs.release(doubt.job)
 
-    def _write(self, end: _End) -> None:
-        if not skips.held({end.claim.job_id}):
-            self._finish(end.claim, end.outcome)
+    def _write_ends(self) -> None:
+        """Write those ends that no other transaction is in the way of; wait for one at most, if any."""
+        ends: list[_End] = []
+        if self._ends:
+            with self._database():
+                ends = self._writable()
+        for end in ends:
+            if not self._write(end):
+                break
+
+    def _write(self, end: _End) -> bool:
+        """Write how a run ended; return ``False`` if that was waited for in vain: then the others come before it."""
+        with self._database():
+            try:
+                is_kept = holding.finish(end.claim, end.outcome)
+            except DatabaseError:
+                self._ends.append(self._ends.pop(self._ends.index(end)))
+                raise
             self._ends.remove(end)
-        elif not end.is_told:
-            end.is_told = True
-            said = "%s: %s, which can't be written yet: another transaction has locked the job's row."
-            logger.warning(said, end.claim, end.outcome.status)
+            if is_kept:
+                told.finished(end.claim.log_id)
+        return end not in self._ends
+
+    def _writable(self) -> list[_End]:
+        """Return those ends whose rows nobody has locked; tell of the others, once."""
+        rows = skips.held({end.claim.job_id for end in self._ends})
+        logs = skips.held_logs({end.claim.log_id for end in self._ends})
+        for end in self._ends:
+            what = "job's row" if end.claim.job_id in rows else "log" if end.claim.log_id in logs else ""
+            if what and not end.is_told:
+                end.is_told = True
+                said = "%s: %s, which can't be written yet: another transaction has locked the %s."
+                logger.warning(said, end.claim, end.outcome.status, what)
+        return [end for end in self._ends if end.claim.job_id not in rows and end.claim.log_id not in logs]

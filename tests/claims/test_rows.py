@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import pytest
@@ -435,24 +435,52 @@ def test_an_end_waits_for_a_row_without_an_alarm(job, impatient, caplog, monkeyp
     assert Log.objects.get().status == Status.SUCCEEDED
 
 
-def test_a_node_writes_other_ends_while_one_waits_for_its_row(make_job, caplog):
-    """Those of runs whose processes have died. It waits for none."""
+class Nobody:
+    """Who has no worker ready, and so none to release."""
+
+    def release(self, job):
+        pass
+
+
+@pytest.fixture
+def ends(make_job):
+    """Two runs whose processes have died, of which a node has to write that: ``held`` and ``other``."""
     held, other = (claim(make_job(name=name, due=0)) for name in ("held", "other"))
-
-    class Nobody:
-        def release(self, job):
-            pass
-
-    todo = unsettled.Unsettled(Nobody(), None, ExitStack)
+    todo = unsettled.Unsettled(Nobody(), None, lambda: suppress(DatabaseError))
     for each in (held, other):
         todo.end(each, Outcome(Status.LOST, reason="its process was killed"))
-    with rival(lambda: lock_row(Job(pk=held.job_id))):
+    return held, other, todo
+
+
+@pytest.mark.parametrize(("lock", "what"), [(lock_row, "job's row"), (lock_logs, "log")])
+def test_a_node_writes_other_ends_while_one_waits(ends, caplog, monkeypatch, lock, what):
+    """It waits for none."""
+    held, other, todo = ends
+    tried, finish = [], holding.finish
+    monkeypatch.setattr(holding, "finish", lambda taken, outcome: tried.append(taken) or finish(taken, outcome))
+    with rival(lambda: lock(Job(pk=held.job_id))):
+        todo.go_on(stopping=False)
+        assert Log.objects.get(pk=other.log_id).status == Status.LOST
+        assert tried == [other]
+        assert not todo.is_empty()
+        assert f"can't be written yet: another transaction has locked the {what}." in caplog.text
+    until(lambda: todo.go_on(stopping=False) or todo.is_empty())
+    assert Log.objects.get(pk=held.log_id).status == Status.LOST
+
+
+def test_a_node_that_has_waited_for_an_end_after_all_does_something_else_first(ends, impatient, monkeypatch):
+    """Where rows can't be skipped, or somebody has locked one just then. Others have their turn before it the next."""
+    held, other, todo = ends
+    monkeypatch.setattr(skips, "_held", lambda model, keys: set())
+    monkeypatch.setattr(unsettled, "PAUSE", 0)
+    with rival(lambda: lock_logs(Job(pk=held.job_id))):
+        todo.go_on(stopping=False)
+        assert set(Log.objects.values_list("status", flat=True)) == {Status.RUNNING}
         todo.go_on(stopping=False)
         assert Log.objects.get(pk=other.log_id).status == Status.LOST
         assert not todo.is_empty()
-        assert "can't be written yet: another transaction has locked the job's row" in caplog.text
-    until(lambda: todo.go_on(stopping=False) or todo.is_empty())
-    assert Log.objects.get(pk=held.log_id).status == Status.LOST
+    todo.go_on(stopping=False)
+    assert todo.is_empty()
 
 
 # How long anything waits.

@@ -202,6 +202,8 @@ def claim_asked(job: Job, node: str) -> Claim | None:
             claim = replace(claim, args=args, kwargs=kwargs)
             taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
     except UNFIT as error:
+        if quirks.lacks_characters(error):
+            raise
         if seats.is_taken(error):
             raise Contention from error
         if _is_mended(job, error, using):
@@ -244,6 +246,8 @@ def claim_retry(job: Job, node: str) -> Claim | None:
                 taking.mark_lost(job.pk, node, using)
             taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
     except UNFIT as error:
+        if quirks.lacks_characters(error):
+            raise
         if seats.is_taken(error):
             raise Contention from error
         if _is_mended(job, error, using):
@@ -318,6 +322,8 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
                 return False
             Log.record_missed(job, decision, node=node, using=using)
     except UNFIT as error:
+        if quirks.lacks_characters(error):
+            raise
         if not _is_mended(job, error, using):
             logger.error("%s", Refused.by_database(job, error))
         return False

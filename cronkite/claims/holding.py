@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError, connections, models, transaction
+from django.db import connections, models, transaction
 from django.db.models import Q
 
 from cronkite.claims import retries
 from cronkite.claims.verdicts import Claim
-from cronkite.code.outcomes import Outcome, ascii_only
+from cronkite.code.outcomes import Outcome
 from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.database.statements import Both, Update, place, stand_in
@@ -78,17 +78,7 @@ def finish(claim: Claim, outcome: Outcome) -> bool:
     Safe to call again when the answer to it was lost. Raises :class:`django.db.DatabaseError` in an outage, and, which
     is a conflict, if another transaction has locked a row and keeps it.
     """
-    try:
-        return quirks.anew(database(), lambda: _finish(claim, outcome))
-    except DatabaseError as error:
-        # Text that the column's character set can't hold must not keep the lock: MySQL's utf8mb3, for one.
-        connection = connections[database()]
-        if quirks.is_conflict(error) or not quirks.lives(connection):
-            raise
-        plain = outcome.with_texts(ascii_only)
-        if plain == outcome:
-            raise
-        return _finish(claim, plain)
+    return quirks.anew(database(), lambda: _finish(claim, outcome))
 
 
 def unlock(job: Job, by: str) -> bool:

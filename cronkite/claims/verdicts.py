@@ -132,6 +132,9 @@ class OutcomeUnknown(Exception):
 
 def raise_unclaimed(error: DatabaseError, taken: list[Claim], using: str) -> NoReturn:
     """Say what an error during a claim means: another was first, an unknown outcome, or an outage."""
+    if quirks.lacks_characters(error):
+        # An answer, so nothing is in doubt: it is to be said in other words.
+        raise error
     if quirks.has_waited_in_vain(error):
         raise RowIsHeld from error
     if quirks.is_conflict(error):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import codecs
 import json
 import math
-import re
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cronkite.database import texts
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 #: How much of an output or a traceback is kept, in bytes: half from its beginning, half from its end.
 OUTPUT_LIMIT = 64 * 1024
@@ -29,8 +30,6 @@ ARGUMENTS_LIMIT = 8 * 1024
 DEPTH_LIMIT = 90
 
 _CUT = "... (cut)"
-_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
-_REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,6 @@ class Outcome:
     """Why the run did not end by itself, in words for people."""
     is_final: bool = False
     """Whether it must not be tried again: what was to be done may have been done after all."""
-
-    def with_texts(self, change: Callable[[str], str]) -> Outcome:
-        """Return the outcome with ``change`` applied to all its texts, those inside the result included."""
-        return replace(
-            self,
-            result=_with_texts(self.result, change),
-            output=change(self.output),
-            exc_info=change(self.exc_info),
-            reason=change(self.reason),
-        )
 
 
 def keep_result(value: object) -> Any:
@@ -92,7 +81,7 @@ def keep_text(text: str | bytes) -> str:
 
     Bytes are read as UTF-8. What cannot be kept becomes U+FFFD, so the text may need up to three times as many bytes.
     """
-    data = _clean(text).encode() if isinstance(text, str) else text
+    data = texts.storable(text).encode() if isinstance(text, str) else text
     if len(data) <= OUTPUT_LIMIT:
         return keep_ends(data, b"", len(data))
     return keep_ends(data[:HALF], data[-HALF:], len(data))
@@ -104,11 +93,11 @@ def keep_ends(head: bytes, tail: bytes, size: int) -> str:
     Where ``size`` is within ``OUTPUT_LIMIT``, the two are all of it; else each has ``HALF`` bytes.
     """
     if size <= OUTPUT_LIMIT:
-        return _clean((head + tail).decode(errors="replace"))
+        return texts.storable((head + tail).decode(errors="replace"))
     head, tail = _without_broken_end(head), _without_broken_start(tail)
     cut = size - len(head) - len(tail)
     first, last = head.decode(errors="replace"), tail.decode(errors="replace")
-    return _clean(f"{first}\n[... {cut} bytes cut ...]\n{last}")
+    return texts.storable(f"{first}\n[... {cut} bytes cut ...]\n{last}")
 
 
 def traceback_text(error: BaseException) -> str:
@@ -118,19 +107,6 @@ def traceback_text(error: BaseException) -> str:
         return keep_text("".join(traceback.format_exception(error)))
     except Exception as failure:  # noqa: BLE001  # an exception class may break even this
         return f"{type(error).__name__} (its traceback cannot be shown: {type(failure).__name__})"
-
-
-def ascii_only(text: str) -> str:
-    """Return the text with escapes such as ``\\u20ac`` for all that is not ASCII.
-
-    For columns that cannot hold every character, such as those of MySQL's character set ``utf8mb3``.
-    """
-    return text.encode("ascii", "backslashreplace").decode()
-
-
-def _clean(text: str) -> str:
-    """Replace the characters that no database can be relied on to hold."""
-    return _UNKEEPABLE.sub(_REPLACEMENT, text)
 
 
 def _without_broken_end(data: bytes) -> bytes:
@@ -143,17 +119,6 @@ def _without_broken_end(data: bytes) -> bytes:
 def _without_broken_start(data: bytes) -> bytes:
     """Leave out up to three bytes that continue a character whose beginning is missing."""
     return data[:3].lstrip(bytes(range(0x80, 0xC0))) + data[3:]
-
-
-def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """Apply ``change`` to every text in a JSON value; it is no deeper than ``DEPTH_LIMIT``."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_with_texts(item, change) for item in value]
-    if isinstance(value, dict):
-        return {change(key): _with_texts(item, change) for key, item in value.items()}
-    return value
 
 
 class _NotJson(Exception):
@@ -198,7 +163,7 @@ class _Copier:
 
     def _text(self, text: str) -> str:
         self._take(len(text))
-        if _UNKEEPABLE.search(text):
+        if not texts.is_storable(text):
             raise _NotJson
         return str.__str__(text)  # of a subclass, such as an enum's member, the text itself
 
@@ -231,7 +196,7 @@ def _bounded_repr(value: object) -> str:
                 break
     except Exception as error:  # noqa: BLE001  # a container that changes while it is written
         pieces.append(f"... ({type(error).__name__})")
-    data = _clean("".join(pieces)).encode()
+    data = texts.storable("".join(pieces)).encode()
     if len(data) > RESULT_LIMIT:
         return data[: RESULT_LIMIT - len(_CUT)].decode(errors="ignore") + _CUT
     return data.decode()

@@ -2,6 +2,7 @@
 
 Statements of ours, said to any database that Django supports.
 
+- ``texts``: what of a text goes into a column.
 - ``clock``: the database's now, the same for every node.
 - ``quirks``: what differs, and what an error means.
 - ``commits``: whether what is written is committed.
@@ -14,4 +15,4 @@ Statements of ours, said to any database that Django supports.
 """
 
 #: What other wings may use.
-__all__ = ["batches", "clock", "commits", "generated", "leftovers", "quirks", "statements", "teller", "waits"]
+__all__ = ["batches", "clock", "commits", "generated", "leftovers", "quirks", "statements", "teller", "texts", "waits"]

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, Error, ProgrammingError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from cronkite.database import texts
 
 T = TypeVar("T")
 
@@ -26,6 +29,9 @@ POSTGRESQL_GONE = ("08", "57P")
 MYSQL = frozenset({1205, 1213, 3572, 1020})
 #: Of these, what says that somebody did not let go of a lock.
 IN_VAIN = frozenset({"55P03", 1205, 3572})
+#: PostgreSQL: not in repertoire, untranslatable. MySQL and MariaDB: incorrect string value, invalid character string,
+#: illegal mix of two, three or more collations, and MySQL's "cannot convert".
+LACKING = frozenset({"22021", "22P05", 1366, 1300, 1267, 1270, 1271, 3854, 3988})
 #: The levels at which MySQL and MariaDB read nothing that may yet be rolled back. PostgreSQL and SQLite never do.
 CLEAN_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 #: SQLite: SQLITE_BUSY and SQLITE_LOCKED in words; the numbers come with Python 3.11.
@@ -45,6 +51,11 @@ def is_conflict(error: DatabaseError) -> bool:
 def has_waited_in_vain(error: DatabaseError) -> bool:
     """Tell whether ``error`` says that another transaction has locked something, and kept it for too long."""
     return _state(error) in IN_VAIN or (bool(error.args) and error.args[0] in IN_VAIN)
+
+
+def lacks_characters(error: DatabaseError) -> bool:
+    """Tell whether ``error`` says that a text has characters which the database, or its column, does not know."""
+    return _state(error) in LACKING or (bool(error.args) and error.args[0] in LACKING)
 
 
 def lives(connection: BaseDatabaseWrapper) -> bool:
@@ -140,9 +151,30 @@ def anew(using: str, action: Callable[[], T]) -> T:
     """Do ``action``; if the connection that was open turns out to be dead, do it once more, over a new one.
 
     Servers, poolers and firewalls end connections that have been idle, which is no outage; what comes out of a pool may
-    have been, too. For what may be done twice, as nobody knows what became of it the first time; and not for a part of
-    the caller's transaction, which is gone.
+    have been, too. And if a text is refused for its characters, do it with escapes for these. For what may be done
+    twice, as nobody knows what became of it the first time; and not for a part of the caller's transaction, which is
+    gone.
     """
+    return _anew(using, partial(_spelled, using, action))
+
+
+def _spelled(using: str, action: Callable[[], T]) -> T:
+    """Do ``action`` with its texts as they are; with fewer of their characters, if they are refused for these."""
+    if is_borrowed(connections[using]):
+        return action()
+    *ways, last = texts.WAYS
+    for way in ways:
+        try:
+            with texts.spelled(way):
+                return action()
+        except DatabaseError as error:
+            if not lacks_characters(error):
+                raise
+    with texts.spelled(last):
+        return action()
+
+
+def _anew(using: str, action: Callable[[], T]) -> T:
     connection = connections[using]
     before = connection.connection
     if is_borrowed(connection) or (before is None and not is_of_pool(connection)):

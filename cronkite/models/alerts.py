@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.models.fields import CopiedText, ShortText
+from cronkite.models.fields import CopiedText
 from cronkite.models.primary import PrimaryQuerySet
 
 
@@ -19,7 +19,7 @@ class Alert(models.Model):
     See :mod:`cronkite.watching`, whose memory it is. Nothing else rests on it.
     """
 
-    about = ShortText(_("about"), max_length=100, unique=True)
+    about = CopiedText(_("about"), max_length=100, unique=True)
     name = CopiedText(_("name"), max_length=255, blank=True)
     since = models.DateTimeField(_("since"))
     over_at = models.DateTimeField(_("over at"), null=True, blank=True)

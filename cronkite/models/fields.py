@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, Least
 
 from cronkite.code import groups, labels, pings, wishes
 from cronkite.code.declarations import MOST_SECONDS
-from cronkite.database import clock
+from cronkite.database import clock, texts
 from cronkite.models import rhythm
 
 SECOND = timedelta(seconds=1)
@@ -67,7 +67,7 @@ class KeptByDatabase(AsDjangos, GeneratedField):
 
 
 class ShortText(AsDjangos, CharField):
-    """A text that every database refuses if it is too long; SQLite's columns take any, and PostgreSQL's no NUL."""
+    """A text that every database refuses if it is too long, or has what one of them does not take; SQLite takes any."""
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         """Return a text, also where SQLite has kept what is none."""
@@ -78,7 +78,7 @@ class ShortText(AsDjangos, CharField):
         if isinstance(value, str):
             if self.max_length is not None and len(value) > self.max_length:
                 _refuse(self, f"has at most {self.max_length} characters, not {len(value)}")
-            _refuse_nul(self, value)
+            _refuse_unstorable(self, value)
         return super().get_db_prep_save(value, connection)
 
 
@@ -149,24 +149,43 @@ class DeclaredAs(AsDjangos, OptionalField):
 
 
 class CopiedText(ShortText):
-    """A text that stands elsewhere, too: what does not fit is cut, as a log without it would be no log at all."""
+    """A text that tells what is so, or was: what does not fit is cut or replaced, as without it nothing would be told.
+
+    Whoever asks for the rows that have it need not know of that.
+    """
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the text as it is kept."""
+        value = super().get_prep_value(value)
+        if not isinstance(value, str):
+            return value
+        value = texts.storable(value)
+        if self.max_length is not None and len(value) > self.max_length:
+            end = texts.storable("…")
+            value = value[: self.max_length - len(end)] + end
+        return value
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
-        """Cut it, and have no NUL in it."""
-        if isinstance(value, str):
-            value = value.replace("\0", "\ufffd")
-            if self.max_length is not None and len(value) > self.max_length:
-                value = f"{value[: self.max_length - 1]}…"
-        return super().get_db_prep_save(value, connection)
+        """Write the text as it is kept."""
+        return super().get_db_prep_save(self.get_prep_value(value) if isinstance(value, str) else value, connection)
+
+
+class ToldText(AsDjangos, TextField):
+    """A text of any length that tells what happened: what no column takes is replaced."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the text as it is kept."""
+        value = super().get_prep_value(value)
+        return texts.storable(value) if isinstance(value, str) else value
 
 
 class LongText(AsDjangos, TextField):
-    """A text of any length, in which no database takes NUL."""
+    """A text of any length, without what no database takes."""
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """Raise :class:`django.db.DataError`, as PostgreSQL would."""
         if isinstance(value, str):
-            _refuse_nul(self, value)
+            _refuse_unstorable(self, value)
         return super().get_db_prep_save(value, connection)
 
 
@@ -272,9 +291,11 @@ def is_storable(value: Any) -> bool:
     return "\\u0000" not in text.replace("\\\\", "")
 
 
-def _refuse_nul(field: models.Field[Any, Any], value: str) -> None:
+def _refuse_unstorable(field: models.Field[Any, Any], value: str) -> None:
     if "\0" in value:
         _refuse(field, "can't have a NUL character, which databases don't take")
+    if not texts.is_storable(value):
+        _refuse(field, "can't have half of a surrogate pair, which is no character")
 
 
 def _refuse(field: models.Field[Any, Any], why: str) -> None:

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Case, F, When
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.models.fields import Json, KeptByDatabase, ShortText, earliest
+from cronkite.models.fields import CopiedText, Json, KeptByDatabase, earliest
 from cronkite.models.ways import RetryUntil
 
 
@@ -34,7 +34,7 @@ class Kept(models.Model):
         _("fencing token"), default=0, editable=False, help_text=_("The number of claims.")
     )
     lock = models.UUIDField(_("lock"), null=True, blank=True, editable=False, help_text=_("The claim that holds it."))
-    locked_by = ShortText(_("locked by"), max_length=255, blank=True, editable=False)
+    locked_by = CopiedText(_("locked by"), max_length=255, blank=True, editable=False)
     locked_at = models.DateTimeField(
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")
     )
@@ -64,7 +64,7 @@ class Kept(models.Model):
         _("retry attempt"), null=True, blank=True, editable=False, help_text=_("The number that attempt will have.")
     )
     # Known when it is saved, so that a node need not import the function to know who is to have it.
-    engine = ShortText(
+    engine = CopiedText(
         _("engine"),
         max_length=32,
         blank=True,
@@ -88,7 +88,7 @@ class Kept(models.Model):
         editable=False,
         help_text=_("When somebody asked for a run that no node has taken yet."),
     )
-    asked_by = ShortText(_("asked by"), max_length=255, blank=True, editable=False)
+    asked_by = CopiedText(_("asked by"), max_length=255, blank=True, editable=False)
     asked_with = Json(
         _("asked with"),
         null=True,

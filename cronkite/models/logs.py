@@ -10,9 +10,9 @@ from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
 from cronkite.code import commands
-from cronkite.database import clock
+from cronkite.database import clock, texts
 from cronkite.models import told
-from cronkite.models.fields import CopiedText, Json, ShortText
+from cronkite.models.fields import CopiedText, Json, ShortText, ToldText
 from cronkite.models.primary import PrimaryQuerySet
 from cronkite.schedules.catch_up import Decision
 
@@ -48,7 +48,9 @@ NOT_FOLLOWED = "its job was deleted, so what became of the task is not known"
 
 def also(note: str) -> Case:
     """Return the reason of a log with ``note`` behind it, once: who asked for the run, or unlocked it, stays there."""
-    text = models.TextField()
+    text = ToldText()
+    # What it is compared with is as it was kept.
+    note = texts.storable(note)
     return Case(
         When(reason="", then=Value(note)),
         When(reason__endswith=note, then=F("reason")),
@@ -90,21 +92,21 @@ class Log(models.Model):
     fence = models.BigIntegerField(
         _("fencing token"), null=True, blank=True, help_text=_("The number of the claim. Missed slots have none.")
     )
-    node = ShortText(_("node"), max_length=255)
+    node = CopiedText(_("node"), max_length=255)
     status = ShortText(_("status"), max_length=16, choices=Status.choices, default=Status.RUNNING)
     created = models.DateTimeField(_("created"))
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     result = Json(_("result"), null=True, blank=True)
-    output = models.TextField(_("output"), blank=True)
-    exc_info = models.TextField(_("traceback"), blank=True)
+    output = ToldText(_("output"), blank=True)
+    exc_info = ToldText(_("traceback"), blank=True)
     # Null where that is not known: in logs of slots that were missed, and of code that did not keep it.
     args = Json(_("arguments"), null=True, blank=True, help_text=_("What it ran with."))
     kwargs = Json(_("keyword arguments"), null=True, blank=True, help_text=_("What it ran with."))
     missed = models.PositiveIntegerField(
         _("missed"), default=0, help_text=_("How many slots were passed over just before this one.")
     )
-    reason = models.TextField(_("reason"), blank=True)
+    reason = ToldText(_("reason"), blank=True)
     watched_at = models.DateTimeField(
         _("watched at"), null=True, blank=True, help_text=_("When somebody looked at its run while that went on.")
     )
@@ -113,8 +115,8 @@ class Log(models.Model):
         _("attempt"), default=1, db_default=1, help_text=_("Which attempt at the slot it is.")
     )
     # Of a task that was handed over to an engine; else empty.
-    engine = ShortText(_("engine"), max_length=32, blank=True, default="", db_default="")
-    backend = ShortText(_("backend"), max_length=255, blank=True, default="", db_default="")
+    engine = CopiedText(_("engine"), max_length=32, blank=True, default="", db_default="")
+    backend = CopiedText(_("backend"), max_length=255, blank=True, default="", db_default="")
     queue = CopiedText(_("queue"), max_length=255, blank=True, default="", db_default="")
     task_id = CopiedText(_("task"), max_length=255, blank=True, default="", db_default="")
     worker = CopiedText(_("worker"), max_length=255, blank=True, default="", db_default="")

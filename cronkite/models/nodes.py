@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.models.fields import ShortText
+from cronkite.models.fields import CopiedText
 from cronkite.models.primary import PrimaryQuerySet
 
 
@@ -19,7 +19,7 @@ class Node(models.Model):
     Nothing rests on it: it tells people who ticks, and nodes do without it.
     """
 
-    name = ShortText(_("name"), max_length=255, unique=True)
+    name = CopiedText(_("name"), max_length=255, unique=True)
     ticked_at = models.DateTimeField(_("ticked at"), help_text=_("The last sign of life, by the database's clock."))
     started_at = models.DateTimeField(
         _("started at"), help_text=_("Since when it is known; a node that stays: since when it runs.")
@@ -32,8 +32,8 @@ class Node(models.Model):
     stopped_at = models.DateTimeField(
         _("stopped at"), null=True, blank=True, help_text=_("When it ended as it was told to; empty: it goes on.")
     )
-    labels = ShortText(_("labels"), max_length=1024, blank=True, default="", db_default="")
-    version = ShortText(_("version"), max_length=32, blank=True, help_text=_("The version of django-cronkite."))
+    labels = CopiedText(_("labels"), max_length=1024, blank=True, default="", db_default="")
+    version = CopiedText(_("version"), max_length=32, blank=True, help_text=_("The version of django-cronkite."))
 
     objects = NodeQuerySet.as_manager()
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.db.models import Q
 
 from cronkite.claims.verdicts import Claim
-from cronkite.code.outcomes import ascii_only
 from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.models import Log
@@ -55,15 +54,10 @@ def show(claim: Claim, output: str) -> None:
     What somebody else has locked is left as it is: there is a next time.
     """
     try:
-        _write(claim.log_id, output=output)
+        quirks.anew(database(), lambda: _write(claim.log_id, output=output))
     except DatabaseError as error:
-        if quirks.is_conflict(error):
-            return
-        # What the column's character set can't hold is written in other words, as at the end of a run.
-        plain = ascii_only(output)
-        if plain == output or not quirks.lives(connections[database()]):
+        if not quirks.is_conflict(error):
             raise
-        _write(claim.log_id, output=plain)
 
 
 def _write(key: int, *conditions: Q, **values: Any) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from deciding import claim, make_stale
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from cronkite.claims import claiming, holding
 from cronkite.code.outcomes import Outcome
@@ -60,25 +60,6 @@ def test_the_reason_for_missed_slots_is_kept_beside_that_of_the_run(make_job):
     taken = claim(job)
     holding.finish(taken, Outcome(Status.TIMED_OUT, reason="too long"))
     assert "only the newest is run; too long" in Log.objects.get().reason
-
-
-@pytest.mark.django_db
-def test_text_that_the_database_refuses_is_kept_in_ascii(job, monkeypatch):
-    taken = claim(job)
-    finish, calls = holding._finish, []
-
-    def refusing(claim, outcome):
-        calls.append(outcome.output)
-        if not outcome.output.isascii():
-            raise DatabaseError("Incorrect string value")
-        return finish(claim, outcome)
-
-    monkeypatch.setattr(holding, "_finish", refusing)
-    assert holding.finish(taken, Outcome(Status.SUCCEEDED, output="smile \U0001f600"))
-    assert Log.objects.get().output.isascii()
-    monkeypatch.setattr(holding, "_finish", lambda *_: (_ for _ in ()).throw(DatabaseError("no")))
-    with pytest.raises(DatabaseError):
-        holding.finish(taken, Outcome(Status.SUCCEEDED, output="plain"))
 
 
 # Renewing.

@@ -21,8 +21,6 @@ from cronkite.code.outcomes import (
     HALF,
     OUTPUT_LIMIT,
     RESULT_LIMIT,
-    Outcome,
-    ascii_only,
     keep_ends,
     keep_result,
 )
@@ -337,20 +335,3 @@ def test_an_error_that_cannot_even_be_shown_is_named():
             raise LookupError
 
     assert outcomes.traceback_text(Unspeakable()) == "Unspeakable (its traceback cannot be shown: LookupError)"
-
-
-@STEADY
-@given(st.text())
-def test_ascii_only_is_ascii_and_leaves_ascii_alone(text):
-    assert ascii_only(text).isascii()
-    assert ascii_only(ascii_only(text)) == ascii_only(text)
-    if text.isascii():
-        assert ascii_only(text) == text
-
-
-def test_all_texts_of_an_outcome_can_be_changed_at_once():
-    outcome = Outcome("failed", {"é": ["€", 1, None]}, output="ü", exc_info="ß", reason="ø")
-    assert outcome.with_texts(ascii_only) == Outcome(
-        "failed", {"\\xe9": ["\\u20ac", 1, None]}, output="\\xfc", exc_info="\\xdf", reason="\\xf8"
-    )
-    assert Outcome("succeeded").with_texts(ascii_only) == Outcome("succeeded")

@@ -512,6 +512,8 @@ TOO_MUCH = [
     ({"name": "x" * 256}, "A job's name has at most 255 characters, not 256."),
     ({"name": "a\0b"}, "A job's name can't have a NUL character"),
     ({"description": "a\0b"}, "A job's description can't have a NUL character"),
+    ({"name": "a\udc80"}, "A job's name can't have half of a surrogate pair"),
+    ({"description": "a\udc80"}, "A job's description can't have half of a surrogate pair"),
     ({"grace": 2**31}, "A job's grace is a number of seconds from 0 to 2147483647, not 2147483648."),
     ({"timeout": -1}, "A job's timeout is a number of seconds from 0"),
     ({"args": [float("nan")]}, "A job's args must be JSON, without NaN"),

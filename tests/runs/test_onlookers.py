@@ -142,20 +142,6 @@ def test_what_comes_late_overwrites_no_end(make_job):
     assert Log.objects.get(pk=mine.log_id).output == "all of it"
 
 
-def test_what_the_column_cannot_hold_is_written_in_other_words(make_job, monkeypatch):
-    mine = claim(make_job(due=0))
-    write = onlookers._write
-
-    def refuse(key, output):
-        if not output.isascii():
-            raise DatabaseError("Incorrect string value")
-        write(key, output=output)
-
-    monkeypatch.setattr(onlookers, "_write", refuse)
-    onlookers.show(mine, "für 5 €")
-    assert Log.objects.get(pk=mine.log_id).output == "f\\xfcr 5 \\u20ac"
-
-
 def test_an_outage_is_told_of_to_the_node(make_job, monkeypatch):
     mine = claim(make_job(due=0))
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from cronkite.claims.verdicts import Claim, Receipt
+from cronkite.database import quirks, waits
 from cronkite.engines import counter, couriers, following
 from cronkite.engines.counter import Sorted
 from cronkite.engines.couriers import Couriers
@@ -180,11 +181,13 @@ class Dispatch:
         self._agenda.move(job)
 
     def note(self, job: Job, engine: str) -> None:
-        """Note, for all nodes, of which engine the function of ``job`` turned out to be a task."""
+        """Note, for all nodes, of which engine the function of ``job`` turned out to be a task.
+
+        Where another transaction has locked the row, it is not noted: it is found out again at the next look.
+        """
         job.engine = engine
         with self._outages.lived_through():
-            rows = Job.objects.using(primary.alias()).filter(pk=job.pk, revision=job.revision, function=job.function)
-            rows.write(engine=engine)
+            quirks.anew(primary.alias(), partial(_note, job))
 
     def _hand_over(self, place: Hashable, group: list[Sorted]) -> None:
         """Take and hand over, in one transaction."""
@@ -296,3 +299,11 @@ class Dispatch:
         if again is not None and self._agenda.stays:
             rest = again - self._agenda.now()
             self._agenda.look_within(max(rest, following.SOONEST).total_seconds())
+
+
+def _note(job: Job) -> None:
+    using = primary.alias()
+    with waits.limited(using):
+        if waits.lock_available(Job, [job.pk], using):
+            rows = Job.objects.using(using).filter(pk=job.pk, revision=job.revision, function=job.function)
+            rows.write(engine=job.engine)

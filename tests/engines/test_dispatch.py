@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from conftest import due
 from django.core.management import call_command
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, connections
 from django_tasks_db.models import DBTaskResult
-from nodes import nodes, until
+from nodes import PATIENCE, nodes, until
+from rivals import rival
 
 from app import engines
 from cronkite.claims import claiming, handing, holding, verdicts
@@ -16,6 +19,9 @@ from cronkite.database import clock
 from cronkite.engines import django_tasks
 from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log
+from cronkite.nodes.agenda import Agenda
+from cronkite.nodes.dispatch import Dispatch
+from cronkite.nodes.outages import Outages
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp
 
@@ -38,6 +44,25 @@ def make_task(make_job):
 def tick():
     """Do in this process what a tick does."""
     call_command("cron", workers=0)
+
+
+def in_time(action):
+    """Do it in a thread, and fail if it does not end."""
+    raised = []
+
+    def act():
+        try:
+            action()
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "it waits for something"
+    assert not raised
 
 
 def decide(read):
@@ -112,6 +137,24 @@ def test_what_was_handed_over_is_not_in_doubt_when_the_next_of_its_batch_stumble
     with pytest.raises(verdicts.Contention):
         claiming.claim_all([(due(job), decide(due(job))) for job in jobs], "node", take)
     assert Log.objects.get().task_id == f"id-{jobs[0].pk}"
+
+
+@pytest.mark.parametrize("engine", ["django.tasks", ""])
+def test_a_locked_row_keeps_no_node_that_finds_out_what_a_function_is(make_job, engine):
+    job = make_job("app.handed.bill", due=0)
+    Job.objects.filter(pk=job.pk).write(engine="none")
+    agenda = Agenda(stays=True)
+    outages = Outages(agenda, lambda: None)
+    dispatch = Dispatch("node", agenda, outages, Couriers(lambda: None, at_once=True))
+    read = due(job)
+    if connection.features.has_select_for_update_skip_locked:
+        with rival(lambda: Job.objects.select_for_update().get(pk=job.pk)):
+            in_time(lambda: dispatch.note(read, engine))
+            assert not outages.is_away
+        assert Job.objects.get().engine == "none"
+    # It is found out again at the next look.
+    dispatch.note(read, engine)
+    assert Job.objects.get().engine == engine
 
 
 @pytest.mark.parametrize("module", ["hanging", "exiting"])

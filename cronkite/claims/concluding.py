@@ -20,7 +20,7 @@ from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
 from cronkite.database.statements import Update, place
 from cronkite.models import Job, Log, Task, primary, told
-from cronkite.models.logs import also
+from cronkite.models.logs import LogQuerySet, also
 from cronkite.models.queries import FREE, JobQuerySet
 
 #: How long the tasks are left alone whose turn it is, as somebody asks, who may die over it.
@@ -88,7 +88,7 @@ def _tell_ends(answers: Answers, using: str) -> None:
     logs = Log.objects.using(using).filter(status=Log.Status.HANDED_OVER)
     with waits.limited(using):
         for task, outcome, started_at, finished_at, worker in answers.ended:
-            is_told = logs.filter(job=task.job_id, fence=task.fence).update(
+            is_told = _of(task, logs).update(
                 status=outcome.status,
                 result=outcome.result,
                 exc_info=outcome.exc_info,
@@ -100,7 +100,12 @@ def _tell_ends(answers: Answers, using: str) -> None:
             if is_told:
                 told.task_ended(task.job_id, task.fence)
         for task, why in answers.unknown:
-            logs.filter(job=task.job_id, fence=task.fence).update(reason=also(why))
+            _of(task, logs).update(reason=also(why))
+
+
+def _of(task: Task, logs: LogQuerySet) -> LogQuerySet:
+    """Return the log of the task. By the number of the claim alone, it might be another job's that is at the key."""
+    return logs.filter(job=task.job_id, fence=task.fence, engine=task.engine, task_id=task.task_id)
 
 
 def _plan(answers: Answers, jobs: Collection[int], using: str) -> None:

@@ -11,15 +11,19 @@ from cronkite.claims import retries
 from cronkite.conf import get as get_conf
 from cronkite.database.clock import Now
 from cronkite.models import Job
-from cronkite.models.queries import JobQuerySet, is_free, may_retry
+from cronkite.models.queries import JobQuerySet, is_free, is_same, may_retry
 from cronkite.schedules.catch_up import Decision
 
 
 def as_read(job: Job, using: str) -> JobQuerySet:
     """Return the query for the row of ``job``, if nobody has edited, claimed or moved it on since it was read."""
-    return Job.objects.using(using).filter(
-        pk=job.pk, enabled=True, revision=job.revision, fence=job.fence, next_run=job.next_run
-    )
+    return unchanged(job, using).filter(enabled=True, next_run=job.next_run)
+
+
+def unchanged(job: Job, using: str) -> JobQuerySet:
+    """Return the query for the row of ``job``, if nobody has edited it, claimed it or put another in its place."""
+    rows = Job.objects.using(using).filter(is_same(job.planned_at))
+    return rows.filter(pk=job.pk, revision=job.revision, fence=job.fence)
 
 
 def claimable(job: Job, decision: Decision, using: str) -> JobQuerySet:
@@ -38,8 +42,7 @@ def answerable(job: Job, using: str) -> JobQuerySet:
 
     Whether it is enabled, and when it is due, makes no difference to whoever asked.
     """
-    unchanged = Job.objects.using(using).filter(pk=job.pk, revision=job.revision, fence=job.fence)
-    return unchanged.filter(is_free(get_conf().lock_timeout), asked_at__isnull=False)
+    return unchanged(job, using).filter(is_free(get_conf().lock_timeout), asked_at__isnull=False)
 
 
 def repeatable(job: Job, using: str) -> JobQuerySet:
@@ -47,14 +50,8 @@ def repeatable(job: Job, using: str) -> JobQuerySet:
 
     A one-off was disabled when its slot was claimed, and is tried again all the same.
     """
-    return Job.objects.using(using).filter(
-        is_free(get_conf().lock_timeout),
-        may_retry(),
-        pk=job.pk,
-        revision=job.revision,
-        fence=job.fence,
-        retry_at=job.retry_at,
-        retry_at__lte=Now(),
+    return unchanged(job, using).filter(
+        is_free(get_conf().lock_timeout), may_retry(), retry_at=job.retry_at, retry_at__lte=Now()
     )
 
 

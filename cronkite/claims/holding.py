@@ -66,9 +66,11 @@ def _renewal(claims: list[Claim]) -> Renewal:
         # A job that was deleted has no row.
         there = set(jobs.filter(pk__in=[claim.job_id for claim in held]).values_list("pk", flat=True))
         held = [claim for claim in held if claim.job_id in there]
-    logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in gone])
-    ended = set(logs.exclude(status__in=[Log.Status.RUNNING, Log.Status.LOST]).values_list("pk", flat=True))
-    return Renewal([claim for claim in gone if claim.log_id not in ended], held)
+    logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in (*gone, *held)])
+    # Of a job that was deleted, the key may be another's by now, whose lock was never this run's.
+    over = logs.filter(~Q(status__in=[Log.Status.RUNNING, Log.Status.LOST]) | Q(job__isnull=True))
+    without = set(over.values_list("pk", flat=True))
+    return Renewal(*([claim for claim in claims if claim.log_id not in without] for claims in (gone, held)))
 
 
 def finish(claim: Claim, outcome: Outcome) -> bool:

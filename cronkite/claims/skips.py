@@ -49,7 +49,7 @@ def _unclaimed(jobs: list[Job]) -> Unclaimed:
     rows = Job.objects.using(using).filter(is_free(get_conf().lock_timeout), pk__in=[job.pk for job in jobs])
     found = rows.in_bulk()
     pairs = [(found[job.pk], job) for job in jobs if job.pk in found]
-    edited = {job.pk for row, job in pairs if row.revision != job.revision and row.fence == job.fence}
+    edited = {job.pk for row, job in pairs if not _is_unedited(row, job) and row.fence == job.fence}
     left = {job.pk for row, job in pairs if _is_as_read(row, job)} if waits.skips(connection) else set()
     rows_held = _held(Job, left)
     logs = losses.with_locks_of([found[key] for key in left], using)
@@ -83,9 +83,14 @@ def _held(model: type[Job | Log], keys: Collection[int]) -> set[int]:
     return set(rows.filter(pk__in=rest).values_list("pk", flat=True)) if rest else set()
 
 
+def _is_unedited(row: Job, job: Job) -> bool:
+    """Tell whether ``row`` is that of ``job``, as it was read; it may be another's at the same key."""
+    return row.revision == job.revision and row.planned_at in {job.planned_at, None}
+
+
 def _is_as_read(row: Job, job: Job) -> bool:
     """Tell whether ``row`` is still what a claim of ``job`` asks for, times and locks aside."""
-    if (row.revision, row.fence) != (job.revision, job.fence):
+    if not _is_unedited(row, job) or row.fence != job.fence:
         return False
     if job.is_asked:
         return row.asked_at == job.asked_at

@@ -140,7 +140,8 @@ def mark_lost(job_id: int, node: str, using: str, why: str = TAKEN_OVER) -> None
 
 def slot_taken(using: str) -> tuple[JobQuerySet, dict[str, Any]]:
     """Return the row of an attempt whose slot and lock can be had, and what becomes of its slots then."""
-    row = stand_in(Job, "job", pk="id", revision="revision", fence="fence", next_run="next_run")
+    known = {name: name for name in ("revision", "fence", "next_run", "planned_at")}
+    row = stand_in(Job, "job", pk="id", **known)
     decision = stand_in(Job, "decision", slot="last_slot", next_run="next_run", goes_on="enabled")
     return conditions.claimable(row, decision, using), {
         "last_slot": decision.slot,

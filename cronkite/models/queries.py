@@ -38,6 +38,16 @@ NO_RETRY: dict[str, Any] = {"retry_at": None, "retry_slot": None, "retry_attempt
 CHUNK = 500
 
 
+def is_same(planned_at: Any) -> Q:
+    """Return the condition that a row is of the job that was planned then, or when that is, is not known of the row.
+
+    Whoever deletes a job may put another at its key, by a fixture for one, whose edits and claims are counted anew: by
+    these numbers and its key, the one could be taken for the other. No two jobs are planned at one instant, and whoever
+    plans a job anew counts that as an edit.
+    """
+    return Q(planned_at=planned_at) | Q(planned_at__isnull=True)
+
+
 def is_free(lock_timeout: timedelta | None) -> Q:
     """Return the condition that a job's lock is free, or stale by the database's clock."""
     free = Q(lock__isnull=True)

@@ -19,7 +19,7 @@ from cronkite import conf
 from cronkite.database import quirks, waits
 from cronkite.exceptions import ScheduleError
 from cronkite.models.logs import Log, LogQuerySet
-from cronkite.models.queries import FREE, is_free
+from cronkite.models.queries import FREE, is_free, is_same
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
@@ -66,7 +66,8 @@ def realign(job: Job, using: str) -> bool:
 
 def _move(job: Job, using: str) -> dict[str, Any]:
     """Move the row; return the columns that changed, with their new values."""
-    rows = type(job).objects.using(using).filter(pk=job.pk, revision=job.revision, fence=job.fence, lock=job.lock)
+    rows = type(job).objects.using(using).filter(is_same(job.planned_at))
+    rows = rows.filter(pk=job.pk, revision=job.revision, fence=job.fence, lock=job.lock)
     # A write first: whoever claims the job waits, or has ended. So nothing that is read now is yet to be undone.
     if not rows.filter(next_run=job.next_run, last_slot=job.last_slot).write(fence=F("fence")):
         return {}

@@ -6,16 +6,17 @@ from datetime import timedelta
 
 import pytest
 from admin_pages import SLOT, make_log
-from conftest import due, make_due
+from conftest import due, make_due, put_in_place_of
 from deciding import claim, decide, make_stale
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
 from cronkite import requests
-from cronkite.claims import claiming, holding, verdicts
+from cronkite.claims import claiming, handing, holding, skips, taking, verdicts
+from cronkite.claims.verdicts import Receipt
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, quirks
 from cronkite.exceptions import JobIsLocked
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, restores
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp, Decision
 
@@ -105,6 +106,48 @@ def test_a_job_that_was_deleted_is_not_claimed(job):
     decision = decide(read)
     Job.objects.get(pk=job.pk).delete()
     assert claiming.claim(read, decision, "node") is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("way", [taking.take, taking.in_steps, handing.joined(lambda claim: Receipt("e", "1"), ())])
+def test_a_job_that_is_at_the_key_of_the_one_that_was_read_is_not_claimed_for_it(job, way):
+    """It has been edited and claimed as often, which is never, and is due at the same time."""
+    read = due(job)
+    decision = decide(read)
+    new = put_in_place_of(job, function="app.jobs.fail")
+    assert (new.revision, new.fence, new.next_run) == (read.revision, read.fence, read.next_run)
+    assert claiming.claim(read, decision, "node", way) is None
+    assert not claiming.pass_over(read, catch_up.abandon(read.get_schedule(), read.pending, read.now, ""), "node")
+    assert not new.logs.exists()
+    # To be read anew, at once.
+    assert skips.unclaimed([read]) == ({}, {job.pk})
+    assert claim(new).function == "app.jobs.fail"
+
+
+@pytest.mark.django_db
+def test_a_request_is_not_taken_for_the_job_that_was_at_the_key_before(job):
+    requests.ask(job, "ada")
+    read = Job.objects.agenda().get()
+    new = put_in_place_of(job, function="app.jobs.fail")
+    requests.ask(new, "bob")
+    assert claiming.claim_asked(read, "node") is None
+    assert claiming.claim_asked(Job.objects.agenda().get(), "node").job_name == "new"
+
+
+@pytest.mark.django_db
+def test_a_job_that_was_never_planned_by_code_of_ours_is_claimed(job):
+    Job.objects.filter(pk=job.pk).write(planned_at=None)
+    assert claim(job) is not None
+
+
+@pytest.mark.django_db
+def test_the_logs_of_another_job_do_not_move_the_one_at_its_key_by_the_schedule_of_before(job):
+    read = due(job)
+    new = put_in_place_of(job, function="app.jobs.fail")
+    make_log(new, slot=read.next_run)
+    assert not restores.is_realigned(read, "default")
+    new.refresh_from_db()
+    assert new.next_run == read.next_run
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from conftest import put_in_place_of
 from deciding import claim, make_stale
 from django.db import connection
 
@@ -85,6 +86,22 @@ def test_renewing_tells_which_lock_is_gone(make_job):
     Job.objects.filter(pk=deleted.job_id).delete()
     assert holding.renew([kept, lost, deleted]) == [lost]
     assert Job.objects.get(pk=lost.job_id).lock != lost.token
+
+
+@pytest.mark.django_db
+def test_the_run_of_a_deleted_job_goes_on_when_its_key_is_used_again(make_job):
+    """The new job's lock is its own, and none to lose or to renew."""
+    jobs = [make_job(name=name, due=0) for name in "abc"]
+    claims = [claim(job) for job in jobs]
+    new = [put_in_place_of(job, function="app.jobs.ok") for job in jobs[:2]]
+    held = claim(new[1])
+    make_stale(new[1])
+    assert holding.renewal(claims) == ([], [])
+    row = Job.objects.get(pk=new[1].pk)
+    assert (row.lock, row.locked_at < clock.now("default") - timedelta(seconds=60)) == (held.token, True)
+    assert holding.finish(claims[1], Outcome(Status.SUCCEEDED, result=1))
+    assert Job.objects.get(pk=new[1].pk).lock == held.token
+    assert Log.objects.get(pk=claims[1].log_id).result == 1
 
 
 @pytest.mark.django_db

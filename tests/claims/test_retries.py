@@ -6,6 +6,7 @@ from datetime import timedelta
 from unittest.mock import Mock
 
 import pytest
+from conftest import put_in_place_of
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
@@ -153,6 +154,18 @@ def test_two_nodes_that_read_the_same_retry_make_one_attempt(make_job):
     assert claiming.claim_retry(one, "node-1") is not None
     assert claiming.claim_retry(other, "node-2") is None
     assert [attempt for attempt, _ in attempts()] == [1, 2]
+
+
+def test_a_retry_is_not_made_of_the_job_that_is_at_the_key_of_the_one_that_failed(make_job):
+    make_job("app.jobs.fail", due=0, retries=2, retry_delay=0)
+    tick()
+    make_due()
+    failed = read()
+    new = put_in_place_of(failed, function="app.jobs.ok", retries=2)
+    columns = ("fence", "retry_at", "retry_slot", "retry_attempt")
+    Job.objects.filter(pk=new.pk).write(**{name: getattr(failed, name) for name in columns})
+    assert claiming.claim_retry(failed, "node") is None
+    assert claiming.claim_retry(read(), "node").job_name == "new"
 
 
 def test_what_was_asked_for_is_not_tried_again(make_job):

@@ -8,12 +8,14 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from conftest import put_in_place_of
 from django_tasks_db.models import DBTaskResult
 from nodes import turn_of_tasks, until
 
 from app import engines
 from cronkite.claims import concluding
 from cronkite.claims.concluding import Answers
+from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
 from cronkite.engines import following
 from cronkite.engines.couriers import Couriers
@@ -157,6 +159,23 @@ def test_a_task_that_is_handed_over_while_others_are_asked_about_is_asked_about(
     assert Task.objects.get().task_id == "new"
     assert Job.objects.get().follow_at == Task.objects.get().ask_at
     assert Log.objects.get().task_id == task_id
+
+
+def test_the_end_of_a_task_is_not_written_of_the_job_that_is_at_the_key_of_its_own(make_tasks):
+    """That has been handed over as often, so that the fencing token tells nothing."""
+    (task_id,) = make_tasks(1)
+    _, (task,) = concluding.reserve(due(), 10)
+    job = Job.objects.get()
+    new = put_in_place_of(job, function=job.function)
+    Log.objects.create(
+        job=new, fence=1, task_id="new", engine="django.tasks", status=Status.HANDED_OVER, created=clock.now("default")
+    )
+    ended = concluding.Ended(task, Outcome(Status.SUCCEEDED), None, None, "")
+    concluding.conclude(Answers([ended], [], []), [new.pk])
+    concluding.conclude(Answers([], [(task, "forgotten")], []), [new.pk])
+    log = Log.objects.get(task_id="new")
+    assert (log.status, log.reason) == (Status.HANDED_OVER, "")
+    assert Log.objects.get(task_id=task_id).status == Status.HANDED_OVER
 
 
 def test_what_nobody_has_told_of_is_asked_again_by_whoever_comes_next(make_tasks):

@@ -308,6 +308,7 @@ def pass_over(job: Job, decision: Decision, node: str) -> bool:
     away, or if another transaction has locked the row: see :func:`cronkite.claims.skips.skipped`.
     """
     using = primary.alias()
+    commits.demand_of(using)
     if restores.is_realigned(job, using):
         return False
     try:

@@ -21,3 +21,6 @@ COMMANDS = {
     "prune": "delete old logs",
     "unlock": "clear the lock of a job whose run is gone",
 }
+
+#: Those that say what they have done in the database, unless it is a dry run.
+WRITING = frozenset({"run", "enable", "disable", "sync", "import", "prune", "unlock"})

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cronkite.conf import Problem
 
@@ -44,11 +45,41 @@ def demand() -> None:
 def demand_of(using: str) -> None:
     """Raise :class:`ImproperlyConfigured` if somebody has turned autocommit off on the connection to ``using``.
 
-    Within ``atomic()`` it is off, and yet somebody is going to commit.
+    Within ``atomic()`` it is off, and yet somebody is going to commit. Opens the connection, or it would not show what
+    is done to it then; so raises :class:`django.db.DatabaseError`, too.
     """
     connection = connections[using]
-    if connection.connection is not None and not connection.autocommit and not connection.in_atomic_block:
+    connection.ensure_connection()
+    if _is_off(connection):
         raise ImproperlyConfigured(
             f"Something has turned autocommit off on the connection {using!r}, so a claim would not be committed. A "
             "node needs it on: look for set_autocommit(False), as in receivers of the signal connection_created."
         )
+
+
+def demand_by_hand(using: str) -> None:
+    """Raise :class:`ImproperlyConfigured` if autocommit is turned off on each connection to ``using`` as it is opened.
+
+    For what a person or his code asks for. Who has turned it off by himself on this connection manages his own
+    transaction, and is going to commit. Raises :class:`django.db.DatabaseError`, too.
+    """
+    connection = connections[using]
+    connection.ensure_connection()
+    if not _is_off(connection):
+        return
+    # Which of the two it is shows at another one, that nobody has got hold of.
+    new: BaseDatabaseWrapper = connection.copy()
+    try:
+        new.connect()
+        is_off = _is_off(new)
+    finally:
+        new.close()
+    if is_off:
+        raise ImproperlyConfigured(
+            f"Something turns autocommit off on each connection {using!r}, so nothing that is done here would be "
+            "committed: look for set_autocommit(False) in receivers of the signal connection_created."
+        )
+
+
+def _is_off(connection: BaseDatabaseWrapper) -> bool:
+    return not connection.autocommit and not connection.in_atomic_block

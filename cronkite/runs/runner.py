@@ -204,6 +204,7 @@ def claim_by_hand(job: Job, by: str = "") -> Claim:
     :class:`django.core.exceptions.ImproperlyConfigured` where no claim would ever be committed.
     """
     commits.demand()
+    commits.demand_by_hand(primary.alias())
     reason = f"asked for by {by}" if by else ""
     for attempt in range(1, CLAIM_ATTEMPTS + 1):
         try:

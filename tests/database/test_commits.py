@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from deciding import decide
 from django.core import checks as django_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
@@ -11,8 +12,10 @@ from django.db.backends.signals import connection_created
 from nodes import cron
 
 from cronkite.checks import setting_checks
+from cronkite.claims import claiming, handing
 from cronkite.models import Job, Log, Node
 from cronkite.nodes import ticks
+from cronkite.schedules import catch_up
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,6 +38,22 @@ def by_hand(db):
     yield
     transaction.rollback()
     transaction.set_autocommit(True)
+
+
+@pytest.fixture
+def turned_off(db):
+    """Have a receiver turn autocommit off on each connection that is opened from then on."""
+
+    def turn_off(connection, **kwargs):
+        connection.set_autocommit(False)
+
+    def begin():
+        connection.close()
+        connection_created.connect(turn_off)
+
+    yield begin
+    connection_created.disconnect(turn_off)
+    connection.close()
 
 
 def test_a_database_that_is_never_committed_to_is_an_error(no_autocommit):
@@ -102,21 +121,74 @@ def test_no_queue_is_worked_off_in_a_transaction_that_somebody_manages_himself(m
     assert not Node.objects.exists()
 
 
-def test_nothing_is_claimed_over_connections_on_which_autocommit_is_turned_off(make_job):
+def test_nothing_is_claimed_over_connections_on_which_autocommit_is_turned_off(make_job, turned_off):
     make_job(due=0)
-    connection.close()
-
-    def turn_off(connection, **kwargs):
-        connection.set_autocommit(False)
-
-    connection_created.connect(turn_off)
-    try:
-        with pytest.raises(ImproperlyConfigured, match="connection_created"):
-            ticks.tick(workers=0)
-    finally:
-        connection_created.disconnect(turn_off)
-        connection.close()
+    turned_off()
+    with pytest.raises(ImproperlyConfigured, match="connection_created"):
+        ticks.tick(workers=0)
+    transaction.rollback()
     assert not Log.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "ok"),
+        ("run", "ok", "--ask"),
+        ("disable", "ok"),
+        ("enable", "ok"),
+        ("unlock", "ok", "--yes"),
+        ("prune", "--lost"),
+        ("sync",),
+        ("import", "exported", "nowhere.json"),
+    ],
+)
+def test_no_command_says_that_it_has_done_what_is_not_committed(make_job, turned_off, capsys, command):
+    make_job()
+    turned_off()
+    with pytest.raises(CommandError, match="connection_created"):
+        call_command("cron", *command)
+    assert "".join(capsys.readouterr()) == ""
+
+
+def test_what_writes_nothing_is_shown_all_the_same(make_job, turned_off, capsys):
+    make_job()
+    turned_off()
+    call_command("cron", "list")
+    assert "ok" in capsys.readouterr().out
+
+
+def test_no_run_by_hand_is_made_whose_record_would_be_rolled_back(make_job, turned_off):
+    job = make_job()
+    turned_off()
+    # The connection may have been opened long before, by whoever looked the job up.
+    job.refresh_from_db()
+    with pytest.raises(ImproperlyConfigured, match="connection_created"):
+        job.run()
+    # Who commits has it all the same.
+    transaction.rollback()
+    connection.set_autocommit(True)
+    with transaction.atomic():
+        job.run()
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+def test_nothing_is_handed_over_by_a_thread_that_has_no_connection_yet(make_job, turned_off):
+    make_job(due=0)
+    read = Job.objects.queue().get()
+    taken = []
+    turned_off()
+    with pytest.raises(ImproperlyConfigured, match="connection_created"):
+        claiming.claim_all([(read, decide(read))], "node", handing.joined(taken.append, ()))
+    assert not taken
+
+
+def test_no_slot_is_passed_over_where_that_would_not_be_committed(make_job, by_hand):
+    make_job(due=0)
+    transaction.commit()
+    read = Job.objects.queue().get()
+    with pytest.raises(ImproperlyConfigured, match="set_autocommit"):
+        claiming.pass_over(read, catch_up.abandon(read.get_schedule(), read.pending, read.now, ""), "node")
 
 
 def test_a_function_that_turns_autocommit_off_takes_no_claim_after_it_back(make_job):
@@ -130,7 +202,6 @@ def test_a_function_that_turns_autocommit_off_takes_no_claim_after_it_back(make_
 
 def test_a_request_for_a_run_is_not_claimed_where_it_would_not_be_committed(make_job, by_hand):
     from cronkite import requests
-    from cronkite.claims import claiming
 
     job = make_job()
     requests.ask(job, "ada")

@@ -17,9 +17,9 @@ from django.db import Error
 
 from cronkite import conf
 from cronkite.checks import declared_checks
-from cronkite.cli import parsers
+from cronkite.cli import WRITING, parsers
 from cronkite.cli.loop import add_tick_arguments, beacons
-from cronkite.database import quirks
+from cronkite.database import commits, quirks
 from cronkite.declared import discovery
 from cronkite.exceptions import BeaconError, DatabaseAway
 from cronkite.models import primary
@@ -137,6 +137,9 @@ class Command(BaseCommand):
         # Not at the top: what a tick does not use, it does not load.
         from cronkite.cli.terminal import Unwritable
 
+        if options["subcommand"] in WRITING and not options.get("only_show"):
+            commits.demand()
+            commits.demand_by_hand(primary.alias())
         terminal = self._terminal(options)
         try:
             code = int(subcommand.run(options, terminal))

@@ -5,7 +5,8 @@
 ``wide``, so are those of other packages' tables that it reads. With
 ``CRONKITE_TEST_POOL=1``, each process has a pool of connections, where the database's driver is psycopg 3; it
 is not with ``CRONKITE_TEST_DRIVER=psycopg2``. With ``CRONKITE_TEST_TASKS``, which is
-the path of a file, that is a database of SQLite which has the tables of django-tasks-db (``apart.py``). RQ is there if
+the path of a file, that is a database of SQLite which has the tables of django-tasks-db (``apart.py``); with
+``CRONKITE_TEST_TASKS_AUTOCOMMIT=0``, nobody commits what is written there. RQ is there if
 ``CRONKITE_TEST_RQ`` names its Redis.
 """
 
@@ -69,6 +70,7 @@ if os.environ.get("CRONKITE_TEST_ROUTER") in {"splitting", "wide"}:
     DATABASE_ROUTERS = ["splitting.WideRouter" if os.environ["CRONKITE_TEST_ROUTER"] == "wide" else "splitting.Router"]
 if "CRONKITE_TEST_TASKS" in os.environ:
     DATABASES["tasks"] = parse_url(f"sqlite:///{os.environ['CRONKITE_TEST_TASKS']}")
+    DATABASES["tasks"]["AUTOCOMMIT"] = os.environ.get("CRONKITE_TEST_TASKS_AUTOCOMMIT") != "0"
     DATABASE_ROUTERS = ["apart.Router"]
 if "CRONKITE_TEST_OPTIONS" in os.environ:
     DATABASES["default"]["OPTIONS"] |= dict([os.environ["CRONKITE_TEST_OPTIONS"].split("=", 1)])

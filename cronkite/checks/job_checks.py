@@ -68,7 +68,9 @@ def _judge(job: Job, using: str, found: dict[str, dict[str, str]]) -> None:
         order = tasks.order(job, functions.look_up)
         if order is not None and order.engine == calls.DJANGO_TASKS:
             engine = import_module("cronkite.engines.django_tasks")  # it needs django.tasks, or the backport of it
-            if alias := engine.other_database(order, using):
+            if hindrance := engine.hindrance(order):
+                found["W012"][job.what] = hindrance
+            elif alias := engine.other_database(order, using):
                 found["W011"][job.what] = alias
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what the project's own code raises is what is asked for
         found["W012"][job.what] = str(error)

@@ -29,11 +29,17 @@ def problems(among: Iterable[str]) -> list[Problem]:
             f"The database {alias!r} has AUTOCOMMIT = False, so nothing that django-cronkite writes is ever committed, "
             "and slots would be run again and again.",
             f"Remove AUTOCOMMIT from DATABASES[{alias!r}]. If other code needs it, give django-cronkite an alias of its"
-            " own for the same database, without AUTOCOMMIT, and name that in a database router.",
+            " own for the same database, without AUTOCOMMIT, and name that in a database router; for the app "
+            "django_tasks_database as well, if jobs are handed over to django-tasks-db.",
         )
         for alias in among
-        if not connections[alias].settings_dict["AUTOCOMMIT"]
+        if not has_autocommit(alias)
     ]
+
+
+def has_autocommit(alias: str) -> bool:
+    """Tell whether the settings have what is written to the database be committed by itself."""
+    return bool(connections[alias].settings_dict["AUTOCOMMIT"])
 
 
 def demand() -> None:

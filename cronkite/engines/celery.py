@@ -59,6 +59,11 @@ def place(order: Order) -> Any:
     return order.task.app
 
 
+def hindrance(order: Order) -> str:
+    """Return nothing: what a broker is given is no transaction."""
+    return ""
+
+
 def joins(order: Order, using: str) -> bool:
     """Return ``False``: a broker is no database of the project's."""
     return False

@@ -170,6 +170,8 @@ def _sort(job: Job) -> Sorted:
         if order is None:
             return Sorted(job)
         engine = kinds.get(order.engine)
+        if problem := engine.hindrance(order):
+            return Sorted(job, problem=f"{job.function!r} cannot be handed over. {problem}")
         if job.group and not engine.can_tell(order):
             # Its seat would be free at once, or never.
             return Sorted(

@@ -11,14 +11,15 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any
 
-from django.db import router
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections, router
 
 from cronkite.claims.verdicts import Claim, Receipt
 from cronkite.code import calls
 from cronkite.code.outcomes import Outcome, keep_result, keep_text
 from cronkite.code.tasks import Order
-from cronkite.database import batches
-from cronkite.engines.kinds import Line, Told
+from cronkite.database import batches, commits
+from cronkite.engines.kinds import Line, NotSent, Told
 from cronkite.models import Job, Log
 
 #: What is asked about goes by the name of the backend.
@@ -32,7 +33,8 @@ class _Backend:
 
     @staticmethod
     def enqueue(order: Order, claim: Claim) -> Receipt:
-        """Hand the task over."""
+        """Hand the task over. Raises :class:`NotSent` where it would be a row that nobody commits."""
+        _demand_commits(order)
         args, kwargs = order.arguments(claim.args, claim.kwargs)
         result = order.task.enqueue(*args, **kwargs)
         task = result.task
@@ -42,6 +44,18 @@ class _Backend:
 def place(order: Order) -> str:
     """Return the name of the backend."""
     return str(order.task.backend)
+
+
+def hindrance(order: Order) -> str:
+    """Say so where the tasks of django-tasks-db are in a database whose settings have nothing committed."""
+    table = _table(order.task.get_backend())
+    if table is None or commits.has_autocommit(using := router.db_for_write(table)):
+        return ""
+    return (
+        f"The tasks of django-tasks-db are in the database {using!r}, which has AUTOCOMMIT = False, so its task would "
+        "be rolled back. Have your DATABASE_ROUTERS name another one for the app django_tasks_database: best the one "
+        "that they name for the app cronkite. Its workers need that, too."
+    )
 
 
 def joins(order: Order, using: str) -> bool:
@@ -94,6 +108,23 @@ def tell(job: Job, backend: str, task_ids: list[str]) -> Iterator[tuple[str, Tol
             yield task_id, None
         else:
             yield task_id, _told(result)
+
+
+def _demand_commits(order: Order) -> None:
+    """Raise :class:`NotSent` if autocommit is turned off on the connection that the task would be written by.
+
+    It would be rolled back with the connection. So does one that can't be connected to: nothing was sent.
+    """
+    table = _table(order.task.get_backend())
+    if table is None:
+        return
+    using = router.db_for_write(table)
+    try:
+        # Receivers of ``connection_created`` are called here, before it is asked.
+        connections[using].ensure_connection()
+        commits.demand_of(using)
+    except (ImproperlyConfigured, DatabaseError) as error:
+        raise NotSent(error) from error
 
 
 def _backend(alias: str) -> Any:

@@ -63,6 +63,9 @@ class Engine(Protocol):
     def place(self, order: Order) -> Hashable:
         """Return what a way to the engine leads to: tasks that share it can be handed over by one."""
 
+    def hindrance(self, order: Order) -> str:
+        """Say why this process can't hand over tasks like this one, and what to do, or nothing if it can."""
+
     def joins(self, order: Order, using: str) -> bool:
         """Tell whether the task is written into the database ``using``, by whoever hands it over, at once."""
 

@@ -7,10 +7,14 @@ from contextlib import closing
 
 import pytest
 from django.db import connection
+from django.db.backends.signals import connection_created
+from django_tasks_db.models import DBTaskResult
 from nodes import cron, manage, nodes, turn_of_tasks, until
 
 from cronkite.checks import job_checks
+from cronkite.claims import claiming
 from cronkite.database import clock
+from cronkite.engines import counter
 from cronkite.models import Job, Log, Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,6 +82,43 @@ def test_a_node_that_dies_between_the_two_loses_the_slot_and_puts_it_there_never
     assert first.task_id == ""
     given = Log.objects.filter(status=Status.HANDED_OVER).values_list("task_id", flat=True)
     assert sorted(queued(environment)) == sorted(map(plain, given))
+
+
+def test_where_nobody_would_commit_the_task_it_is_not_handed_over(make_task, environment):
+    environment["CRONKITE_TEST_TASKS_AUTOCOMMIT"] = "0"
+    slot = make_task("bill").next_run
+    printed = cron(**environment)
+    assert "Job 'bill' cannot be handed over" in printed
+    assert "The tasks of django-tasks-db are in the database 'tasks', which has AUTOCOMMIT = False" in printed
+    # It is still due: a node that has other settings may take it.
+    assert not Log.objects.exists()
+    assert Job.objects.get().next_run == slot
+    assert queued(environment) == []
+    said = manage("check", "--database", "default", **environment).stderr
+    assert "(cronkite.W012) 1 enabled job is not handed over: app.handed.bill." in said
+    assert "which has AUTOCOMMIT = False" in said
+    assert "W011" not in said
+
+
+def test_over_a_connection_on_which_autocommit_is_turned_off_none_is_sent(make_task):
+    job = make_task("bill")
+    (sorted_job,) = counter.sort([job])
+    claim = claiming.claim_by_hand(job, "web-1")
+    connection.close()
+
+    def turn_off(connection, **kwargs):
+        connection.set_autocommit(False)
+
+    connection_created.connect(turn_off)
+    try:
+        found = counter.enqueue([(sorted_job, claim)])
+    finally:
+        connection_created.disconnect(turn_off)
+        connection.close()
+    counter.record(found)
+    log = Log.objects.get()
+    assert (log.status, DBTaskResult.objects.count()) == (Status.FAILED, 0)
+    assert "connection_created" in log.reason
 
 
 def test_manage_py_check_says_at_most_once(make_task, environment):

@@ -20,6 +20,7 @@ from typing import Any
 
 from cronkite.exceptions import HarmfulModule, RunEnded
 from cronkite.processes import forks
+from cronkite.processes.traits import Traits
 
 #: How much of what an error says is passed on, in characters.
 LONGEST = 500
@@ -91,7 +92,20 @@ def _process_kept(pressed: list[int]) -> Iterator[None]:
         # Only there does Python let anybody have signals.
         if threading.current_thread() is threading.main_thread():
             stack.enter_context(_signals_kept(pressed))
+            # The last, to be the first that is put back: with a low recursion limit, hardly anything else can be done.
+            stack.enter_context(_traits_kept_unless_imported())
         yield
+
+
+@contextmanager
+def _traits_kept_unless_imported() -> Iterator[None]:
+    """Put back what a module has set for its process and those it serves, if it can't be imported and serves nobody."""
+    traits = Traits()
+    try:
+        yield
+    except BaseException:
+        traits.put_back()
+        raise
 
 
 @contextmanager
@@ -131,6 +145,9 @@ def _without_input() -> Iterator[None]:
 def empty(descriptor: int, flags: int) -> None:
     """Have a descriptor lead nowhere."""
     nothing = os.open(os.devnull, flags)
+    if nothing == descriptor:  # it was closed
+        os.set_inheritable(descriptor, True)
+        return
     os.dup2(nothing, descriptor)
     os.close(nothing)
 

@@ -5,7 +5,8 @@ A tick's process is ours, and so are its nurseries and workers; a web server's i
 - ``owner``: whether the process is ours to arrange.
 - ``forks``: what of ours is not passed on to what a function forks.
 - ``kin``: what was started, and how that ends.
+- ``traits``, ``bonds``: what code may change of it that can be put back, and what can't be.
 """
 
 #: What other wings may use.
-__all__ = ["forks", "kin", "owner"]
+__all__ = ["bonds", "forks", "kin", "owner", "traits"]

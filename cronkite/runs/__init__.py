@@ -6,7 +6,7 @@ From the node that started it to the function, and back with its outcome.
 - ``here``: runs in the node's own process.
 - ``pool``: runs in worker processes.
 - ``nursery``, ``nurse``: where workers come from, and who sees them die.
-- ``worker``: what a worker does.
+- ``worker``, ``imports``: what a worker does, and what it answers when it is asked for a function.
 - ``runner``: from a claim to a call, and from its end to the log.
 - ``capture``, ``onlookers``: what a run writes, kept and shown while it goes on.
 - ``guards``, ``interrupts``: how a run is ended from outside.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -118,21 +119,35 @@ saved: list[int] = []
 def into(descriptor: int) -> Iterator[None]:
     """Send stdout and stderr of this process and its children to ``descriptor`` meanwhile.
 
-    Raises :class:`OSError` at the end if the descriptors were closed that have to be put back; they are ``/dev/null``
-    then.
+    Raises :class:`OSError` as :func:`kept` does.
+    """
+    with kept():
+        streams = sys.stdout, sys.stderr
+        _flush(*streams)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        # Streams of our own: those of the process may be something else than the descriptors 1 and 2, or closed.
+        out, err = (_stream(number) for number in (1, 2))
+        sys.stdout, sys.stderr = out, err
+        try:
+            yield
+        finally:
+            _flush(*streams, out, err)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Have stdout and stderr be what they were, after the block.
+
+    Raises :class:`OSError` at the end if the copies were closed of what has to be put back; stdout and stderr are
+    ``/dev/null`` then.
     """
     streams = sys.stdout, sys.stderr
-    saved[:] = os.dup(1), os.dup(2)
-    _flush(*streams)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    # Streams of our own: those of the process may be something else than the descriptors 1 and 2, or closed.
-    out, err = (_stream(number) for number in (1, 2))
-    sys.stdout, sys.stderr = out, err
+    # None of the three that somebody expects to be something else, if it was closed.
+    saved[:] = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3) for number in (1, 2))
     try:
         yield
     finally:
-        _flush(*streams, out, err)
         sys.stdout, sys.stderr = streams
         _put_back()
 

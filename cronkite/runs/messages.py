@@ -26,13 +26,25 @@ class Resolve:
     run_mode: str = "here"
     backend: str = ""
 
+    @property
+    def home(self) -> str:
+        """The module that is imported for it; where a command is called, that and the command."""
+        return self.function if " " in self.function else self.function.rpartition(".")[0]
+
 
 @dataclass(frozen=True)
 class Resolved:
-    """The worker answers: yes, or no, with the reason, or that ``engine`` is to have it."""
+    """The worker answers: yes, or no, with the reason, or that ``engine`` is to have it.
+
+    If it ``retires``, it takes nothing more; and where it ``passes``, another worker is to be asked. If it is
+    ``bound``, it serves the functions of this module alone.
+    """
 
     problem: str | None
     engine: str = ""
+    retires: bool = False
+    passes: bool = False
+    bound: bool = False
 
 
 @dataclass(frozen=True)

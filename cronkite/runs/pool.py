@@ -55,6 +55,8 @@ class Worker:
     since: float = 0.0
     #: What it has been asked, and said yes to.
     known: set[Resolve] = field(default_factory=set)
+    #: The only module that it serves, if that has changed its process.
+    bound_to: str = ""
     #: When (monotonic) something has to be done: a timeout, the end of a patience.
     deadline: float | None = None
     #: Why it was killed while it resolved its job's function.
@@ -112,15 +114,27 @@ class Pool:
         if not any(worker.is_idle for worker in self.workers):
             # In the place of one that has died, after slow imports had made room for others.
             self._fork()
-        idle = [worker for worker in self.workers if worker.is_idle]
         question = asked_of(job)
-        worker = next((worker for worker in idle if question in worker.known), idle[0])
+        worker = self._fitting(question)
         if question in worker.known:
             worker.busy(job=job)
             self._reserved.append(worker)
         else:
             worker.busy(job=job, seconds=min(SLOW_IMPORT, IMPORT_PATIENCE))
             self._send(worker, question)
+
+    def _fitting(self, question: Resolve) -> Worker:
+        """Return the idle worker that knows the answer, or else one that can find it out, if there may be one."""
+
+        def misfit(worker: Worker) -> tuple[bool, bool, bool]:
+            is_strange = worker.bound_to not in ("", question.home)
+            return is_strange, question not in worker.known, not worker.bound_to
+
+        worker = min((worker for worker in self.workers if worker.is_idle), key=misfit)
+        if worker.bound_to in ("", question.home) or self._counting() >= self.size:
+            return worker
+        self._fork()
+        return self.workers[-1]
 
     def start(self, job: Job, claim: Claim) -> None:
         """Run ``claim`` on the worker that is ready for the job."""
@@ -258,13 +272,19 @@ class Pool:
     def _heard(self, worker: Worker, message: object) -> Iterator[Event]:
         if isinstance(message, Resolved) and worker.job is not None:
             job = worker.job
-            if message.problem is None and not message.engine:
+            if message.problem is None and not message.engine and not message.retires:
                 worker.deadline = None
                 worker.known.add(asked_of(job))
+                worker.bound_to = asked_of(job).home if message.bound else ""
                 yield Ready(job)
                 return
             worker.busy()
-            yield ForEngine(job, message.engine) if message.problem is None else Refused(job, message.problem)
+            if message.retires:
+                self._discard(worker)
+            if message.passes:
+                self.offer(job)
+            else:
+                yield ForEngine(job, message.engine) if message.problem is None else Refused(job, message.problem)
         elif isinstance(message, Recorded) and worker.claim is not None:
             claim = worker.claim
             worker.busy()

@@ -9,15 +9,11 @@ from __future__ import annotations
 import decimal
 import faulthandler
 import fcntl
-import gc
-import locale
 import os
 import random
 import resource
 import signal
-import socket
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -27,6 +23,10 @@ from typing import Any, TypeVar
 from django.db import reset_queries
 from django.utils import timezone, translation
 
+from cronkite.code import modules
+from cronkite.processes.bonds import Bonds
+from cronkite.processes.traits import Traits
+
 T = TypeVar("T")
 
 #: How many descriptors are kept for recording a run's end: a connection, the log's, certificates, the database's files.
@@ -34,7 +34,6 @@ SPARE = 16
 #: How many may be open at most where there is no limit, or hardly one.
 MOST = 2048
 
-_LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
@@ -45,15 +44,19 @@ class Surroundings:
         self._directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         #: Descriptors that are kept for what has to be done when a function has left no other.
         self._spare = [os.dup(self._directory) for _ in range(SPARE)]
-        self._umask = os.umask(0o077)
-        os.umask(self._umask)
-        # Compared in bytes, which is cheaper, after each run.
-        self._environment, self._environment_in_bytes = dict(os.environ), dict(os.environb)
         self._handlers = {number: _handler(number) for number in map(int, signal.valid_signals())}
+        self.take_as_they_are()
+
+    def take_as_they_are(self) -> None:
+        """Have what is set now, but for handlers of signals and the directory, be what is put back from now on."""
         self._blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        self._fixed = _fixed()
-        self._locale = locale.setlocale(locale.LC_ALL)
-        self._settings = {get: get() for get in _SETTINGS}
+        self._traits = Traits()
+        self._bonds = Bonds()
+
+    def are_still(self) -> bool:
+        """Tell whether that is set as it was."""
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        return blocked == self._blocked and self._traits.are_still() and self._bonds.are_still()
 
     def put_back(self) -> bool:
         """Put back what can be; return ``False`` where something can't, so that the process must serve no other run."""
@@ -65,34 +68,27 @@ class Surroundings:
         # Not before: one that has come meanwhile, and was blocked, is for the handler that was there at first.
         signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         faulthandler.cancel_dump_traceback_later()
-        for get, value in self._settings.items():
-            if get() != value:
-                _SETTINGS[get](value)
+        is_whole = self._traits.put_back()
         timezone.deactivate()
         translation.deactivate()
         reset_queries()
         reseed()
-        os.umask(self._umask)
         try:
-            self._put_back_environment()
             os.fchdir(self._directory)
         except OSError:
             return False
         if _has_descriptors(self._directory):
-            return _fixed() == self._fixed
+            return is_whole and self._bonds.are_still()
         for descriptor in self._spare:
             with suppress(OSError):
                 os.close(descriptor)
         return False
 
-    def _put_back_environment(self) -> None:
-        if dict(os.environb) != self._environment_in_bytes:
-            os.environ.clear()
-            os.environ.update(self._environment)
-        # Also where the environment is the same: a function may have called it with another TZ, and put that back.
-        time.tzset()
-        if locale.setlocale(locale.LC_ALL) != self._locale:
-            locale.setlocale(locale.LC_ALL, self._locale)
+    def put_input_back(self) -> None:
+        """Have stdin be what finds nothing, as it was at first, whoever has closed it."""
+        with suppress(OSError):
+            if not _is_null(0):
+                modules.empty(0, os.O_RDWR)
 
 
 def apart(function: Callable[..., T], *args: Any) -> T:
@@ -126,27 +122,12 @@ def _has_descriptors(any_one: int) -> bool:
     return lowest == half
 
 
-def _fixed() -> list[Any]:
-    """Return what can't be put back, or not by everybody: whose process it is, its root, its limits, its priority."""
-    root = Path("/").stat()
-    return [
-        os.getresuid() if hasattr(os, "getresuid") else (os.getuid(), os.geteuid()),
-        os.getresgid() if hasattr(os, "getresgid") else (os.getgid(), os.getegid()),
-        os.getgroups(),
-        (root.st_dev, root.st_ino),
-        [resource.getrlimit(limit) for limit in _LIMITS],
-        os.getpriority(os.PRIO_PROCESS, 0),
-        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
-    ]
+def _is_null(descriptor: int) -> bool:
+    try:
+        return os.fstat(descriptor).st_rdev == Path(os.devnull).stat().st_rdev
+    except OSError:
+        return False
 
-
-#: What is asked for by a function, and set by another.
-_SETTINGS: dict[Callable[[], Any], Callable[[Any], object]] = {
-    socket.getdefaulttimeout: socket.setdefaulttimeout,
-    sys.getrecursionlimit: sys.setrecursionlimit,
-    sys.getswitchinterval: sys.setswitchinterval,
-    gc.isenabled: lambda enabled: gc.enable() if enabled else gc.disable(),
-}
 
 #: ``signal.getsignal()`` without its wrapper, which makes two enums of each number: 60 are asked for after each run.
 _handler: Callable[[int], Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)

@@ -28,13 +28,14 @@ from django.db import DatabaseError, connections
 from cronkite import conf
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
-from cronkite.code import functions, tasks
+from cronkite.code.outcomes import Outcome
 from cronkite.database import leftovers, teller
-from cronkite.exceptions import FunctionError, RunEnded
+from cronkite.exceptions import RunEnded
 from cronkite.models import Log, primary
 from cronkite.processes import forks, kin
 from cronkite.runs import capture, channels, farewell, runner
 from cronkite.runs.channels import Channel, HungUp
+from cronkite.runs.imports import Imports
 from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, End, Recorded, Resolve, Resolved
 from cronkite.runs.nurse import Birth, unread
 from cronkite.runs.runner import Ending
@@ -84,10 +85,11 @@ def serve(birth: Birth) -> None:
 
 def _work(clerk: _Clerk, output: int) -> None:
     surroundings = Surroundings()
+    imports = Imports(surroundings)
     runs = 0
     while (task := clerk.tasks.get()) is not None:
         if isinstance(task, Resolve):
-            clerk.take(_resolved(task))
+            clerk.take(imports.answer(task))
             continue
         runs += 1
         is_whole, present = True, set(threading.enumerate())
@@ -98,10 +100,11 @@ def _work(clerk: _Clerk, output: int) -> None:
                 if (told := clerk.told_to_end) is not None:
                     kin.end_children()
                     ending = runner.as_told(ending, told.status, told.reason)
-        except OSError:
+        except OSError as error:
             # The function has closed what is ours.
             is_whole = False
-        assert ending is not None
+            if ending is None:
+                ending = Ending(Outcome(Log.Status.LOST, reason=f"its process could not begin it: {error}"))
         leftovers.close(everything=True)
         is_whole = surroundings.put_back() and is_whole
         # A thread that the function left behind may hold anything. The process goes, and the thread with it. What else
@@ -115,14 +118,6 @@ def _work(clerk: _Clerk, output: int) -> None:
         # A handler of the log's may have opened some.
         leftovers.close(everything=True)
         clerk.said.set()
-
-
-def _resolved(task: Resolve) -> Resolved:
-    try:
-        function = functions.resolve(task.function)
-    except FunctionError as error:
-        return Resolved(str(error))
-    return Resolved(None, tasks.engine(function, task.run_mode, task.backend))
 
 
 def _do_nothing(signum: int, frame: FrameType | None) -> None:

@@ -162,7 +162,15 @@ def describe():
         "recursion": sys.getrecursionlimit(),
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "timer": signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 0,
+        "environment": sorted(name for name in os.environ if name.startswith("CRONKITE_TEST_SET_")),
+        "umask": _umask(),
     }
+
+
+def _umask():
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 CHANGES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -70,6 +71,25 @@ def test_directory_and_signals_and_alarm_are_put_back(written):
     modules.load(NAME)
     assert (os.getcwd(), signal.getsignal(signal.SIGTERM)) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_what_a_module_that_cannot_be_imported_has_set_is_put_back(written, monkeypatch):
+    monkeypatch.delenv("CRONKITE_TEST_SET", raising=False)
+    umask, limit, timeout = os.umask(0o022), sys.getrecursionlimit(), socket.getdefaulttimeout()
+    code = "import os, socket, sys; os.umask(0o777); os.environ['CRONKITE_TEST_SET'] = 'yes'; "
+    code += "socket.setdefaulttimeout(0.001); sys.setrecursionlimit(limit(sys._getframe())); 1 / 0"
+    # Hardly more than what the import needs: as much again is not there to put the rest back.
+    depth = "def limit(frame, depth=0):\n    return limit(frame.f_back, depth + 1) if frame else depth + 12\n"
+    written(depth + code)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            modules.load(NAME)
+        assert (os.umask(0o022), sys.getrecursionlimit(), socket.getdefaulttimeout()) == (0o022, limit, timeout)
+        assert "CRONKITE_TEST_SET" not in os.environ
+    finally:
+        sys.setrecursionlimit(limit)
+        socket.setdefaulttimeout(timeout)
+        os.umask(umask)
 
 
 def test_in_another_thread_the_signals_are_left_alone(written):

@@ -45,6 +45,34 @@ def test_a_worker_is_asked_once_whether_it_has_a_function(make_job, pool, wake):
     assert not pool.has_room()
 
 
+def asked(pool, wake, job):
+    """Return the worker that is ready for the job."""
+    pool.offer(job)
+    while (seen := events(pool, wake)) != [Ready(job)]:
+        assert not seen
+    (worker,) = (worker for worker in pool.workers if worker.job is job)
+    pool.release(job)
+    return worker
+
+
+def test_a_worker_that_an_import_has_changed_serves_that_module_alone(make_job, pool, wake):
+    pool.size = 2
+    plain, arranging = make_job(), make_job(function="app.arranging.tell")
+    bound = asked(pool, wake, arranging)
+    other = asked(pool, wake, plain)
+    assert other is not bound
+    assert asked(pool, wake, make_job(function="app.arranging.tell_again")) is bound
+    assert asked(pool, wake, arranging) is bound
+    assert asked(pool, wake, make_job(function="app.edges.describe")) is other
+
+
+def test_a_worker_that_has_served_others_leaves_an_import_that_changes_it_to_a_fresh_one(make_job, pool, wake):
+    other = asked(pool, wake, make_job())
+    bound = asked(pool, wake, make_job(function="app.arranging.tell"))
+    assert pool.workers == [bound]
+    assert asked(pool, wake, make_job()) not in (bound, other)
+
+
 def test_a_worker_that_dies_while_it_is_reserved_is_replaced(make_job, pool, wake):
     """Neither is the job's function to blame, nor is a slot claimed that nobody could run."""
     job = make_job()

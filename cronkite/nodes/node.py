@@ -266,7 +266,7 @@ class Node:
             self._dispatch.offer([event.job])
         elif isinstance(event, Ended):
             if event.unrecorded is not None:
-                level = logging.DEBUG if event.is_doubtful else logging.ERROR
+                level = logging.DEBUG if event.is_doubtful or event.is_told else logging.ERROR
                 logger.log(level, "%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
                 self._unsettled.end(event.claim, event.unrecorded)
             if event.claim.next_run is not None:

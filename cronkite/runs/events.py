@@ -39,12 +39,13 @@ class ForEngine:
 class Ended:
     """A run is over. ``unrecorded`` is how it ended if its process could not write that any more.
 
-    ``is_doubtful``: it may have done so after all, and could not tell.
+    ``is_doubtful``: it may have done so after all, and could not tell. ``is_told``: it has told the logger.
     """
 
     claim: Claim
     unrecorded: Outcome | None = None
     is_doubtful: bool = False
+    is_told: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from cronkite.code.outcomes import Outcome
 from cronkite.runs.capture import Piece
 
 #: How long (seconds) a run that was told to end has until its process is killed.
@@ -61,6 +62,17 @@ class Recorded:
 
     token: UUID
     retires: bool
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The worker says: the run has ended so, and the node is to write it, as its process may not be able to any more.
+
+    It takes no other.
+    """
+
+    token: UUID
+    outcome: Outcome
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from cronkite.processes import kin
 from cronkite.runs import channels
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
-from cronkite.runs.messages import KILL_AFTER, Died, End, Recorded, Resolve, Resolved, Written
+from cronkite.runs.messages import KILL_AFTER, Died, End, Recorded, Resolve, Resolved, Returned, Written
 from cronkite.runs.nursery import Nursery
 
 logger = logging.getLogger("cronkite")
@@ -293,6 +293,11 @@ class Pool:
             if message.retires or worker.nursery.is_gone or self._counting() > self.size:
                 self._discard(worker)
             yield Ended(claim)
+        elif isinstance(message, Returned) and worker.claim is not None:
+            claim = worker.claim
+            worker.busy()
+            self._discard(worker)
+            yield Ended(claim, message.outcome, is_told=True)
 
     def _bury(self, ready: set[int]) -> Iterator[Event]:
         """Take leave of the workers that have died, and hear what others have written."""

@@ -68,6 +68,8 @@ class Surroundings:
         # Not before: one that has come meanwhile, and was blocked, is for the handler that was there at first.
         signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         faulthandler.cancel_dump_traceback_later()
+        # Before all that a limit may keep from being done.
+        self._bonds.loosen()
         is_whole = self._traits.put_back()
         timezone.deactivate()
         translation.deactivate()

@@ -36,7 +36,7 @@ from cronkite.processes import forks, kin
 from cronkite.runs import capture, channels, farewell, runner
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.imports import Imports
-from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, End, Recorded, Resolve, Resolved
+from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, End, Recorded, Resolve, Resolved, Returned
 from cronkite.runs.nurse import Birth, unread
 from cronkite.runs.runner import Ending
 from cronkite.runs.surroundings import Surroundings, apart, reseed
@@ -57,11 +57,15 @@ FOR_THE_NODE = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(frozen=True)
 class _Done:
-    """The main thread says: the function has ended so, and its worker takes no other if it ``retires``."""
+    """The main thread says: the function has ended so, and its worker takes no other if it ``retires``.
+
+    If it ``is_whole``, its process is what it was before.
+    """
 
     claim: Claim
     ending: Ending
     retires: bool
+    is_whole: bool
 
 
 def serve(birth: Birth) -> None:
@@ -111,7 +115,7 @@ def _work(clerk: _Clerk, output: int) -> None:
         # it has started lives on, but is not to be taken for the next run's.
         has_left = not present.issuperset(farewell.strangers()) or kin.have_children()
         retires = runs >= RUNS_PER_WORKER or not is_whole or has_left
-        clerk.take(_Done(task, ending, retires))
+        clerk.take(_Done(task, ending, retires, is_whole))
         # While the clerk records the end.
         runner.announce(task, ending)
         farewell.flush()
@@ -265,8 +269,11 @@ class _Clerk(threading.Thread):
         if isinstance(done, Resolved):
             self._send(done)
             return
+        outcome = replace(done.ending.outcome, output=self._output())
+        if not done.is_whole and self._hand_over(done.claim, outcome):
+            return
         # The order matters. Once the node is told, the next run may begin, and stderr be its output.
-        runner.record(done.claim, replace(done.ending.outcome, output=self._output()))
+        runner.record(done.claim, outcome)
         self._connection = connections[primary.alias()]
         self._connection.queries_log.clear()
         is_said = self.said.wait(farewell.PATIENCE)
@@ -274,6 +281,24 @@ class _Clerk(threading.Thread):
         self._claim = None
         self._closing = retires or self._orphaned
         self._send(Recorded(done.claim.token, retires))
+
+    def _hand_over(self, claim: Claim, outcome: Outcome) -> bool:
+        """Have the node write how the run ended, if it is there: bound as we are, we may not be able to.
+
+        This process then ends as the node hangs up.
+        """
+        if self._orphaned:
+            return False
+        self.said.wait(farewell.PATIENCE)
+        try:
+            self._node.send(Returned(claim.token, outcome))
+            while self._node.has_unsent:
+                channels.wait([self._node], GLANCE)
+                self._node.flush()
+        except HungUp:
+            return False
+        self._claim = None
+        return True
 
     def _send(self, message: Resolved | Recorded) -> None:
         try:

@@ -192,6 +192,29 @@ def change(what):
     return describe()
 
 
+def _under_limits(limit, value, uid=None):
+    """Go under a limit for good, as nobody but root may lift it, and become somebody else who may not."""
+    resource.setrlimit(limit, (value, value))
+    if uid is not None:
+        os.setuid(uid)
+
+
+BONDS = {
+    "uid": lambda: os.setuid(65534),
+    "root": lambda: (os.chroot(Path(__file__).parent), os.chdir("/")),
+    "file size": lambda: _under_limits(resource.RLIMIT_FSIZE, 1000, 65534),
+    "files": lambda: _under_limits(resource.RLIMIT_NOFILE, 8, 65534),
+    "soft": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])),
+}
+
+
+def bind(how, said="bound"):
+    """Bind this process so that it can hardly do anything more."""
+    print("about to be bound")
+    BONDS[how]()
+    return said
+
+
 def put_signal_off():
     """Return with a SIGTERM that is blocked, and that would end this process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

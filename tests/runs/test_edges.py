@@ -264,6 +264,22 @@ def test_what_a_run_changes_of_its_process_is_gone_for_the_next(make_job, what):
     assert {**third, "pid": 0} == {**first, "pid": 0}
 
 
+@pytest.mark.parametrize("how", ["uid", "root", "file size", "files", "soft"])
+@pytest.mark.parametrize("said", ["bound", "b" * (1 << 17)])
+def test_a_run_that_binds_its_process_is_recorded_as_it_ended(make_job, how, said):
+    """By the node, where its process may not be able to; and the next one has another process."""
+    if how != "soft" and os.geteuid():
+        pytest.skip("only root can become somebody else")
+    make_job("app.edges.bind", name="1", due=3600, args=[how, said], timeout=60)
+    make_job("app.edges.describe", name="2", due=0)
+    printed = cron("--workers", "1")
+    first, second = (Log.objects.get(job_name=name) for name in "12")
+    assert (first.status, first.output, second.status) == (Status.SUCCEEDED, "about to be bound\n", Status.SUCCEEDED)
+    assert str(first.result).strip("'")[:5] == said[:5]
+    assert not Job.objects.filter(locked_by__gt="").exists()
+    assert "can't be written" not in printed
+
+
 def test_a_signal_that_a_run_puts_off_ends_no_process(make_job):
     make_job("app.edges.put_signal_off", name="1", due=3600)
     make_job("app.jobs.ok", name="2", due=0)

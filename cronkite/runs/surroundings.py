@@ -62,6 +62,8 @@ class Surroundings:
         """Put back what can be; return ``False`` where something can't, so that the process must serve no other run."""
         for timer in _TIMERS:
             signal.setitimer(timer, 0)
+        # Its number may be that of another file by now, which each signal would then write into.
+        signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
             if handler is not None and _handler(number) is not handler:
                 signal.signal(number, handler)

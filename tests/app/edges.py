@@ -215,6 +215,27 @@ def bind(how, said="bound"):
     return said
 
 
+def leave_wakeup_descriptor():
+    """Have signals wake an event loop that is gone, as one is whose end nobody has waited for."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    os.dup2(writer, 200)
+    signal.set_wakeup_fd(200, warn_on_full_buffer=False)
+    for descriptor in (reader, writer, 200):
+        os.close(descriptor)
+
+
+def write_under_signals(path):
+    """Write into a file while signals come, one that has the number of the descriptor above; return what is in it."""
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    with Path(path).open("w") as file:
+        os.dup2(file.fileno(), 200)
+        signal.raise_signal(signal.SIGUSR1)
+        os.close(200)
+        file.write("mine")
+    return Path(path).read_text()
+
+
 def put_signal_off():
     """Return with a SIGTERM that is blocked, and that would end this process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

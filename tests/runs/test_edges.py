@@ -280,6 +280,13 @@ def test_a_run_that_binds_its_process_is_recorded_as_it_ended(make_job, how, sai
     assert "can't be written" not in printed
 
 
+def test_signals_write_into_no_file_of_the_next_run(make_job, tmp_path):
+    make_job("app.edges.leave_wakeup_descriptor", name="1", due=3600)
+    make_job("app.edges.write_under_signals", name="2", due=0, args=[str(tmp_path / "file")])
+    cron("--workers", "1")
+    assert Log.objects.get(job_name="2").result == "mine"
+
+
 def test_a_signal_that_a_run_puts_off_ends_no_process(make_job):
     make_job("app.edges.put_signal_off", name="1", due=3600)
     make_job("app.jobs.ok", name="2", due=0)

@@ -13,19 +13,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import ModuleType
+from typing import TypeVar
 
 from django.apps import apps
-from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db import DatabaseError, IntegrityError, connections
 from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
 from cronkite.claims import skips
 from cronkite.code import declarations, modules, taster, trials
 from cronkite.code.declarations import Declaration
-from cronkite.database import quirks
+from cronkite.database import quirks, waits
 from cronkite.declared.deeds import Deeds
 from cronkite.exceptions import CronkiteError, HarmfulModule, OneOffIsOver
 from cronkite.models import Group, Job, primary
+
+T = TypeVar("T")
 
 logger = logging.getLogger("cronkite")
 
@@ -152,7 +155,8 @@ def _at_start() -> Iterator[None]:
             # Django warns of queries at this time, and is right for most: the tables may be missing, which is seen to
             # here, and the tests' database is not chosen yet, so that it is the project's own which gets the jobs.
             warnings.filterwarnings("ignore", message="Accessing the database during app initialization")
-            yield
+            with waits.impatient(connection.alias):
+                yield
     finally:
         # A server that loads the project before it forks would share the connection between its processes.
         if not was_open:
@@ -194,6 +198,7 @@ def _has_tables() -> bool:
 def _synchronise(module: str, declared: list[Declaration], delete_first: bool, deeds: Deeds) -> None:
     using = primary.alias()
     until = time.monotonic() + PATIENCE
+    inserts = _Inserts(until)
     prefix = f"{module}."
     # Of functions that the module only names.
     foreign = [declaration.function for declaration in declared if declaration.module != module]
@@ -214,17 +219,15 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool, d
     for declaration in declared:
         kept = _find(declaration, present)
         if kept is None:
-            why = write_one(declaration, partial(_create, declaration, using))
-            if not why:
-                beginning = "" if declaration.enabled else ", disabled"
-                deeds.added.append(f"{_shown(declaration)}: added, {declaration.spelled}{beginning}")
+            why = _add(declaration, inserts, deeds)
         else:
             why = _keep(kept, declaration, delete_first and not _is_held_back(kept, declaration, until), deeds)
             if delete_first:
                 present.remove(kept)
         if why:
             deeds.refused.append(f"{declaration.function}, which can't be a job: {why}")
-    Group.objects.using(using).ensure(groups_of(declared))
+    inserts.do("their groups", partial(_ensure, groups_of(declared), using))
+    inserts.tell(module)
     if delete_first and present:
         elsewhere = {declaration.function for declaration in declared_by_apps()}
         for job in present:
@@ -232,9 +235,47 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool, d
             if job.declared_as in elsewhere or job.function in foreign or _is_held(job, until):
                 continue
             # What another node inserted since we looked is not among these.
-            logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
-            job.delete()
-            deeds.deleted.append(f"{job.name} ({job.function}): deleted, as {module} does not declare it")
+            if _is_deleted(job, using):
+                logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
+                deeds.deleted.append(f"{job.name} ({job.function}): deleted, as {module} does not declare it")
+
+
+class _Inserts:
+    """What is inserted, unless another transaction is about to insert the same, and keeps everybody waiting.
+
+    That can't be seen before. So each INSERT waits for a moment, and when that was in vain ``until`` then (monotonic
+    seconds), no other is tried: most often that transaction does all that is done here. No start of a node waits for
+    it for long (promise P4).
+    """
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+        self._left: list[str] = []
+        self._gave_up = False
+
+    def do(self, name: str, insert: Callable[[], T]) -> T | None:
+        """Return what ``insert`` returns, or ``None`` if ``name`` is left to the next start."""
+        while not self._gave_up:
+            try:
+                return insert()
+            except DatabaseError as error:
+                if not _is_in_vain(error):
+                    raise
+                self._gave_up = time.monotonic() >= self._until
+        self._left.append(name)
+        return None
+
+    def tell(self, module: str) -> None:
+        """Say what is left."""
+        if self._left:
+            said = "What %s declares is left to the next start, as another transaction is about to insert it: %s."
+            logger.warning(said, module, ", ".join(self._left))
+
+
+def _ensure(groups: dict[str, int], using: str) -> None:
+    if groups:
+        with waits.limited(using):
+            Group.objects.using(using).ensure(groups)
 
 
 def groups_of(declared: Iterable[Declaration]) -> dict[str, int]:
@@ -243,6 +284,16 @@ def groups_of(declared: Iterable[Declaration]) -> dict[str, int]:
     A group of which none says it gets its row when it is first needed: another module may be the one that says it.
     """
     return {each.group: each.max_running for each in declared if each.group and each.max_running is not None}
+
+
+def _add(declaration: Declaration, inserts: _Inserts, deeds: Deeds) -> str:
+    """Make a job of a declaration; return why it can't be one, or nothing, as also if it is left to the next start."""
+    create = partial(_create, declaration, primary.alias())
+    why = inserts.do(declaration.name, partial(write_one, declaration, create))
+    if why == "":
+        beginning = "" if declaration.enabled else ", disabled"
+        deeds.added.append(f"{_shown(declaration)}: added, {declaration.spelled}{beginning}")
+    return why or ""
 
 
 def _keep(job: Job, declaration: Declaration, may_overwrite: bool, deeds: Deeds) -> str:
@@ -264,6 +315,25 @@ def _is_held_back(job: Job, declaration: Declaration, until: float) -> bool:
 
 def _shown(declaration: Declaration) -> str:
     return f"{declaration.name} ({declaration.what})"
+
+
+def _is_deleted(job: Job, using: str) -> bool:
+    """Delete the job, unless another transaction has locked one of its logs, which are written then, too."""
+    try:
+        with waits.limited(using):
+            job.delete()
+    except DatabaseError as error:
+        if not _is_in_vain(error):
+            raise
+        said = "Job %r is left as it is: its logs are locked by another transaction. The next start sees to it."
+        logger.warning(said, job.name)
+        return False
+    return True
+
+
+def _is_in_vain(error: DatabaseError) -> bool:
+    """Whether another transaction is in the way, and has not ended; how long the caller's own waits is his."""
+    return quirks.has_waited_in_vain(error) and not quirks.is_borrowed(connections[primary.alias()])
 
 
 def _is_held(job: Job, until: float) -> bool:
@@ -326,7 +396,7 @@ def _find(declaration: Declaration, present: list[Job]) -> Job | None:
 
 def _create(declaration: Declaration, using: str) -> None:
     job = Job(**declaration.columns(), enabled=declaration.enabled)
-    with transaction.atomic(using=using):
+    with waits.limited(using):
         _save(job, using)
     logger.info(
         "Job %r (%s) is declared, with the schedule %s.", declaration.name, declaration.function, declaration.spelled

@@ -71,7 +71,8 @@ def loop(workers: int, prepare: Callable[[], object], beacons: Beacons) -> None:
     if workers:
         _demand_for_workers()
     with beacons.given(), _nursery() if workers else nullcontext() as nursery:
-        prepare()
+        with _impatient(workers):
+            prepare()
         greeting.say(workers)
         _work(nursery, workers, Agenda(stays=True), beacons)
 

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import timedelta
 
 import pytest
@@ -22,9 +22,11 @@ from cronkite.cli import reasons
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, quirks, waits
 from cronkite.declared import discovery
+from cronkite.declared.deeds import Deeds
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Group, Job, Log, Node
 from cronkite.nodes import ticks, unsettled
+from cronkite.nodes.beacons import Beacons
 from cronkite.reports import accounts
 from cronkite.runs import runner
 from cronkite.schedules.catch_up import Decision
@@ -555,6 +557,47 @@ def test_a_start_waits_for_who_has_a_row_for_a_moment(job, caplog):
         assert not discovery._is_held(job, time.monotonic() + PATIENCE)
         timer.join()
     assert not caplog.records
+
+
+@pytest.mark.parametrize("what", ["jobs", "group"])
+def test_a_start_does_not_wait_long_for_who_is_about_to_insert_the_same(caplog, monkeypatch, impatient, what):
+    """What he does not commit is made at the next start."""
+    monkeypatch.setattr(discovery, "PATIENCE", 0.2)
+    monkeypatch.setattr(discovery, "groups_of", lambda declared: {"reports": 2})
+    module = "app.declared_extra"
+
+    def insert():
+        if what == "jobs":
+            discovery.auto_discover(module)
+        else:
+            Group.objects.create(name="reports")
+
+    with rival(insert):
+        discovery.auto_discover(module)
+        assert f"What {module} declares is left to the next start" in caplog.text
+        assert Job.objects.filter(declared_as__startswith=module).exists() is (what == "group")
+    discovery.auto_discover(module)
+    assert Job.objects.filter(declared_as__startswith=module).exists()
+    assert Group.objects.get().max_running == 2
+
+
+def test_a_start_does_not_wait_long_for_the_logs_of_a_job_that_is_declared_no_more(make_job, caplog, impatient):
+    gone = make_job("app.declared_extra.gone", due=0)
+    claim(gone)
+    with rival(lambda: lock_logs(gone)):
+        discovery._synchronise("app.declared_extra", [], True, Deeds())
+        assert "is left as it is: its logs are locked by another transaction" in caplog.text
+    discovery._synchronise("app.declared_extra", [], True, Deeds())
+    assert not Job.objects.exists()
+
+
+def test_a_loop_prepares_itself_without_waiting_for_long(monkeypatch):
+    """For MySQL and MariaDB, which know no limit but that of a connection."""
+    monkeypatch.setattr(ticks, "_nursery", nullcontext)
+    monkeypatch.setattr(ticks, "_work", lambda *_: None)
+    found = []
+    ticks.loop(1, lambda: found.append(ask(PATIENCE_OF[connection.vendor])), Beacons())
+    assert connection.vendor == "postgresql" or found == [str(waits.LEAST)]
 
 
 # Who asks.

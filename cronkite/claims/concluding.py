@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Subquery
 
+from cronkite.claims import skips
 from cronkite.claims.handing import FIRST
 from cronkite.code.outcomes import Outcome
 from cronkite.conf import get as get_conf
@@ -68,6 +69,26 @@ def reserve(jobs: Iterable[Job], most: int) -> tuple[list[Job], list[Task]]:
     return ours, tasks
 
 
+def writable(answers: Answers) -> Answers:
+    """Return the answers without those that can't be written now, as another transaction has locked the tasks' logs.
+
+    Such tasks are asked about again. Raises :class:`django.db.DatabaseError`.
+    """
+    over = {(task.job_id, task.fence) for task in _over(answers)}
+    if not over:
+        return answers
+    logs = Log.objects.using(primary.alias()).filter(status=Log.Status.HANDED_OVER)
+    rows = logs.filter(job__in={job_id for job_id, _ in over}, fence__in={fence for _, fence in over})
+    keys = {(job_id, fence): key for key, job_id, fence in rows.values_list("pk", "job", "fence")}
+    locked = skips.held_logs([keys[each] for each in over if each in keys])
+    held = {each for each in over if keys.get(each) in locked}
+    return Answers(
+        [each for each in answers.ended if (each.task.job_id, each.task.fence) not in held],
+        [(task, why) for task, why in answers.unknown if (task.job_id, task.fence) not in held],
+        answers.going_on,
+    )
+
+
 def conclude(answers: Answers, jobs: Collection[int]) -> datetime | None:
     """Write what became of tasks, and when to ask again about the jobs with these keys; return the earliest of that.
 
@@ -110,7 +131,7 @@ def _of(task: Task, logs: LogQuerySet) -> LogQuerySet:
 
 def _plan(answers: Answers, jobs: Collection[int], using: str) -> None:
     """Forget the tasks that are over, free what was kept for them, and say when to ask about the others."""
-    over = [each.task for each in answers.ended] + [task for task, _ in answers.unknown]
+    over = _over(answers)
     with waits.limited(using):
         # Who hands over writes the job's row before the task. So none is being added that can't be seen here.
         available = waits.lock_available(Job, sorted(jobs), using)
@@ -126,6 +147,10 @@ def _plan(answers: Answers, jobs: Collection[int], using: str) -> None:
             _put_off(list(group), at, using)
         Task.objects.using(using).filter(pk__in=[task.pk for task in over]).delete()
         Job.objects.using(using).filter(pk__in=available).write(follow_at=_next_turn(using))
+
+
+def _over(answers: Answers) -> list[Task]:
+    return [each.task for each in answers.ended] + [task for task, _ in answers.unknown]
 
 
 def _turn(task: Task) -> datetime:

@@ -71,7 +71,7 @@ def ask(group: Group) -> datetime | None:
         by_code[_code(task, group.jobs)].append(task)
     again: list[datetime | None] = []
     for tasks in by_code.values():
-        answers = _ask(tasks, group.jobs[tasks[0].job_id], now)
+        answers = concluding.writable(_ask(tasks, group.jobs[tasks[0].job_id], now))
         again.append(concluding.conclude(answers, {task.job_id for task in tasks}))
         for task, outcome, *_ in answers.ended:
             level = logging.INFO if outcome.status == "succeeded" else logging.ERROR

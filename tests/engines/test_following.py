@@ -9,14 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import put_in_place_of
+from django.db import connection
 from django_tasks_db.models import DBTaskResult
 from nodes import turn_of_tasks, until
+from rivals import rival
 
 from app import engines
 from cronkite.claims import concluding
 from cronkite.claims.concluding import Answers
 from cronkite.code.outcomes import Outcome
-from cronkite.database import clock
+from cronkite.database import clock, waits
 from cronkite.engines import following
 from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log, Task
@@ -104,6 +106,23 @@ def test_a_task_that_can_not_be_told_of_keeps_no_other_of_its_backend(make_tasks
     assert Log.objects.filter(status=Status.SUCCEEDED).count() == 4
     assert Task.objects.get().task_id == "elsewhere-0"
     assert "django.tasks does not tell what became of 1 tasks; it is asked again. ImportError: No module" in caplog.text
+
+
+def test_a_task_whose_log_is_locked_keeps_no_other_from_being_told_of(make_tasks, elsewhere):
+    if not waits.skips(connection):
+        pytest.skip("SQLite locks no rows: who writes keeps all others from writing")
+    make_tasks(3, "elsewhere")
+    elsewhere(result)
+    with rival(lambda: list(Log.objects.select_for_update().filter(task_id="elsewhere-0"))):
+        following.follow(due())
+        told = Log.objects.order_by("task_id").values_list("status", flat=True)
+        assert list(told) == [Status.HANDED_OVER, Status.SUCCEEDED, Status.SUCCEEDED]
+    task = Task.objects.get()
+    assert (task.task_id, Job.objects.get().follow_at) == ("elsewhere-0", task.ask_at)
+    turn_of_tasks()
+    following.follow(due())
+    assert Log.objects.get(task_id="elsewhere-0").status == Status.SUCCEEDED
+    assert not Task.objects.exists()
 
 
 def test_of_a_task_that_is_never_told_of_that_is_said_after_a_week(make_tasks):

@@ -6,16 +6,18 @@ import logging
 from collections.abc import Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from socket import gaierror
 
 from django.db import DatabaseError
 
-from cronkite.claims import claiming, handing, holding
+from cronkite.claims import claiming, handing, holding, skips
 from cronkite.claims.handing import Handed
 from cronkite.claims.verdicts import Claim, NotHandedOver, OutcomeUnknown, Receipt
 from cronkite.code import functions, tasks
 from cronkite.code.outcomes import Outcome, traceback_text
 from cronkite.code.tasks import Order
+from cronkite.database import quirks
 from cronkite.engines import kinds
 from cronkite.engines.kinds import NotSent, Unanswered
 from cronkite.exceptions import FunctionError
@@ -49,6 +51,10 @@ class Sorted:
         """Return whether the lock is kept until the task has ended."""
         assert self.order is not None
         return self.job.waits_for_task and kinds.get(self.order.engine).can_tell(self.order)
+
+
+#: What came of hand-offs: a receipt, or why there was none.
+Found = list[tuple[Sorted, Claim, Receipt | Exception]]
 
 
 def sort(jobs: list[Job]) -> list[Sorted]:
@@ -96,9 +102,9 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
         return [claim]
 
 
-def enqueue(claimed: list[tuple[Sorted, Claim]]) -> list[tuple[Sorted, Claim, Receipt | Exception]]:
+def enqueue(claimed: list[tuple[Sorted, Claim]]) -> Found:
     """Hand over what was claimed before; return the receipt of each, or why it was not handed over."""
-    found: list[tuple[Sorted, Claim, Receipt | Exception]] = []
+    found: Found = []
     first, _ = claimed[0]
     assert first.order is not None
     try:
@@ -120,8 +126,40 @@ def enqueue(claimed: list[tuple[Sorted, Claim]]) -> list[tuple[Sorted, Claim, Re
     return found
 
 
-def record(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
-    """Write what became of the hand-offs. Raises :class:`django.db.DatabaseError`; safe to be called again."""
+def record(found: Found) -> Found:
+    """Write what became of the hand-offs; return what is left, as another transaction has locked the job or the log.
+
+    That keeps no other from being written, and no more than one is waited for. Raises
+    :class:`django.db.DatabaseError`; safe to be called again.
+    """
+    jobs = skips.held({claim.job_id for _, claim, _ in found})
+    logs = skips.held_logs({claim.log_id for _, claim, _ in found})
+    left, handed, to_do = [], [], []
+    for each in found:
+        _, claim, said = each
+        if claim.job_id in jobs or claim.log_id in logs:
+            left.append(each)
+        elif isinstance(said, Receipt):
+            handed.append(each)
+        else:
+            to_do.append([each])
+    to_do.insert(0, handed)
+    while to_do:
+        batch = to_do.pop(0)
+        try:
+            _record(batch)
+        except DatabaseError as error:
+            if not quirks.is_conflict(error):
+                raise
+            # One of them is locked since, or nobody can tell that it is.
+            if len(batch) == 1:
+                # The others come before it, the next time.
+                return [*chain(*to_do), *left, *batch]
+            to_do[:0] = [[each] for each in batch]
+    return left
+
+
+def _record(found: Found) -> None:
     handed = [Handed(claim, said, each.keeps_lock) for each, claim, said in found if isinstance(said, Receipt)]
     if handed:
         for claim in handing.record(handed):
@@ -131,7 +169,7 @@ def record(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
             told.finished(claim.log_id)
 
 
-def announce(found: list[tuple[Sorted, Claim, Receipt | Exception]]) -> None:
+def announce(found: Found) -> None:
     """Log what became of the hand-offs."""
     for _, claim, said in found:
         if isinstance(said, Exception):

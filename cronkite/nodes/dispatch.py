@@ -13,11 +13,12 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from cronkite.claims.verdicts import Claim, Receipt
 from cronkite.database import quirks, waits
 from cronkite.engines import counter, couriers, following
-from cronkite.engines.counter import Sorted
+from cronkite.engines.counter import Found, Sorted
 from cronkite.engines.couriers import Couriers
 from cronkite.engines.following import Group
 from cronkite.models import Job, primary
@@ -35,8 +36,6 @@ IMPORTS, TASKS = "imports of tasks", "the ends of tasks"
 OVERDUE = "the engine did not answer, so whether it has the task is not known"
 #: Pause (seconds) before what could not be written is written again.
 PAUSE = 0.5
-
-Found = list[tuple[Sorted, Claim, Receipt | Exception]]
 
 
 class Dispatch:
@@ -58,6 +57,8 @@ class Dispatch:
         #: What came of hand-offs, and is to be written, and when (monotonic seconds).
         self._found: Found = []
         self._write_at = 0.0
+        #: Which of these could not be written the last time, and whether anybody was told.
+        self._held: dict[UUID, bool] = {}
         #: Whether it is just found out which tasks to ask about, and which places are being asked.
         self._follows = False
         #: Whether any of the tasks that are asked about keeps a seat of its job's group.
@@ -249,8 +250,9 @@ class Dispatch:
         """Write what came of hand-offs; again, if that is not possible now."""
         self._write_at = time.monotonic() + PAUSE
         with self._outages.lived_through():
-            counter.record(self._found)
-            found, self._found = self._found, []
+            left = counter.record(self._found)
+            self._tell_held(left)
+            found, self._found = [each for each in self._found if each[1].token not in self._held], left
             for each, claim, said in found:
                 self._claims.pop(each.job.pk, None)
                 self.release(each.job)
@@ -260,6 +262,16 @@ class Dispatch:
                 if claim.next_run is not None:
                     self._agenda.look_for(claim.next_run)
             self._expect(claim for _, claim, said in found if isinstance(said, Receipt))
+
+    def _tell_held(self, left: Found) -> None:
+        """Tell of hand-offs that can't be written, if that is so for the second time; once."""
+        for _, claim, _ in left:
+            if self._held.get(claim.token) is False:
+                said = (
+                    "%s: its hand-off can't be written yet: another transaction has locked the job's row, or the log."
+                )
+                logger.warning(said, claim)
+        self._held = {claim.token: claim.token in self._held for _, claim, _ in left}
 
     def _expect(self, claims: Iterable[Claim]) -> None:
         """Look soon what became of tasks, if this node stays so long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from conftest import due
@@ -12,11 +13,12 @@ from django_tasks_db.models import DBTaskResult
 from nodes import PATIENCE, nodes, until
 from rivals import rival
 
-from app import engines
-from cronkite.claims import claiming, handing, holding, verdicts
+from app import engines, handed
+from cronkite.claims import claiming, handing, holding, skips, verdicts
 from cronkite.claims.verdicts import Receipt
-from cronkite.database import clock
+from cronkite.database import clock, waits
 from cronkite.engines import django_tasks
+from cronkite.engines.counter import Sorted
 from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log
 from cronkite.nodes.agenda import Agenda
@@ -140,21 +142,73 @@ def test_what_was_handed_over_is_not_in_doubt_when_the_next_of_its_batch_stumble
 
 
 @pytest.mark.parametrize("engine", ["django.tasks", ""])
-def test_a_locked_row_keeps_no_node_that_finds_out_what_a_function_is(make_job, engine):
+def test_a_locked_row_keeps_no_node_that_finds_out_what_a_function_is(make_job, dispatch, engine):
     job = make_job("app.handed.bill", due=0)
     Job.objects.filter(pk=job.pk).write(engine="none")
-    agenda = Agenda(stays=True)
-    outages = Outages(agenda, lambda: None)
-    dispatch = Dispatch("node", agenda, outages, Couriers(lambda: None, at_once=True))
     read = due(job)
     if connection.features.has_select_for_update_skip_locked:
         with rival(lambda: Job.objects.select_for_update().get(pk=job.pk)):
             in_time(lambda: dispatch.note(read, engine))
-            assert not outages.is_away
+            assert not dispatch._outages.is_away
         assert Job.objects.get().engine == "none"
     # It is found out again at the next look.
     dispatch.note(read, engine)
     assert Job.objects.get().engine == engine
+
+
+@pytest.fixture
+def dispatch():
+    """Have what a node hands over by, in this thread."""
+    agenda = Agenda(stays=True)
+    return Dispatch("node", agenda, Outages(agenda, lambda: None), Couriers(lambda: None, at_once=True))
+
+
+def handed_over(job, said):
+    """Claim a job, and return what came of handing it over."""
+    read = due(job)
+    claim = claiming.claim(read, decide(read), "node")
+    order = SimpleNamespace(engine="django.tasks", task=handed.elsewhere)
+    return Sorted(read, order), claim, said
+
+
+SAID = [Receipt("django.tasks", "id", "elsewhere", is_followed=False), ValueError("no such queue")]
+
+
+@pytest.mark.skipif(
+    not connection.features.has_select_for_update_skip_locked, reason="a row that is locked can't be skipped"
+)
+@pytest.mark.parametrize("said", SAID, ids=["handed over", "refused"])
+@pytest.mark.parametrize("model", [Job, Log])
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_hand_off_that_can_not_be_written_keeps_no_other(
+    make_job, dispatch, caplog, monkeypatch, said, model, is_seen
+):
+    dispatch._agenda.look(set())
+    jobs = [make_job("app.handed.elsewhere", due=0) for _ in range(3)]
+    found = [handed_over(job, said) for job in jobs]
+    claims = [claim for _, claim, _ in found]
+    dispatch._found, dispatch._claims = found, {claim.job_id: claim for claim in claims}
+    key = claims[0].job_id if model is Job else claims[0].log_id
+    if not is_seen:
+        # It is locked only after it was asked what is.
+        monkeypatch.setattr(skips, "held", lambda keys: set())
+        monkeypatch.setattr(skips, "held_logs", lambda keys: set())
+
+    def write():
+        with waits.impatient("default"):
+            for _ in range(3):
+                dispatch._write()
+
+    with rival(lambda: model.objects.select_for_update().get(pk=key)):
+        in_time(write)
+        assert dispatch.claims() == claims[:1]
+        assert not Log.objects.filter(pk__in=[claim.log_id for claim in claims[1:]], status=Status.RUNNING).exists()
+        assert set(Job.objects.exclude(lock=None)) == {jobs[0]}
+    assert caplog.text.count("its hand-off can't be written yet") == 1
+    dispatch._write()
+    assert dispatch.is_idle()
+    assert not Job.objects.exclude(lock=None).exists()
+    assert not Log.objects.filter(status=Status.RUNNING).exists()
 
 
 @pytest.mark.parametrize("module", ["hanging", "exiting"])

@@ -6,7 +6,7 @@ and seat are free with that, and when to ask again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -49,12 +49,16 @@ class Answers(NamedTuple):
     going_on: list[Task]
 
 
-def reserve(jobs: Iterable[Job], most: int) -> tuple[list[Job], list[Task]]:
+def reserve(jobs: Collection[Job], most: int) -> tuple[list[Job], list[Task]]:
     """Return those of the jobs whose tasks it is for us to ask about, and ``most`` of the tasks that it is time for.
 
     Others leave them alone for a while.
     """
     using = primary.alias()
+    return quirks.anew(using, lambda: _reserved(jobs, most, using))
+
+
+def _reserved(jobs: Collection[Job], most: int, using: str) -> tuple[list[Job], list[Task]]:
     reserves = [(job, _RESERVE.ready(using, job)) for job in sorted(jobs, key=lambda job: job.pk)]
     with waits.limited(using):
         available = waits.lock_available(Job, [job.pk for job, _ in reserves], using)

@@ -86,8 +86,9 @@ def full(jobs: Collection[Job]) -> set[str]:
     names = {job.group for job in jobs if job.group}
     if not names:
         return set()
-    full_groups = Job.objects.using(primary.alias()).full_groups()
-    return set(full_groups.filter(name__in=names).values_list("name", flat=True))
+    using = primary.alias()
+    found = Job.objects.using(using).full_groups().filter(name__in=names).values_list("name", flat=True)
+    return quirks.anew(using, lambda: set(found))
 
 
 def is_taken(error: DatabaseError) -> bool:

@@ -88,7 +88,7 @@ class Agenda:
         if self.stays:
             self._forget()
             if self._reading is None:
-                self._reading = Reading(clock.now(primary.alias()))
+                self._reading = _read_clock()
         skipped = offered | self._left_alone.keys() | self._held.left_alone()
         # Whatever is skipped, a page is left. In whole pages: each number is a statement of its own.
         most = PAGE * (1 + -(-len(skipped) // PAGE))
@@ -99,7 +99,7 @@ class Agenda:
             first = jobs[0].comes_at
             if self.stays and not jobs[0].is_asked and first is not None and first > jobs[0].now:
                 # There is time, and to be on the slot it takes a better reading than one that is as old as a page.
-                self._reading = Reading(clock.now(primary.alias()))
+                self._reading = _read_clock()
         jobs = self._own(jobs)
         self.followed = [job for job in jobs if job.follow_at is not None and job.follow_at <= job.now]
         jobs = [job for job in jobs if job.pk not in skipped and not self._is_avoided(job) and not self._is_stuck(job)]
@@ -382,6 +382,11 @@ def _due(using: str, variant: _Variant) -> JobQuerySet:
 
 
 _DUE: Select[Job] = Select(_due)
+
+
+def _read_clock() -> Reading:
+    using = primary.alias()
+    return Reading(quirks.anew(using, lambda: clock.now(using)))
 
 
 def _read(using: str, bound: _Bound, variant: _Variant) -> list[Job]:

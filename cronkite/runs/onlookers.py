@@ -39,12 +39,12 @@ def look(log: Log) -> None:
 
 
 def watched(claims: Sequence[Claim]) -> list[Claim]:
-    """Return those of the runs that somebody looks at. One query."""
+    """Return those of the runs that somebody looks at. One query. Raises :class:`django.db.DatabaseError`."""
     if not claims:
         return []
     using = database()
     logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in claims], watched_at__gt=Now() - LASTS)
-    looked_at = set(logs.order_by().values_list("pk", flat=True))
+    looked_at = quirks.anew(using, lambda: set(logs.order_by().values_list("pk", flat=True)))
     return [claim for claim in claims if claim.log_id in looked_at]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from conftest import due
@@ -15,13 +16,15 @@ from django.db import DatabaseError, Error, OperationalError, connection, connec
 from nodes import cut_connections, nodes, until
 
 from cronkite import requests
-from cronkite.claims import claiming, holding
+from cronkite.claims import claiming, concluding, holding, seats
 from cronkite.code.outcomes import Outcome
-from cronkite.database import quirks, waits
-from cronkite.models import Job, Log, Node
+from cronkite.database import clock, quirks, waits
+from cronkite.engines.couriers import Couriers
+from cronkite.models import Job, Log, Node, Task
 from cronkite.nodes import heartbeat, ticks
 from cronkite.nodes.agenda import Agenda
-from cronkite.runs import runner
+from cronkite.nodes.dispatch import Dispatch
+from cronkite.runs import onlookers, runner
 from cronkite.schedules.catch_up import Decision
 
 pytestmark = [
@@ -124,6 +127,70 @@ def test_a_renewal(job):
     cut()
     assert holding.renew([taken]) == []
     assert Job.objects.get(pk=job.pk).locked_at > before
+
+
+def test_who_looks_at_runs_and_what_they_have_written(job):
+    taken = claim(job)
+    onlookers.look(Log.objects.get())
+    cut()
+    assert onlookers.watched([taken]) == [taken]
+    cut()
+    onlookers.show(taken, "so far")
+    assert Log.objects.get().output == "so far"
+
+
+def test_which_groups_are_full(make_job):
+    one, other = (make_job(name=name, due=0, group="reports") for name in "ab")
+    assert claim(one) is not None
+    cut()
+    assert seats.full([other]) == {"reports"}
+
+
+def test_that_a_function_turns_out_to_be_a_task(job):
+    dispatch = Dispatch("node", Agenda(stays=True), SimpleNamespace(lived_through=nullcontext), Couriers(lambda: None))
+    cut()
+    dispatch.note(job, "celery")
+    assert Job.objects.get().engine == "celery"
+
+
+def test_when_a_job_begins_that_begins_later(make_job):
+    make_job(due=0, jitter=3600)
+    agenda = Agenda(stays=True)
+    agenda.look(set())
+    Job.objects.all().write(jittered_slot=None, jittered_to=None)
+    cut_before(agenda.look, "UPDATE")
+    job = Job.objects.get()
+    assert job.jittered_slot == job.next_run
+
+
+def test_the_first_look_of_a_loop(job):
+    cut()
+    Agenda(stays=True).look(set())
+
+
+def test_which_tasks_are_asked_about(job):
+    at = clock.now("default")
+    handed = {"engine": "django.tasks", "backend": "db", "task_id": "1", "created": at, "ask_at": at}
+    Task.objects.create(job=job, fence=1, **handed)
+    Job.objects.filter(pk=job.pk).write(follow_at=at)
+    read = list(Job.objects.agenda())
+    cut()
+    assert [task.task_id for task in concluding.reserve(read, 10)[1]] == ["1"]
+
+
+def cut_before(action, word):
+    """Do it; before the first statement that begins with ``word``, the connection is found to be dead."""
+    cuts = []
+
+    def cutting(execute, sql, params, many, context):
+        if sql.startswith(word) and not cuts:
+            cuts.append(word)
+            cut()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(cutting):
+        action(set())
+    assert cuts
 
 
 def test_an_end(job):

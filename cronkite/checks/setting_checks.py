@@ -154,6 +154,31 @@ def check_isolation_level(**_: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(TAG)
+def check_pool(**_: Any) -> list[checks.CheckMessage]:
+    """W015: a pool of psycopg's has one connection, and a node has more to say at a time."""
+    return [
+        checks.Warning(
+            f"The pool of the database {alias!r} has one connection. In a worker, that is kept by what writes its "
+            "records, so a function which uses the database waits for it in vain; and in a node, nothing is handed "
+            "over to an engine.",
+            hint='Let it have two or more in your settings, as in "pool": {"min_size": 1, "max_size": 4}.',
+            id="cronkite.W015",
+        )
+        for alias in _aliases()
+        if connections[alias].vendor == "postgresql" and _pool_size(connections[alias].settings_dict["OPTIONS"]) == 1
+    ]
+
+
+def _pool_size(options: dict[str, Any]) -> int | None:
+    """Return how many connections the pool has at most, as psycopg reads it; ``None`` if there is no pool."""
+    pool = options.get("pool")
+    if not pool:
+        return None
+    sizes: dict[str, int | None] = pool if isinstance(pool, dict) else {}
+    return sizes.get("max_size") or sizes.get("min_size", 4)
+
+
+@checks.register(TAG)
 def check_crontab_modules(**_: Any) -> list[checks.CheckMessage]:
     """E005: a ``crontab`` module can't be imported, so its jobs are not found, nor run on this node."""
     if not is_asked():

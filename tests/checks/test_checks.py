@@ -44,7 +44,7 @@ def test_the_test_project_is_without_fault():
 def test_the_checks_are_among_those_that_manage_py_check_runs():
     modules = (setting_checks, declared_checks, job_checks)
     ours = {check for module in modules for name, check in vars(module).items() if name.startswith("check_")}
-    assert len(ours) == 16
+    assert len(ours) == 17
     assert ours <= set(registry.registry.get_checks(include_deployment_checks=True))
 
 
@@ -149,6 +149,21 @@ def test_an_isolation_level_that_is_a_bare_number_is_a_warning(database):
 )
 def test_an_isolation_level_that_has_its_name_is_fine(database, vendor, level):
     database(vendor=vendor, options={"isolation_level": level} if level else {})
+    assert found() == []
+
+
+@pytest.mark.parametrize("pool", [{"min_size": 1, "max_size": 1}, {"min_size": 0, "max_size": 1}, {"min_size": 1}])
+def test_a_pool_of_one_connection_is_a_warning(database, pool):
+    database(vendor="postgresql", options={"pool": pool})
+    (message,) = run_checks(tags=[setting_checks.TAG])
+    assert isinstance(message, django_checks.Warning)
+    assert message.id == "cronkite.W015"
+    assert "max_size" in message.hint
+
+
+@pytest.mark.parametrize("pool", [True, False, {"min_size": 1, "max_size": 2}, {"min_size": 2}, {"timeout": 3}])
+def test_a_pool_of_more_is_fine(database, pool):
+    database(vendor="postgresql", options={"pool": pool})
     assert found() == []
 
 

@@ -91,6 +91,8 @@ class Node:
         self._stopping = False
         self._stop_by: float | None = None
         self._leave_by: float | None = None
+        #: The time to leave has passed. What there is to wait for is the end of what was killed.
+        self._is_late = False
 
     def work(self) -> None:
         """Tick, or loop; return when there is nothing left to do.
@@ -180,7 +182,8 @@ class Node:
         beat_at = self._beat_due_at()
         if beat_at is not None and now >= beat_at:
             self._beat()
-        if self._leave_by is not None and now >= self._leave_by and not self._outages.is_away:
+        self._is_late = self._leave_by is not None and now >= self._leave_by
+        if self._is_late and not self._outages.is_away:
             self._unsettled.give_up("as it was told to stop")
             self._in_doubt.give_up("as it was told to stop")
             self._dispatch.give_up("its node was stopped")
@@ -215,7 +218,7 @@ class Node:
         plans = [
             (self._runs.next_deadline(), "a deadline of a run or an import"),
             (self._stop_by, "the end of the grace"),
-            (self._leave_by, "the time to leave"),
+            (None if self._is_late else self._leave_by, "the time to leave"),
             (self._outages.retry_at, "the database"),
             (self._beacons.alive.next_at(), "the next beacon"),
         ]

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,48 @@ def fate(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:  # most real-time signals have no name
         return f"was killed by signal {-code}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A process that may have another parent than the one who looks at it.
+
+    Its number becomes another's when it has ended; so it is also known by when it began (where Linux tells that).
+    """
+
+    pid: int
+    began: str
+
+    @classmethod
+    def this(cls) -> Known:
+        """Return this process."""
+        return cls(os.getpid(), _began(os.getpid()) or "")
+
+    def lives(self) -> bool:
+        """Tell whether it has not ended."""
+        if self.began:
+            return _began(self.pid) == self.began
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def kill(self) -> None:
+        """Kill it, if it lives, with all that it has started; it leads a group of its own."""
+        if self.lives():
+            kill(self.pid)
+
+
+def _began(pid: int) -> str | None:
+    """Return when a process began, in the system's words; ``None`` if it has ended, or nobody tells."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if words[0] in "ZX" else words[19]
 
 
 def _signal(pid: int, number: int) -> None:

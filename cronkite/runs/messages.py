@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from cronkite.code.outcomes import Outcome
+from cronkite.processes.kin import Known
 from cronkite.runs.capture import Piece
 
 #: How long (seconds) a run that was told to end has until its process is killed.
@@ -17,6 +18,13 @@ WARM, FORK, KILL, PEEK = b"W", b"F", b"K", b"P"
 REQUEST = struct.Struct("!cI")
 #: What a worker says to it: what have I written? And: I leave as I should.
 OUTPUT, LEAVING = "output", "leaving"
+
+
+@dataclass(frozen=True)
+class Born:
+    """The worker says, before anything else, which process it is."""
+
+    process: Known
 
 
 @dataclass(frozen=True)

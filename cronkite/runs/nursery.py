@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from cronkite.database import teller
@@ -33,9 +33,12 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.0002, 0.01
 
 
 class Nursery:
-    """The nursery as its node sees it. ``load`` returns what a worker does; it is called in the nursery."""
+    """The nursery as its node sees it. ``load`` returns what a worker does; it is called in the nursery.
 
-    def __init__(self, load: Callable[[], Callable[[Birth], None]]) -> None:
+    It does not get the node's ``private`` channels, whose other sides are to hear it when the node is gone.
+    """
+
+    def __init__(self, load: Callable[[], Callable[[Birth], None]], private: Iterable[Channel] = ()) -> None:
         # Nothing that it holds goes over the fork, unless a receiver does not come back.
         teller.wait(TELLER_PATIENCE)
         _tell_of_threads()
@@ -46,6 +49,8 @@ class Nursery:
             self.pid = os.fork()
             if not self.pid:
                 ours.close()
+                for channel in private:
+                    channel.close()
                 nurse.be(theirs, load, release)
         theirs.close()
         self._channel = Channel(ours)
@@ -90,10 +95,10 @@ class Nursery:
             self.is_gone = True
             return []
 
-    def anew(self) -> Nursery:
-        """Return another one, where this one is gone."""
+    def anew(self, private: Iterable[Channel]) -> Nursery:
+        """Return another one, where this one is gone; it does not get the node's ``private`` channels."""
         self.close()
-        return Nursery(self._load)
+        return Nursery(self._load, private)
 
     def close(self) -> None:
         """Hang up. It ends when the last of its workers has."""

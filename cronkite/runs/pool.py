@@ -7,6 +7,7 @@ hears of them comes through channels that hold up nobody, and that one has died 
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from cronkite.processes import kin
 from cronkite.runs import channels
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
-from cronkite.runs.messages import KILL_AFTER, Died, End, Recorded, Resolve, Resolved, Returned, Written
+from cronkite.runs.messages import KILL_AFTER, Born, Died, End, Recorded, Resolve, Resolved, Returned, Written
 from cronkite.runs.nursery import Nursery
 
 logger = logging.getLogger("cronkite")
@@ -35,6 +36,8 @@ IMPORT_PATIENCE = 60.0
 #: How long (seconds) a worker that is to go may take, as to send a mail; and at least when its node is in a hurry.
 LEAVE_PATIENCE = 35.0
 LEAST_PATIENCE = 0.5
+#: How often (seconds) to see whether workers live whose nursery has died.
+GLANCE = 0.5
 
 
 def asked_of(job: Job) -> Resolve:
@@ -64,6 +67,10 @@ class Worker:
     #: Its end of the channel is closed, and yet it lives: the function has closed it.
     is_deaf: bool = False
     is_killed: bool = False
+    #: Which process it is, once it has said so: before all else.
+    process: kin.Known | None = None
+    #: Its nursery has died, so nobody tells any more how it ends.
+    is_orphan: bool = False
     #: The run whose output the nursery was asked for, until it has answered.
     peeked: Claim | None = None
 
@@ -84,6 +91,12 @@ class Worker:
         """Kill it, with all that it has started; that it has died will be heard of."""
         self.deadline, self.is_killed = None, True
         self.nursery.kill(self.number)
+        if self.nursery.is_gone and self.process is not None:
+            self.process.kill()
+
+    def has_ended_unseen(self) -> bool:
+        """Tell whether it has ended where nobody else tells."""
+        return self.is_orphan and not (self.process.lives() if self.process else self.claim and not self.is_deaf)
 
 
 @dataclass
@@ -180,8 +193,11 @@ class Pool:
 
     def next_deadline(self) -> float | None:
         """Return when (monotonic) :meth:`wait` has to be called at the latest."""
-        deadlines = [worker.deadline for worker in [*self.workers, *self.leaving]]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        every = [*self.workers, *self.leaving]
+        deadlines = [worker.deadline for worker in every if worker.deadline is not None]
+        if any(worker.is_orphan for worker in every):
+            deadlines.append(time.monotonic() + GLANCE)
+        return min(deadlines, default=None)
 
     def wait(self, timeout: float, wake: int) -> Iterator[Event]:
         """Wait for up to ``timeout`` seconds, or until ``wake`` is readable or a worker has something to say."""
@@ -193,6 +209,7 @@ class Pool:
             if worker.channel.fileno() in ready:
                 yield from self._receive(worker)
         yield from self._bury(ready)
+        yield from self._see_to_orphans()
         for worker in reserved:
             # Unless it has just died; then its job is offered again.
             if worker.job is not None and not worker.is_killed:
@@ -218,15 +235,21 @@ class Pool:
         self.nursery.close()
 
     def _wait_for_leaving(self, until: float) -> None:
-        while any(worker.claim is None for worker in self.leaving) and not self.nursery.is_gone:
+        for _ in self._see_to_orphans():
+            pass
+        while any(worker.claim is None for worker in self.leaving):
             if (rest := until - time.monotonic()) <= 0:
                 return
-            for _ in self._bury(channels.wait([self.nursery.fileno()], rest)):
+            has_orphans = any(worker.is_orphan for worker in self.leaving)
+            ready = channels.wait(self._nurseries(), min(rest, GLANCE) if has_orphans else rest)
+            for _ in (*self._bury(ready), *self._see_to_orphans()):
                 pass
 
     def _listening(self) -> list[Channel | int]:
-        listening: list[Channel | int] = [worker.channel for worker in self.workers if not worker.is_deaf]
-        return listening if self.nursery.is_gone else [self.nursery.fileno(), *listening]
+        return [*self._nurseries(), *(worker.channel for worker in self.workers if not worker.is_deaf)]
+
+    def _nurseries(self) -> list[Channel | int]:
+        return [] if self.nursery.is_gone else [self.nursery.fileno()]
 
     def _ready_for(self, job: Job) -> Worker | None:
         return next((worker for worker in self.workers if worker.job is job), None)
@@ -244,7 +267,7 @@ class Pool:
     def _fork(self) -> None:
         if self.nursery.is_gone:
             logger.error("The process that workers are forked from has died; another takes its place.")
-            self.nursery = self.nursery.anew()
+            self.nursery = self.nursery.anew([worker.channel for worker in self.workers])
         number, channel = self.nursery.fork()
         self.workers.append(Worker(self.nursery, number, channel))
 
@@ -263,14 +286,14 @@ class Pool:
             if worker.claim is None:
                 # It is of no use any more, whatever it is that lives on there.
                 worker.kill()
-            elif worker.nursery.is_gone:
-                yield from self._died(worker, Died(worker.number, problem="has ended"))
             return
         for message in messages:
             yield from self._heard(worker, message)
 
     def _heard(self, worker: Worker, message: object) -> Iterator[Event]:
-        if isinstance(message, Resolved) and worker.job is not None:
+        if isinstance(message, Born):
+            worker.process = worker.process or message.process
+        elif isinstance(message, Resolved) and worker.job is not None:
             job = worker.job
             if message.problem is None and not message.engine and not message.retires:
                 worker.deadline = None
@@ -301,26 +324,51 @@ class Pool:
 
     def _bury(self, ready: set[int]) -> Iterator[Event]:
         """Take leave of the workers that have died, and hear what others have written."""
-        if self._has_lost_nursery() or self.nursery.fileno() not in ready:
+        if self.nursery.is_gone or self.nursery.fileno() not in ready:
             return
         for said in self.nursery.receive():
             for worker in [*self.workers, *self.leaving]:
                 if worker.number == said.number and worker.nursery is self.nursery:
                     yield from self._part(worker, said) if isinstance(said, Died) else self._wrote(worker, said)
-        if self._has_lost_nursery():
-            # Nobody tells any more how they end. Of those that are busy, the channels do.
-            for worker in [worker for worker in self.workers if worker.claim is None]:
-                self._discard(worker)
-            self.leaving.clear()
+
+    def _see_to_orphans(self) -> Iterator[Event]:
+        """Take over the workers whose nursery has died, and see which of them have ended."""
+        for worker in [*self.workers, *self.leaving]:
+            if worker.nursery.is_gone and not worker.is_orphan:
+                worker.is_orphan = True
+                yield from self._orphaned(worker)
+        for worker in [*self.workers, *self.leaving]:
+            if worker.has_ended_unseen():
+                # By which code, nobody knows.
+                how = Died(worker.number, 1, problem="has ended, and what it wrote is lost")
+                yield from self._part(worker, Died(worker.number, -signal.SIGKILL) if worker.is_killed else how)
+
+    def _orphaned(self, worker: Worker) -> Iterator[Event]:
+        """Have a worker go whose nursery has died, unless it is busy: then it goes at the end of its run."""
+        if not worker.is_deaf:
+            yield from self._receive(worker)
+        is_resolving = worker.is_resolving and worker.process is not None
+        if worker.is_killed or is_resolving:
+            # What the nursery was asked for it may not have done.
+            worker.kill()
+        if worker.claim is not None or worker in self.leaving:
+            return
+        job, worker.job = worker.job, None
+        self._discard(worker)
+        if job is None:
+            return
+        if is_resolving:
+            # It may be the import that has ended the nursery.
+            problem = worker.verdict or "the process that workers are forked from died meanwhile"
+            yield Refused(job, f"{job.function} cannot be imported here: {problem}.", is_costly=True)
+        else:
+            self.offer(job)
 
     def _wrote(self, worker: Worker, written: Written) -> Iterator[Event]:
         """Pass on what a run has written, unless it has ended since that was asked."""
         peeked, worker.peeked = worker.peeked, None
         if peeked is not None and worker.claim is peeked:
             yield Wrote(peeked, written.output.text())
-
-    def _has_lost_nursery(self) -> bool:
-        return self.nursery.is_gone
 
     def _part(self, worker: Worker, died: Died) -> Iterator[Event]:
         """Hear the last words of a worker that has died, and draw the conclusions."""
@@ -344,7 +392,11 @@ class Pool:
             reason = "; ".join(filter(None, [reason, f"its process {how}"]))
             outcome = Outcome(status, reason=reason, output=died.output.text())
             # A function that has closed the channel, and returned, is recorded by its own process.
-            yield Ended(worker.claim, outcome, is_doubtful=worker.is_deaf and died.code == 0 and worker.end is None)
+            is_doubtful = worker.is_deaf and died.code == 0 and worker.end is None
+            if worker.is_orphan and worker.process is not None:
+                # As its nursery would have done.
+                kin.kill_group(worker.process.pid)
+            yield Ended(worker.claim, outcome, is_doubtful=is_doubtful)
         job, worker.job = worker.job, None
         if job is None:
             return
@@ -360,8 +412,6 @@ class Pool:
         """Have a worker go."""
         self.workers.remove(worker)
         worker.channel.close()
-        if worker.nursery.is_gone:
-            return
         self.leaving.append(worker)
         worker.deadline = None if worker.claim is not None else time.monotonic() + LEAVE_PATIENCE
 

@@ -36,7 +36,7 @@ from cronkite.processes import forks, kin
 from cronkite.runs import capture, channels, farewell, runner
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.imports import Imports
-from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, End, Recorded, Resolve, Resolved, Returned
+from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, Born, End, Recorded, Resolve, Resolved, Returned
 from cronkite.runs.nurse import Birth, unread
 from cronkite.runs.runner import Ending
 from cronkite.runs.surroundings import Surroundings, apart, reseed
@@ -79,6 +79,7 @@ def serve(birth: Birth) -> None:
     # The node decides when a run is ended. Not SIG_IGN, which programs that a function starts would inherit.
     signal.signal(signal.SIGINT, _do_nothing)
     signal.signal(signal.SIGTERM, clerk.on_sigterm)
+    clerk.introduce()
     clerk.start()
     with forks.keeping(before, clerk.let_go):
         _work(clerk, birth.output)
@@ -154,6 +155,10 @@ class _Clerk(threading.Thread):
         self._renew_at = 0.0
 
     # Called in the main thread.
+
+    def introduce(self) -> None:
+        """Tell the node which process this is: if the nursery dies, nobody else can."""
+        self._send(Born(kin.Known.this()))
 
     def take(self, done: Resolved | _Done) -> None:
         """Take what the main thread has done, to pass it on."""
@@ -300,7 +305,7 @@ class _Clerk(threading.Thread):
         self._claim = None
         return True
 
-    def _send(self, message: Resolved | Recorded) -> None:
+    def _send(self, message: Born | Resolved | Recorded) -> None:
         try:
             self._node.send(message)
         except HungUp:

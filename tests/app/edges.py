@@ -31,6 +31,12 @@ def close_everything(begun, seconds=600):
     return "closed"
 
 
+def be_another(begun):
+    """Become another program in this process, which heeds nobody."""
+    Path(begun).touch()
+    os.execv("/bin/sh", ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"])
+
+
 def leave_child(note):
     """Leave a child behind that was forked, and holds all descriptors."""
     pid = os.fork()

@@ -395,6 +395,19 @@ def test_many_imports_that_hang_starve_nobody(make_job, evidence, tmp_path):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_node_waits_in_peace_for_the_end_of_what_was_killed(monkeypatch):
+    """However long that takes: it may be held by a disk."""
+    monkeypatch.setattr(node, "KILL_AFTER", 0.0)
+    one = node.Node("one", Here(), agenda.Agenda(stays=True))
+    monkeypatch.setattr(one._runs, "claims", lambda: ["a claim"])
+    for _ in range(2):
+        one.stop()
+    assert one._go_on()
+    assert one._go_on()
+    assert one._next()[0] > 0
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_claim_whose_worker_has_died_meanwhile_is_lost_at_once(make_job, nursery):
     workers = pool.Pool(1, nursery)
     job = make_job(due=0)

@@ -185,16 +185,48 @@ def test_what_a_run_leaves_behind_is_not_taken_for_the_next_runs(make_job, note)
     assert is_alive(pid_in(note))
 
 
+def nursery_of(node):
+    (nursery,) = (pid for pid in families.group(node.pid) if pid != node.pid)
+    return nursery
+
+
 def test_a_nursery_that_dies_is_replaced(make_job, evidence):
     make_job("app.jobs.note", schedule="* * * * * *", args=[str(evidence)])
     with nodes(LOOP) as (node,):
         until(evidence.starts)
-        (nursery,) = (pid for pid in families.group(node.pid) if pid != node.pid)
-        os.kill(nursery, signal.SIGKILL)
+        os.kill(nursery_of(node), signal.SIGKILL)
         seen = len(evidence.starts())
         until(lambda: len(evidence.starts()) >= seen + 3)
         stop(node)
     assert "another takes its place" in node.output
+
+
+def test_a_run_goes_on_without_its_nursery_and_is_recorded(make_job, evidence, tmp_path):
+    go = tmp_path / "go"
+    make_job("app.jobs.note_and_wait", due=0, args=[str(evidence), str(go)])
+    with nodes(("cron", "--workers", "1")) as (node,):
+        until(evidence.texts)
+        os.kill(nursery_of(node), signal.SIGKILL)
+        go.touch()
+        assert node.wait() == 0, node.output
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("function", ["app.jobs.hang_stubbornly", "app.edges.be_another"])
+def test_a_node_stops_though_the_nursery_of_a_run_that_heeds_nobody_has_died(make_job, tmp_path, function):
+    begun = tmp_path / "begun"
+    make_job(function, due=0, args=[str(begun)])
+    with nodes(LOOP, **AT_ONCE) as (node,):
+        until(begun.exists)
+        (worker,) = families.workers(node.pid)
+        os.kill(nursery_of(node), signal.SIGKILL)
+        try:
+            stop(node)
+            until(lambda: not is_alive(worker))
+        finally:
+            families.end(worker)
+    log = Log.objects.get()
+    assert (log.status, log.reason) == (Status.INTERRUPTED, "its node was stopped; its process was killed by SIGKILL")
 
 
 # What children inherit.

@@ -1,12 +1,18 @@
 """The worker processes, as their node sees them."""
 
 import os
+import signal
 import time
+from pathlib import Path
 
 import pytest
+from nodes import until
 
+from cronkite.claims import claiming
+from cronkite.models import Job, Log
+from cronkite.processes import kin
 from cronkite.runs import channels
-from cronkite.runs.events import Ready
+from cronkite.runs.events import Ended, Ready, Refused
 from cronkite.runs.pool import LEAST_PATIENCE, Pool
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,3 +140,118 @@ def test_who_leaves_is_waited_for_until_its_node_has_to_be_gone(make_job, pool, 
     pool.close(by=time.monotonic() - 1)
     assert waits[0][1] == [False]
     assert waits[0][0] <= LEAST_PATIENCE
+
+
+# The nursery dies.
+
+
+@pytest.fixture
+def running(make_job, pool, wake, tmp_path):
+    """Have a worker run a function, which is given a file to touch; return the claim, and the worker's process."""
+
+    def begin(function, *args, **columns):
+        begun = tmp_path / "begun"
+        job = make_job(function, args=[str(begun), *args], **columns)
+        pool.offer(job)
+        assert events(pool, wake) == [Ready(job)]
+        claim = claiming.claim_by_hand(Job.objects.get(pk=job.pk), "node")
+        pool.start(job, claim)
+        until(begun.exists)
+        (worker,) = pool.workers
+        began.append(worker.process)
+        return claim, worker.process
+
+    began = []
+    yield begin
+    for process in began:
+        process.kill()
+
+
+def end_nursery(pool):
+    os.kill(pool.nursery.pid, signal.SIGKILL)
+    assert channels.wait([pool.nursery.fileno()], 60)
+
+
+def next_end(pool, wake, patience=60):
+    """Return how the next run ended, looking no less often than the pool wants it."""
+    deadline = time.monotonic() + patience
+    while True:
+        assert time.monotonic() < deadline, "no run has ended"
+        by = pool.next_deadline()
+        pause = 60 if by is None else max(0, by - time.monotonic())
+        for event in pool.wait(min(pause, deadline - time.monotonic()), wake):
+            if isinstance(event, Ended):
+                return event
+
+
+@pytest.mark.parametrize("function", ["app.jobs.hang_stubbornly", "app.edges.close_everything", "app.edges.be_another"])
+def test_a_run_is_ended_when_its_time_is_up_though_the_nursery_has_died(running, pool, wake, monkeypatch, function):
+    """Whether or not its worker can still hear."""
+    monkeypatch.setattr("cronkite.runs.pool.KILL_AFTER", 0.5)
+    claim, process = running(function, timeout=1)
+    end_nursery(pool)
+    event = next_end(pool, wake)
+    assert event.claim is claim
+    assert event.unrecorded.status == Log.Status.TIMED_OUT
+    assert event.unrecorded.reason.endswith("its process was killed by SIGKILL")
+    assert pool.claims() == []
+    assert not process.lives()
+
+
+def test_a_run_whose_process_dies_after_the_nursery_is_lost(running, pool, wake):
+    claim, process = running("app.jobs.hang")
+    end_nursery(pool)
+    assert list(pool.wait(0, wake)) == []
+    os.kill(process.pid, signal.SIGKILL)
+    event = next_end(pool, wake)
+    assert (event.claim, event.unrecorded.status, event.is_doubtful) == (claim, Log.Status.LOST, False)
+    assert event.unrecorded.reason == "its process has ended, and what it wrote is lost"
+
+
+def test_what_a_lost_run_has_started_ends_with_it_though_the_nursery_has_died(running, pool, wake):
+    running("app.jobs.leave_a_child")
+    (worker,) = pool.workers
+    end_nursery(pool)
+    child = int(until(Path(worker.claim.args[0]).read_text))
+    os.kill(worker.process.pid, signal.SIGKILL)
+    next_end(pool, wake)
+    until(lambda: not kin.is_alive(child))
+
+
+def test_a_worker_that_was_ready_is_replaced_with_its_nursery(make_job, pool, wake):
+    job = make_job()
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+    (before,) = pool.workers
+    end_nursery(pool)
+    assert events(pool, wake) == [Ready(job)]
+    assert pool.workers != [before]
+    until(lambda: not before.process.lives())
+
+
+def test_a_nursery_whose_death_shows_when_it_is_asked_leaves_no_workers_that_nobody_knows(make_job, pool, wake):
+    job = make_job()
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+    pool.release(job)
+    (before,) = pool.workers
+    end_nursery(pool)
+    pool.nursery.peek(before.number)
+    assert pool.nursery.is_gone
+    assert list(pool.wait(0, wake)) == []
+    assert pool.workers == []
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+
+
+def test_an_import_under_which_the_nursery_dies_is_ended_and_not_tried_again_at_once(make_job, pool, wake):
+    """It may be what has ended the nursery."""
+    job = make_job(function="app.hanging.run")
+    pool.offer(job)
+    (worker,) = pool.workers
+    until(lambda: list(pool.wait(0.01, wake)) or worker.process)
+    end_nursery(pool)
+    (event,) = events(pool, wake)
+    assert isinstance(event, Refused)
+    assert event.job is job
+    until(lambda: not worker.process.lives())

@@ -22,7 +22,7 @@ import socket
 import sys
 import termios
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -182,6 +182,8 @@ class Nurse:
         word, number = REQUEST.unpack(message)
         if word == WARM:
             self._load()
+        elif word == FORK and not ends:
+            self._refuse(number, "there is no room for another descriptor")
         elif word == FORK:
             self._fork(number, socket.socket(fileno=ends[0]))
         elif number not in self._children:
@@ -208,24 +210,30 @@ class Nurse:
                 self._lose_node()
 
     def _fork(self, number: int, node: socket.socket) -> None:
-        try:
-            serve = self._load()
-            reader, output = os.pipe()
-            os.set_blocking(reader, False)
-            ours, theirs = channels.pair()
-            birth = Birth(node, theirs, output, mmap.mmap(-1, 1))
-            with forks.signals_held(FOR_THE_NODE) as release:
-                pid = os.fork()
-                if not pid:
-                    self._become(birth, serve, [reader, ours.fileno()], release)
-        except Exception as error:  # noqa: BLE001 - no process, descriptor or memory is left, or the code is broken
-            node.close()
-            self._tell(Died(number, problem=f"no worker process could be started: {error}"))
-            return
-        node.close()
-        theirs.close()
-        os.close(output)
+        # What is left open at a failure would be missing for the next attempt, and for good.
+        with node, ExitStack() as others, ExitStack() as own:
+            try:
+                serve = self._load()
+                reader, output = os.pipe()
+                own.callback(os.close, reader)
+                others.callback(os.close, output)
+                os.set_blocking(reader, False)
+                ours, theirs = channels.pair()
+                own.enter_context(ours)
+                others.enter_context(theirs)
+                birth = Birth(node, theirs, output, mmap.mmap(-1, 1))
+                with forks.signals_held(FOR_THE_NODE) as release:
+                    pid = os.fork()
+                    if not pid:
+                        self._become(birth, serve, [reader, ours.fileno()], release)
+            except Exception as error:  # noqa: BLE001 - no process, descriptor or memory is left, or the code is broken
+                self._refuse(number, str(error))
+                return
+            own.pop_all()
         self._children[number] = _Child(number, pid, reader, birth.written, Channel(ours))
+
+    def _refuse(self, number: int, why: str) -> None:
+        self._tell(Died(number, problem=f"no worker process could be started: {why}"))
 
     def _become(
         self, birth: Birth, serve: Callable[[Birth], None], own: list[int], release: Callable[[], object]

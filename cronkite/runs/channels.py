@@ -15,7 +15,9 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-_LENGTH = struct.Struct("!I")
+#: What stands before each message, so that what a stranger writes is not taken for one: a mark, and a length.
+_MARK = b"\xc5cronkite\xc5"
+_HEAD = struct.Struct(f"!{len(_MARK)}sI")
 #: How much is read at a time (bytes).
 CHUNK = 1 << 16
 MILLISECONDS = 1000
@@ -47,7 +49,7 @@ class Channel:
     def send(self, message: object) -> None:
         """Send the message, or what can be sent of it now. Raises :class:`HungUp`."""
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        self._unsent += _LENGTH.pack(len(data)) + data
+        self._unsent += _HEAD.pack(_MARK, len(data)) + data
         self.flush()
 
     def flush(self) -> None:
@@ -101,12 +103,17 @@ class Channel:
             self._socket.detach()
 
     def _whole(self) -> Iterable[Any]:
-        while len(self._received) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._received)
-            end = _LENGTH.size + length
+        while self._received:
+            if not _MARK.startswith(self._received[: len(_MARK)]):
+                # Else the length that it seems to give would be waited for, which may never come.
+                raise HungUp
+            if len(self._received) < _HEAD.size:
+                return
+            _, length = _HEAD.unpack_from(self._received)
+            end = _HEAD.size + length
             if len(self._received) < end:
                 return
-            data = bytes(self._received[_LENGTH.size : end])
+            data = bytes(self._received[_HEAD.size : end])
             del self._received[:end]
             try:
                 yield pickle.loads(data)  # noqa: S301 - from a process of our own

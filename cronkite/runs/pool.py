@@ -283,6 +283,8 @@ class Pool:
             messages = worker.channel.receive()
         except HungUp:
             worker.is_deaf = True
+            # Or, where it is noise that has been heard, it would wait for the next run from here, for ever.
+            worker.channel.close()
             if worker.claim is None:
                 # It is of no use any more, whatever it is that lives on there.
                 worker.kill()

@@ -282,7 +282,8 @@ class _Clerk(threading.Thread):
         self._connection = connections[primary.alias()]
         self._connection.queries_log.clear()
         is_said = self.said.wait(farewell.PATIENCE)
-        retires = done.retires or not is_said
+        # By what the function has closed, or written rubbish into, nobody can wake this thread for the next run.
+        retires = done.retires or not is_said or self._wake.fileno() < 0
         self._claim = None
         self._closing = retires or self._orphaned
         self._send(Recorded(done.claim.token, retires))

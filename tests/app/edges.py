@@ -1,6 +1,7 @@
 """Functions that do to their process what a process can bear, and some more."""
 
 import atexit
+import contextlib
 import contextvars
 import decimal
 import logging
@@ -10,6 +11,7 @@ import random
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -29,6 +31,14 @@ def close_everything(begun, seconds=600):
     os.closerange(3, 1024)
     time.sleep(seconds)
     return "closed"
+
+
+def write_rubbish():
+    """Write something into every socket of this process's, as one does who has mixed descriptors up."""
+    for number in range(3, 64):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                os.write(number, b"\x7f\xff\xff\xffrubbish" * 10)
 
 
 def be_another(begun):

@@ -88,7 +88,15 @@ def test_a_stranger_with_the_same_number_is_not_taken_for_the_other_side(ends):
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("noise", [struct.pack("!I", 4) + b"none", struct.pack("!I", 2) + pickle.dumps(1)[:2]])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"x",
+        struct.pack("!I", 1 << 30),
+        channels._HEAD.pack(channels._MARK, 4) + b"none",
+        channels._HEAD.pack(channels._MARK, 2) + pickle.dumps(1)[:2],
+    ],
+)
 def test_noise_is_as_good_as_silence(noise):
     raw, end = channels.pair()
     with raw:
@@ -98,6 +106,16 @@ def test_noise_is_as_good_as_silence(noise):
         with pytest.raises(HungUp):
             there.receive()
         there.close()
+
+
+def test_what_comes_in_pieces_is_no_noise(ends):
+    here, there = ends
+    data = channels._HEAD.pack(channels._MARK, len(pickle.dumps(1))) + pickle.dumps(1)
+    for byte in data[:-1]:
+        here._socket.send(bytes([byte]))
+        assert there.receive() == []
+    here._socket.send(data[-1:])
+    assert there.receive() == [1]
 
 
 def test_what_is_closed_is_not_waited_for():

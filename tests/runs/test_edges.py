@@ -121,6 +121,14 @@ def test_a_node_stops_beside_a_function_that_has_closed_everything(make_job, tmp
     assert Log.objects.get().status == Status.INTERRUPTED
 
 
+def test_a_function_that_writes_rubbish_into_every_socket_holds_nobody_up(make_job):
+    make_job("app.edges.write_rubbish", name="1", due=3600)
+    make_job("app.jobs.say", name="2", due=0, args=["hello"])
+    cron("--workers", "1")
+    first, second = (Log.objects.get(job_name=name) for name in "12")
+    assert (first.status, second.status, second.output) == (Status.SUCCEEDED, Status.SUCCEEDED, "hello\n")
+
+
 def test_a_thread_that_holds_a_lock_of_the_log_holds_nobody_up(make_job, evidence):
     first = make_job("app.edges.leave_thread_with_handlers_lock", due=3600)
     make_job("app.jobs.note", schedule="* * * * * *", args=[str(evidence)])

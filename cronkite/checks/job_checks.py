@@ -20,7 +20,7 @@ from django.urls import get_resolver
 
 from cronkite.checks.declared_checks import listed, not_allowed
 from cronkite.checks.setting_checks import TAG, is_asked
-from cronkite.code import calls, commands, functions, tasks
+from cronkite.code import calls, commands, functions, modules, tasks
 from cronkite.models import Job, primary
 
 #: The monitor that tells of runs by the URLs that jobs have.
@@ -73,7 +73,7 @@ def _judge(job: Job, using: str, found: dict[str, dict[str, str]]) -> None:
             elif alias := engine.other_database(order, using):
                 found["W011"][job.what] = alias
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what the project's own code raises is what is asked for
-        found["W012"][job.what] = str(error)
+        found["W012"][job.what] = modules.text(error)
 
 
 def _apart(aliases: dict[str, str]) -> list[checks.CheckMessage]:

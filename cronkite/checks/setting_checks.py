@@ -18,7 +18,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from cronkite import conf
-from cronkite.code import trials
+from cronkite.code import modules, trials
 from cronkite.database import commits
 from cronkite.declared import discovery
 from cronkite.monitors import connecting
@@ -230,8 +230,8 @@ def check_alert(**_: Any) -> list[checks.CheckMessage]:
         ]
     try:
         problem = "" if callable(import_string(name)) else "It can't be called."
-    except Exception as error:  # noqa: BLE001 - a project's module may raise anything
-        problem = f"{type(error).__name__}: {error}."
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a project's module may raise anything
+        problem = f"{modules.said(error)}."
     if not problem:
         return []
     return [

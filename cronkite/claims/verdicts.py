@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, DataError, IntegrityError, connections
 
-from cronkite.code import commands
+from cronkite.code import commands, modules
 from cronkite.code.outcomes import keep_arguments
 from cronkite.database import quirks
 from cronkite.models import Job
@@ -116,7 +116,7 @@ class NotHandedOver(Exception):
     """An engine did not take the task of ``claim``, for the ``error`` that it raised. Nothing is claimed."""
 
     def __init__(self, claim: Claim, error: Exception) -> None:
-        super().__init__(f"{claim}: could not be handed over. {type(error).__name__}: {error}")
+        super().__init__(f"{claim}: could not be handed over. {modules.said(error)}")
         self.claim = claim
         self.error = error
 

@@ -40,7 +40,7 @@ from cronkite import requests
 from cronkite.claims import verdicts
 from cronkite.cli import jobs, people
 from cronkite.cli.terminal import Terminal, printable
-from cronkite.code import functions
+from cronkite.code import functions, modules
 from cronkite.exceptions import FunctionError, JobIsLocked, RunEnded
 from cronkite.models import Job, Log, primary
 from cronkite.processes import kin, owner
@@ -125,7 +125,7 @@ def _tell(job: Job, log: Log, error: BaseException | None, terminal: Terminal) -
         was_ended = isinstance(error, RunEnded) and error.status == Log.Status.LOST
         why = f" Its lock was lost while it ran{', so it was ended' if was_ended else ''}."
     else:
-        why = f" {type(error).__name__}: {printable(str(error))}" if error is not None and error.args else ""
+        why = f" {printable(modules.said(error))}" if error is not None and modules.text(error) else ""
     said = f"{printable(job.name)}: {status} after {took} (log {log.pk})."
     if log.status == Log.Status.SUCCEEDED:
         terminal.note(said + (f" It returned {log.result!r}." if log.result is not None else ""))

@@ -164,7 +164,7 @@ def _unbuilt(name: str, error: BaseException) -> str:
 
 
 def _misfit(name: str, error: CommandError) -> str:
-    said = str(error).removeprefix("Error: ").rstrip(".")
+    said = modules.text(error).removeprefix("Error: ").rstrip(".")
     return f"The arguments do not fit the command {name!r}: {said}."
 
 

@@ -85,7 +85,7 @@ def _begun(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
 def _awaited(result: Any, wait: Callable[[Awaitable[Any]], Any]) -> Any:
     """Return the result, awaited by ``wait`` if it has to be."""
     # Asking the result, not the function, whether it is async: a decorator may hide an "async def".
-    if not inspect.isawaitable(result):
+    if not _is_awaitable(result):
         return result
     if _loop_is_running():
         if inspect.iscoroutine(result):
@@ -165,8 +165,11 @@ def engine(target: Any, backend: str = "") -> str:
     if task_function(target) is None:
         return ""
     if callable(getattr(target.__class__, "apply_async", None)):
-        app = getattr(target, "app", None)
-        return "" if app is None or app.conf.task_always_eager else CELERY
+        try:
+            app = getattr(target, "app", None)
+            return "" if app is None or app.conf.task_always_eager else CELERY
+        except Exception:  # noqa: BLE001 - whoever hands it over says what is wrong with the app
+            return CELERY
     if callable(getattr(target.__class__, "get_backend", None)):
         try:
             kind = type((target.using(backend=backend) if backend else target).get_backend())
@@ -193,6 +196,13 @@ def is_mock(target: Any) -> bool:
 
 def _is_celery_task(target: Any) -> bool:
     return not is_mock(target) and callable(getattr(target.__class__, "apply_async", None))
+
+
+def _is_awaitable(result: Any) -> bool:
+    try:
+        return inspect.isawaitable(result)
+    except Exception:  # noqa: BLE001 - such as a lazy object's, which is made when it is asked what it is
+        return False
 
 
 def _loop_is_running() -> bool:

@@ -19,7 +19,7 @@ from django.apps import apps
 
 from cronkite import conf
 from cronkite.code import calls, commands, modules, trials
-from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound, HarmfulModule
+from cronkite.exceptions import FunctionError, FunctionNotAllowed, FunctionNotFound, HarmfulModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,8 +108,13 @@ def _resolve(dotted: str, load: Callable[[str], ModuleType]) -> Callable[..., An
     except (Exception, SystemExit) as error:  # a module's own __getattr__ may raise anything
         message = f"{dotted!r} was not found: on this node the module {module_path!r} has no {name!r}."
         raise FunctionNotFound(message) from error
-    _refuse_wrong_kind(dotted, target)
-    _refuse_foreign_definition(dotted, target)
+    try:
+        _refuse_wrong_kind(dotted, target)
+        _refuse_foreign_definition(dotted, target)
+    except FunctionError:
+        raise
+    except (Exception, SystemExit) as error:  # an object may raise anything when it is looked into
+        raise FunctionNotAllowed(f"{dotted!r} is refused: to look at it raised {modules.said(error)}.") from error
     return target  # type: ignore[no-any-return]
 
 

@@ -76,10 +76,11 @@ def said(error: BaseException) -> str:
 
 
 def text(value: object, how: Callable[[object], str] = str) -> str:
-    """Return a text for the value, in one short piece, whatever it takes to be shown."""
+    """Return a text for the value, in one short piece, whatever it takes to be shown, and whatever it raises then."""
     try:
-        return how(value)[:LONGEST]
-    except Exception:  # noqa: BLE001  # code of others
+        # What it returns may be of a class of its own, which may do anything as well.
+        return str.__str__(how(value))[:LONGEST]
+    except BaseException:  # noqa: BLE001  # code of others, which is asked for words and for nothing else
         return "(its message cannot be shown)"
 
 

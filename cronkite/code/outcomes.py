@@ -18,6 +18,7 @@ from cronkite.database import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
 #: How much of an output or a traceback is kept, in bytes: half from its beginning, half from its end.
 OUTPUT_LIMIT = 64 * 1024
@@ -51,7 +52,7 @@ class Outcome:
 
 
 def keep_result(value: object) -> Any:
-    """Return the JSON value to keep for what a function returned; never raises an ``Exception``.
+    """Return the JSON value to keep for what a function returned; never raises.
 
     It is what ``json.loads(json.dumps(value))`` makes of the value. What JSON or a database can't hold, or what is
     longer than ``RESULT_LIMIT``, is kept as the text of its ``repr``, cut to that limit.
@@ -60,7 +61,7 @@ def keep_result(value: object) -> Any:
         kept = _Copier().copy(value)
         if len(json.dumps(kept, ensure_ascii=False).encode()) <= RESULT_LIMIT:
             return kept
-    except Exception:  # noqa: BLE001, S110  # not only _NotJson: a subclass of dict may do anything
+    except BaseException:  # noqa: BLE001, S110  # not only _NotJson: a subclass of dict may do anything
         pass
     return _bounded_repr(value)
 
@@ -101,12 +102,28 @@ def keep_ends(head: bytes, tail: bytes, size: int) -> str:
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return the traceback as Python prints it, with causes and contexts, fit to be kept; never raises an
-    ``Exception``."""
+    """Return the traceback as Python prints it, with causes and contexts, fit to be kept; never raises."""
     try:
         return keep_text("".join(traceback.format_exception(error)))
-    except Exception as failure:  # noqa: BLE001  # an exception class may break even this
-        return f"{type(error).__name__} (its traceback cannot be shown: {type(failure).__name__})"
+    except BaseException as failure:  # noqa: BLE001  # an exception class may break even this
+        where = "".join(traceback.format_tb(_traceback(error)))
+        return keep_text(f"{where}{type(error).__name__} (it cannot be shown: {type(failure).__name__})")
+
+
+def for_logger(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None] | None:
+    """Return what a logger takes as ``exc_info``; ``None`` for an error that would have its handlers fail."""
+    try:
+        traceback.format_exception(error)
+    except BaseException:  # noqa: BLE001  # as above
+        return None
+    # Not the error alone: a logger takes one that counts as false for none.
+    return type(error), error, _traceback(error)
+
+
+def _traceback(error: BaseException) -> TracebackType | None:
+    """Return the traceback without asking the error's own class."""
+    found: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return found
 
 
 def _without_broken_end(data: bytes) -> bytes:
@@ -194,7 +211,7 @@ def _bounded_repr(value: object) -> str:
             length += len(pieces[-1])
             if length > RESULT_LIMIT:
                 break
-    except Exception as error:  # noqa: BLE001  # a container that changes while it is written
+    except BaseException as error:  # noqa: BLE001  # a container that changes while it is written
         pieces.append(f"... ({type(error).__name__})")
     data = texts.storable("".join(pieces)).encode()
     if len(data) > RESULT_LIMIT:
@@ -228,6 +245,6 @@ def _repr_pieces(value: Any, depth: int) -> Iterator[str]:
 def _own_repr(value: object) -> str:
     """Return an object's own repr, or say that it has none."""
     try:
-        return repr(value)
-    except Exception as error:  # noqa: BLE001  # code of others
+        return str.__str__(repr(value))
+    except BaseException as error:  # noqa: BLE001  # code of others
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"

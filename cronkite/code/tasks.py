@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 from cronkite import conf
-from cronkite.code import calls, functions
+from cronkite.code import calls, functions, modules
 from cronkite.exceptions import FunctionError, FunctionNotAllowed
 
 AUTOMATIC, HERE, HAND_OVER = "automatic", "here", "hand over"
@@ -141,4 +141,6 @@ def _as_asked(job: HandedOver, engine: str, task: Any) -> Any:
     try:
         return task.using(backend=job.backend or None, queue_name=job.queue or None, priority=job.priority)
     except Exception as error:
-        raise FunctionNotAllowed(f"{job.function!r} cannot be handed over. Its engine says: {error}") from error
+        raise FunctionNotAllowed(
+            f"{job.function!r} cannot be handed over. Its engine says: {modules.text(error)}"
+        ) from error

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from cronkite.code import trials
+from cronkite.code import modules, trials
 from cronkite.code.declarations import Declaration
 from cronkite.declared import discovery
 from cronkite.exceptions import HarmfulModule
@@ -121,7 +121,7 @@ def _declarations(module: str, found: Differences) -> list[Declaration]:
         return []
     except Exception as error:  # noqa: BLE001 - a module may raise anything
         if not _is_gone(module):
-            found.broken[module] = f"{type(error).__name__}: {error}"
+            found.broken[module] = modules.said(error)
         return []
 
 

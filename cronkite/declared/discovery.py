@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils.module_loading import module_has_submodule
 
 from cronkite.claims import skips
-from cronkite.code import declarations, modules, taster, trials
+from cronkite.code import declarations, modules, outcomes, taster, trials
 from cronkite.code.declarations import Declaration
 from cronkite.database import quirks, waits
 from cronkite.declared.deeds import Deeds
@@ -101,8 +101,10 @@ def _broken(module: str, error: Exception) -> str:
 
 def _tell(module: str, error: Exception) -> None:
     # Of what has ended its process, there is no traceback to show.
-    shown = None if isinstance(error, HarmfulModule) else error
-    logger.error("The jobs that %s declares could not be looked at. %s.", module, error, exc_info=shown)
+    is_harmful = isinstance(error, HarmfulModule)
+    shown = None if is_harmful else outcomes.for_logger(error)
+    why = error if is_harmful else modules.text(error)
+    logger.error("The jobs that %s declares could not be looked at. %s.", module, why, exc_info=shown)
 
 
 def is_waiting() -> bool:

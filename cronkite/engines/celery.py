@@ -15,7 +15,7 @@ from celery import states
 from kombu.exceptions import OperationalError
 
 from cronkite.claims.verdicts import Claim, Receipt
-from cronkite.code import calls, functions, tasks
+from cronkite.code import calls, functions, modules, tasks
 from cronkite.code.outcomes import Outcome, keep_result, keep_text
 from cronkite.code.tasks import Order
 from cronkite.database import clock
@@ -49,7 +49,7 @@ class _Line:
             # Celery's own retry would send it again where only the answer was lost.
             order.task.apply_async(args, kwargs, task_id=task_id, producer=self._producer, retry=False, **options)
         except (OperationalError, OSError, *self._producer.connection.connection_errors) as error:
-            note = f"{DOUBT}: {type(error).__name__}: {error}"
+            note = f"{DOUBT}: {modules.said(error)}"
             raise Unanswered(Receipt(**{**vars(receipt), "note": note})) from error
         return receipt
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from socket import gaierror
@@ -14,8 +14,8 @@ from django.db import DatabaseError
 from cronkite.claims import claiming, handing, holding, skips
 from cronkite.claims.handing import Handed
 from cronkite.claims.verdicts import Claim, NotHandedOver, OutcomeUnknown, Receipt
-from cronkite.code import functions, tasks
-from cronkite.code.outcomes import Outcome, traceback_text
+from cronkite.code import functions, modules, tasks
+from cronkite.code.outcomes import Outcome, for_logger, traceback_text
 from cronkite.code.tasks import Order
 from cronkite.database import quirks
 from cronkite.engines import kinds
@@ -74,7 +74,7 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
     def enqueue(claim: Claim) -> Receipt:
         order = orders[claim.job_id]
         assert order is not None
-        with kinds.get(order.engine).line(order) as line:
+        with kinds.bearing(), kinds.get(order.engine).line(order) as line:
             return line.enqueue(order, claim)
 
     def together(using: str) -> AbstractContextManager[None]:
@@ -98,7 +98,7 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
             except DatabaseError as error:
                 # It is ours, and nobody must forget it.
                 raise OutcomeUnknown([claim]) from error
-            logger.error("%s: could not be handed over. %s", claim, refusal.error, exc_info=refusal.error)
+            _tell(claim, refusal.error)
         return [claim]
 
 
@@ -108,11 +108,12 @@ def enqueue(claimed: list[tuple[Sorted, Claim]]) -> Found:
     first, _ = claimed[0]
     assert first.order is not None
     try:
-        with kinds.get(first.order.engine).line(first.order) as line:
+        with kinds.bearing(), kinds.get(first.order.engine).line(first.order) as line:
             for each, claim in claimed:
                 assert each.order is not None
                 try:
-                    found.append((each, claim, line.enqueue(each.order, claim)))
+                    with kinds.bearing():
+                        found.append((each, claim, line.enqueue(each.order, claim)))
                 except Unanswered as doubt:
                     found.append((each, claim, doubt.receipt))
                     raise
@@ -173,12 +174,15 @@ def announce(found: Found) -> None:
     """Log what became of the hand-offs."""
     for _, claim, said in found:
         if isinstance(said, Exception):
-            why = said.reason if isinstance(said, NotSent) else said
-            logger.error("%s: could not be handed over. %s: %s", claim, type(why).__name__, why, exc_info=why)
+            _tell(claim, said.reason if isinstance(said, NotSent) else said)
         elif said.note:
             logger.warning("%s: handed over to %s; %s.", claim, said, said.note)
         else:
             logger.info("%s: handed over to %s.", claim, said)
+
+
+def _tell(claim: Claim, error: Exception) -> None:
+    logger.error("%s: could not be handed over. %s", claim, modules.said(error), exc_info=for_logger(error))
 
 
 def _refused(error: Exception) -> Outcome:
@@ -187,18 +191,20 @@ def _refused(error: Exception) -> Outcome:
         is_final, error = False, error.reason
     elif _was_refused(error):
         is_final = False
-    reason = f"could not be handed over: {type(error).__name__}: {error}"
+    reason = f"could not be handed over: {modules.said(error)}"
     # What may have arrived after all must not be sent a second time: it is final.
     return Outcome(Log.Status.FAILED, exc_info=traceback_text(error), reason=reason[:1000], is_final=is_final)
 
 
 def _was_refused(error: BaseException | None) -> bool:
     """Tell whether nobody listens where the engine should be, so that nothing can have arrived there."""
-    seen = 0
-    while error is not None and seen < MOST_CAUSES:
-        if isinstance(error, ConnectionRefusedError | gaierror):
-            return True
-        error, seen = error.__cause__ or error.__context__, seen + 1
+    # There are errors that can't be looked into.
+    with suppress(Exception):
+        seen = 0
+        while error is not None and seen < MOST_CAUSES:
+            if isinstance(error, ConnectionRefusedError | gaierror):
+                return True
+            error, seen = error.__context__ if error.__cause__ is None else error.__cause__, seen + 1
     return False
 
 
@@ -221,4 +227,4 @@ def _sort(job: Job) -> Sorted:
     except FunctionError as error:
         return Sorted(job, problem=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an engine, and what it is configured by, may raise anything
-        return Sorted(job, problem=f"{job.function!r} cannot be handed over: {type(error).__name__}: {error}")
+        return Sorted(job, problem=f"{job.function!r} cannot be handed over: {modules.said(error)}")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from cronkite.claims import concluding
 from cronkite.claims.concluding import Answers, Ended
+from cronkite.code import modules
 from cronkite.engines import kinds
 from cronkite.engines.kinds import Told
 from cronkite.models import Job, Task
@@ -120,14 +121,15 @@ def _told(tasks: list[Task], job: Job) -> Iterator[tuple[str, Told | None]]:
     error: Exception | None = None
     while left and time.monotonic() < began + FAULTS:
         try:
-            for task_id, said in kinds.get(one.engine).tell(job, one.backend, list(left)):
-                left.remove(task_id)
-                yield task_id, said
+            with kinds.bearing():
+                for task_id, said in kinds.get(one.engine).tell(job, one.backend, list(left)):
+                    left.remove(task_id)
+                    yield task_id, said
             break
         except Exception as raised:  # noqa: BLE001 - an engine may raise anything
             # It tells in the order in which it is asked.
             del left[0]
             failed, error = failed + 1, raised
     if error is not None:
-        said_of = "%s does not tell what became of %d tasks; it is asked again. %s: %s"
-        logger.warning(said_of, one.engine, failed + len(left), type(error).__name__, error)
+        said_of = "%s does not tell what became of %d tasks; it is asked again. %s"
+        logger.warning(said_of, one.engine, failed + len(left), modules.said(error))

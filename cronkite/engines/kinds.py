@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -11,8 +12,8 @@ from types import ModuleType
 from typing import Protocol, cast
 
 from cronkite.claims.verdicts import Claim, Receipt
-from cronkite.code import calls
-from cronkite.code.outcomes import Outcome
+from cronkite.code import calls, modules
+from cronkite.code.outcomes import Outcome, for_logger
 from cronkite.code.tasks import Order
 from cronkite.models import Job
 
@@ -43,7 +44,7 @@ class NotSent(Exception):
     """The engine has certainly not been given the task, for the ``reason`` that was raised."""
 
     def __init__(self, reason: Exception) -> None:
-        super().__init__(str(reason))
+        super().__init__(modules.text(reason))
         self.reason = reason
 
 
@@ -86,6 +87,28 @@ class Engine(Protocol):
 
         ``None`` of those that the engine does not know. Raises whatever it likes.
         """
+
+
+@contextmanager
+def bearing() -> Iterator[None]:
+    """Have what is no :class:`Exception`, such as a backend's ``sys.exit()``, be one: it is not to end the node.
+
+    So is an error that can't be looked into. Ctrl-C, which comes to the main thread, is let through.
+    """
+    try:
+        yield
+        return
+    except (Unanswered, GeneratorExit):
+        raise
+    except BaseException as error:
+        in_main = threading.current_thread() is threading.main_thread()
+        kind, can_be_shown = type(error), for_logger(error) is not None
+        if can_be_shown and (issubclass(kind, Exception) or (in_main and kind is KeyboardInterrupt)):
+            raise
+        said = modules.deed(error) if issubclass(kind, SystemExit) else modules.said(error)
+        cause = error if can_be_shown else None
+    # Out here, or what can't be looked into would be its context.
+    raise RuntimeError(said) from cause
 
 
 def get(name: str) -> Engine:

@@ -17,6 +17,7 @@ from django.apps import apps
 from django.db import connections, transaction
 from django.dispatch import Signal
 
+from cronkite.code import modules
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, leftovers, quirks, teller
 from cronkite.exceptions import ScheduleError
@@ -202,7 +203,8 @@ def _send(signal: Signal, sender: type[Any] | None = None, **values: Any) -> Non
     """Tell each receiver; what they raise is logged."""
     for receiver, answer in signal.send_robust(sender=sender or _job(), **values):
         if isinstance(answer, Exception):
-            logger.error("%r, which a signal was sent to, raised %s: %s", receiver, type(answer).__name__, answer)
+            whom, why = modules.text(receiver, repr), modules.said(answer)
+            logger.error("%s, which a signal was sent to, raised %s", whom, why)
 
 
 def _tell_run(signal: Signal, log: Log | None) -> None:

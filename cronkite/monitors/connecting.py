@@ -12,6 +12,7 @@ from importlib import import_module
 from django.core.exceptions import ImproperlyConfigured
 
 from cronkite import conf
+from cronkite.code import modules
 
 logger = logging.getLogger("cronkite")
 
@@ -40,5 +41,5 @@ def _each(use: Callable[[Callable[[], object]], object]) -> dict[str, str]:
         except ImproperlyConfigured as error:
             found[name] = str(error)
         except Exception as error:  # noqa: BLE001 - a module may raise anything
-            found[name] = f"{type(error).__name__}: {str(error).rstrip('.')}."
+            found[name] = f"{modules.said(error).rstrip('.')}."
     return found

@@ -23,7 +23,7 @@ from cronkite.claims import claiming, holding, verdicts
 from cronkite.claims.verdicts import Claim
 from cronkite.code import calls, current, functions, modules
 from cronkite.code.current import CurrentRun
-from cronkite.code.outcomes import Outcome, keep_result, keep_text, traceback_text
+from cronkite.code.outcomes import Outcome, for_logger, keep_result, keep_text, traceback_text
 from cronkite.database import commits, leftovers, quirks
 from cronkite.exceptions import JobIsLocked, RunEnded
 from cronkite.models import Job, Log, primary, told
@@ -42,6 +42,8 @@ CONFLICT_PAUSE = 0.1
 CLAIM_ATTEMPTS = 20
 #: How long (seconds) other transactions may come first before that is told.
 CONFLICT_PATIENCE = 2.0
+#: How many errors are looked at to find the word to end among those of task groups.
+MOST_MEMBERS = 1000
 
 
 #: Calls a function with its arguments and keyword arguments.
@@ -86,12 +88,19 @@ def execute(
 
 def _outcome_of(error: BaseException, *, is_interrupted: bool = False) -> Outcome:
     """Return what the log is to say of a function that raised ``error``, maybe as a person has interrupted it."""
+    try:
+        return _outcome_by(error, is_interrupted=is_interrupted)
+    except BaseException:  # noqa: BLE001 - the class is the project's, and may raise anything when it is looked into
+        return Outcome(Log.Status.FAILED, exc_info=traceback_text(error))
+
+
+def _outcome_by(error: BaseException, *, is_interrupted: bool) -> Outcome:
     if isinstance(error, SystemExit) and not error.code:
         # sys.exit() ends a job as it ends a script: with no code, or 0, it is a success.
         return Outcome(Log.Status.SUCCEEDED)
     status, reason = Log.Status.FAILED, _why(error)
     if (ended := _told_to_end(error)) is not None:
-        status, reason = Log.Status(ended.status), ended.reason
+        status, reason = Log.Status(ended.status), modules.text(ended.reason)
     elif is_interrupted and isinstance(error, KeyboardInterrupt):
         status, reason = Log.Status.INTERRUPTED, "interrupted by a person"
     return Outcome(status, exc_info=traceback_text(error), reason=reason)
@@ -102,7 +111,8 @@ def as_told(ending: Ending, status: str, reason: str) -> Ending:
 
     A function that has returned, or raised anything else, has done so by itself.
     """
-    if not isinstance(ending.error, SystemExit):
+    # Not isinstance(), which asks the error as well what it is.
+    if ending.error is None or not issubclass(type(ending.error), SystemExit):
         return ending
     return replace(ending, outcome=Outcome(status, exc_info=traceback_text(ending.error), reason=reason))
 
@@ -121,11 +131,19 @@ def _why(error: BaseException) -> str:
 
 def _told_to_end(error: BaseException) -> RunEnded | None:
     """Return the word to end that ``error`` is, or that a task group wrapped into it."""
-    if isinstance(error, RunEnded):
-        return error
-    # An exception group has its members here; Python 3.10 has no groups, and no name for them.
-    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return next((ended for member in members if (ended := _told_to_end(member)) is not None), None)
+    left: list[BaseException] = [error]
+    seen: set[int] = set()
+    while left and len(seen) < MOST_MEMBERS:
+        one = left.pop(0)
+        if isinstance(one, RunEnded):
+            return one
+        seen.add(id(one))
+        # An exception group has its members here; Python 3.10 has no groups, and no name for them. Others have there
+        # whatever they like.
+        members: Any = getattr(one, "exceptions", None)
+        if type(members) in {tuple, list}:
+            left += [each for each in members if isinstance(each, BaseException) and id(each) not in seen]
+    return None
 
 
 def announce(claim: Claim, ending: Ending) -> None:
@@ -134,9 +152,10 @@ def announce(claim: Claim, ending: Ending) -> None:
     if status == Log.Status.SUCCEEDED:
         logger.info("%s: succeeded.", claim)
     else:
-        why = ending.outcome.reason or (f"{type(error).__name__}: {error}" if error else "")
+        why = ending.outcome.reason or ("" if error is None else modules.said(error))
+        raised = None if error is None else for_logger(error)
         # In English, as all of the log is: the status's label is in the project's language.
-        logger.error("%s: %s. %s", claim, status.replace("_", " "), why, exc_info=error)
+        logger.error("%s: %s. %s", claim, status.replace("_", " "), why, exc_info=raised)
 
 
 def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = time.sleep) -> bool:

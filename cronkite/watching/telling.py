@@ -25,7 +25,7 @@ from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
 from cronkite import conf
-from cronkite.code import calls
+from cronkite.code import calls, modules
 from cronkite.database import leftovers, quirks
 from cronkite.database.clock import Now
 from cronkite.database.teller import Teller
@@ -132,7 +132,7 @@ def _give_up(rows: Sequence[Alert], error: BaseException, using: str) -> None:
         is_last = row.attempts + 1 >= ATTEMPTS
         again = "That was the last attempt" if is_last else "It is tried again"
         kind, _ = troubles.parts(row.about)
-        logger.error("People can't be told of %r (%s). %s: %s. %s.", row.name, kind, type(error).__name__, error, again)
+        logger.error("People can't be told of %r (%s). %s. %s.", row.name, kind, modules.said(error), again)
         if is_last:
             memory.settle(row, using)
 

@@ -64,6 +64,11 @@ def test_what_an_installed_app_defines_may_run(name):
     assert functions.resolve(f"app.targets.{name}") is vars(targets)[name]
 
 
+def test_what_raises_when_it_is_looked_at_is_refused():
+    with pytest.raises(FunctionNotAllowed, match="to look at it raised LookupError: it can't be made"):
+        functions.resolve("app.strange.unfathomable")
+
+
 @pytest.mark.parametrize(
     ("dotted", "reason"),
     [

@@ -334,4 +334,5 @@ def test_an_error_that_cannot_even_be_shown_is_named():
         def __cause__(self):
             raise LookupError
 
-    assert outcomes.traceback_text(Unspeakable()) == "Unspeakable (its traceback cannot be shown: LookupError)"
+    assert outcomes.traceback_text(Unspeakable()) == "Unspeakable (it cannot be shown: LookupError)"
+    assert outcomes.for_logger(Unspeakable()) is None

@@ -19,7 +19,7 @@ from engine_worker import work
 from nodes import cron, nodes, turn_of_tasks, until
 
 import families
-from app import handed
+from app import engines, handed, strange
 from cronkite import requests, signals
 from cronkite.claims import claiming, handing, holding
 from cronkite.claims.handing import Handed
@@ -220,6 +220,20 @@ def test_an_engine_that_takes_nothing_makes_the_slot_fail(make_job, caplog):
     assert "ConnectionError" in log.exc_info
     assert Job.objects.get().lock is None
     assert "could not be handed over" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [SystemExit, *strange.ERRORS.values()])
+def test_whatever_an_engine_raises_makes_the_slot_fail_and_ends_no_node(make_job, monkeypatch, kind):
+    def enqueue(*args):
+        raise kind("no")
+
+    monkeypatch.setattr(engines.BrokenBackend, "enqueue", enqueue)
+    save(make_job("app.handed.broken", due=0))
+    tick()
+    log = Log.objects.get()
+    assert log.status == Status.FAILED
+    assert log.reason.startswith("could not be handed over: ")
+    assert Job.objects.get().lock is None
 
 
 def test_a_task_for_elsewhere_is_handed_over_after_the_claim(make_job, tmp_path, monkeypatch):

@@ -132,7 +132,8 @@ def into(descriptor: int) -> Iterator[None]:
         try:
             yield
         finally:
-            _flush(*streams, out, err)
+            # First what the function may have put around ours.
+            _flush(sys.stdout, sys.stderr, out, err, *streams)
 
 
 @contextmanager
@@ -173,9 +174,7 @@ def _stream(descriptor: int) -> TextIO:
 
 def _flush(*streams: TextIO | None) -> None:
     for stream in streams:
-        try:
+        # The function has closed it, or has a stream of its own, or the disk is full: what could be kept was kept.
+        with suppress(Exception):
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):
-            # The function closed it, or the disk is full: what could be kept was kept.
-            continue

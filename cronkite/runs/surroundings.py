@@ -44,6 +44,7 @@ class Surroundings:
         self._directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         #: Descriptors that are kept for what has to be done when a function has left no other.
         self._spare = [os.dup(self._directory) for _ in range(SPARE)]
+        self._stdin = sys.stdin
         self._handlers = {number: _handler(number) for number in map(int, signal.valid_signals())}
         self.take_as_they_are()
 
@@ -77,6 +78,7 @@ class Surroundings:
         translation.deactivate()
         reset_queries()
         reseed()
+        self.put_input_back()
         try:
             os.fchdir(self._directory)
         except OSError:
@@ -93,6 +95,8 @@ class Surroundings:
         with suppress(OSError):
             if not _is_null(0):
                 modules.empty(0, os.O_RDWR)
+            if sys.stdin is not self._stdin or (sys.stdin is not None and sys.stdin.closed):
+                sys.stdin = self._stdin = open(0, closefd=False)  # noqa: SIM115 - it stays
 
 
 def apart(function: Callable[..., T], *args: Any) -> T:

@@ -3,7 +3,10 @@
 import atexit
 import contextlib
 import contextvars
+import ctypes
 import decimal
+import gc
+import io
 import logging
 import multiprocessing
 import os
@@ -180,6 +183,15 @@ def describe():
         "timer": signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 0,
         "environment": sorted(name for name in os.environ if name.startswith("CRONKITE_TEST_SET_")),
         "umask": _umask(),
+        "children": subprocess.run(["env"], capture_output=True, text=True, check=True).stdout.count("CRONKITE_TEST_SET_"),
+        "scheduler": os.sched_getscheduler(0),
+        "killable": Path("/proc/self/oom_score_adj").read_text(),
+        "network": str(Path("/proc/thread-self/ns/net").readlink()),
+        "rights": [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("NoNew")],
+        "profile": sys.getprofile() is not None,
+        "collected": gc.get_threshold(),
+        "digits": sys.get_int_max_str_digits(),
+        "stack": threading.stack_size(),
     }
 
 
@@ -200,6 +212,16 @@ CHANGES = {
     "recursion": lambda: sys.setrecursionlimit(500),
     "nice": lambda: os.nice(5),
     "timer": lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 3600),
+    "environment": lambda: setattr(os, "environ", {**os.environ, "CRONKITE_TEST_SET_HERE": "yes"}),
+    "children": lambda: os.putenv("CRONKITE_TEST_SET_HERE", "yes"),
+    "scheduler": lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)),
+    "killable": lambda: Path("/proc/self/oom_score_adj").write_text("777"),
+    "network": lambda: ctypes.CDLL(None).unshare(0x40000000),
+    "rights": lambda: ctypes.CDLL(None).prctl(38, 1, 0, 0, 0),
+    "profile": lambda: sys.setprofile(lambda *_: None),
+    "collected": lambda: gc.set_threshold(0),
+    "digits": lambda: sys.set_int_max_str_digits(641),
+    "stack": lambda: threading.stack_size(1 << 18),
 }
 
 
@@ -250,6 +272,29 @@ def write_under_signals(path):
         os.close(200)
         file.write("mine")
     return Path(path).read_text()
+
+
+def close_stdin(how):
+    if how == "descriptor":
+        os.close(0)
+    else:
+        sys.stdin.close()
+
+
+def read_stdin():
+    """Return what there is to read, for Python and for a program, and whether that is nothing for sure."""
+    program = subprocess.run(["cat"], timeout=60, capture_output=True, text=True, check=True).stdout
+    return [sys.stdin.read(), program, os.path.samestat(os.fstat(0), os.stat(os.devnull))]
+
+
+wrapped = []
+
+
+def wrap_stdout(text):
+    """Print through a wrapper of one's own, and keep that."""
+    sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8")
+    wrapped.append(sys.stdout)
+    print(text)
 
 
 def put_signal_off():

@@ -290,11 +290,15 @@ def test_a_signal_to_the_group_of_a_node_leaves_runs_their_grace(make_job, evide
 
 @pytest.mark.parametrize(
     "what",
-    ["cpu", "files", "blocked", "uid", "tenant", "precision", "timeout", "recursion", "nice", "timer"],
+    [
+        *("cpu", "files", "blocked", "uid", "tenant", "precision", "timeout", "recursion", "nice", "timer"),
+        *("environment", "children", "scheduler", "killable", "network", "rights", "profile", "collected", "digits"),
+        "stack",
+    ],
 )
 def test_what_a_run_changes_of_its_process_is_gone_for_the_next(make_job, what):
-    if what == "uid" and os.geteuid():
-        pytest.skip("only root can become somebody else")
+    if what in ("uid", "network") and os.geteuid():
+        pytest.skip("only root can become somebody else, and have a network of its own")
     for name, function, args in (("1", "describe", []), ("2", "change", [what]), ("3", "describe", [])):
         make_job(f"app.edges.{function}", name=name, due=0, args=args)
     cron("--workers", "1")
@@ -325,6 +329,18 @@ def test_signals_write_into_no_file_of_the_next_run(make_job, tmp_path):
     make_job("app.edges.write_under_signals", name="2", due=0, args=[str(tmp_path / "file")])
     cron("--workers", "1")
     assert Log.objects.get(job_name="2").result == "mine"
+
+
+@pytest.mark.parametrize("how", ["descriptor", "stream"])
+def test_stdin_is_as_empty_after_a_run_that_has_closed_it(make_job, how):
+    make_job("app.edges.close_stdin", name="1", due=3600, args=[how])
+    make_job("app.edges.read_stdin", name="2", due=0)
+    cron("--workers", "1")
+    assert Log.objects.get(job_name="2").result == ["", "", True]
+
+
+def test_what_is_printed_through_a_wrapper_is_output(make_job):
+    assert run(make_job, "wrap_stdout", "hello").output == "hello\n"
 
 
 def test_a_signal_that_a_run_puts_off_ends_no_process(make_job):

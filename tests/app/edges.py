@@ -183,7 +183,9 @@ def describe():
         "timer": signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 0,
         "environment": sorted(name for name in os.environ if name.startswith("CRONKITE_TEST_SET_")),
         "umask": _umask(),
-        "children": subprocess.run(["env"], capture_output=True, text=True, check=True).stdout.count("CRONKITE_TEST_SET_"),
+        "children": subprocess.run(["env"], capture_output=True, text=True, check=True).stdout.count(
+            "CRONKITE_TEST_SET_"
+        ),
         "scheduler": os.sched_getscheduler(0),
         "killable": Path("/proc/self/oom_score_adj").read_text(),
         "network": str(Path("/proc/thread-self/ns/net").readlink()),

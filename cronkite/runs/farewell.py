@@ -7,9 +7,12 @@ A process that ends by ``os._exit``, as workers do, would take it along.
 from __future__ import annotations
 
 import atexit
+import gc
+import io
 import logging
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 logger = logging.getLogger("cronkite")
@@ -64,18 +67,40 @@ def flush() -> None:
 
 
 def leave() -> None:
-    """Do what Python does at the end of a process that is no fork: call what was registered with :mod:`atexit`.
+    """Do what Python does at the end of a process that is no fork: let executors finish, call what was registered with
+    :mod:`atexit`, and write out what lies in the buffers of files.
 
-    Only what was registered in this process: call :func:`begin` when it begins.
+    Only what was registered in this process, and of files that it has opened: call :func:`begin` before it is forked.
     """
     flush()
+    for call in reversed(getattr(threading, "_threading_atexits", [])):
+        _try(call)
+    # As it may have been registered before the fork, and knows by itself what is this process's.
+    if (processes := sys.modules.get("multiprocessing.util")) is not None:
+        _try(processes._exit_function)  # noqa: SLF001 - the same
     _try(atexit._run_exitfuncs)  # noqa: SLF001 - what it calls has no other name
     _try(logging.shutdown)
+    for writer in _writers():
+        if not any(writer is other for other in _others):
+            # What is closed, or whose disk is full, has nothing more to write.
+            with suppress(Exception):
+                writer.flush()
 
 
 def begin() -> None:
-    """Forget what this process's parent is to do at its own end."""
+    """Forget what this process is to do at its end: in one that never does it, before it forks one that does."""
     atexit._clear()  # noqa: SLF001 - as above
+    _others[:] = _others or _writers()
+
+
+#: Files that had been opened before this process was forked: what their buffers hold is its parent's to write.
+_others: list[io.IOBase] = []
+
+
+def _writers() -> list[io.IOBase]:
+    """Return the files that may hold back what was written to them."""
+    kinds = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+    return [each for each in gc.get_objects() if type(each) in kinds]
 
 
 def strangers() -> list[threading.Thread]:

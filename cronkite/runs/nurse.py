@@ -30,7 +30,7 @@ from typing import Any
 from django.db import connections
 
 from cronkite.processes import forks, kin
-from cronkite.runs import channels
+from cronkite.runs import channels, farewell
 from cronkite.runs.capture import Kept, Piece
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.messages import FORK, OUTPUT, PEEK, REQUEST, WARM, Died, Written
@@ -214,6 +214,8 @@ class Nurse:
         with node, ExitStack() as others, ExitStack() as own:
             try:
                 serve = self._load()
+                # Not after the fork: what is registered for the worker by os.register_at_fork() is its own.
+                farewell.begin()
                 reader, output = os.pipe()
                 own.callback(os.close, reader)
                 others.callback(os.close, output)

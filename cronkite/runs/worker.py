@@ -70,7 +70,6 @@ class _Done:
 
 def serve(birth: Birth) -> None:
     """Run what the node sends until it hangs up. This is the worker process, from its first line to its last."""
-    farewell.begin()
     teller.silence()
     reseed()
     kin.adopt_orphans()

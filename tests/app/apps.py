@@ -1,11 +1,21 @@
 """The test app, and what a test may have done to a node that is about to start."""
 
+import atexit
 import os
 import threading
+from pathlib import Path
 
 from django.apps import AppConfig
 
 from app import barrier, counting, listening, sabotage
+
+#: What a client of a service is to tell at the end of the process: it writes into the files of these names.
+told = []
+
+
+def _tell():
+    for path in told:
+        Path(path).write_text("left")
 
 
 class TestApp(AppConfig):
@@ -25,6 +35,8 @@ class TestApp(AppConfig):
             from cronkite.nodes import heartbeat
 
             heartbeat.EVERY = float(os.environ["CRONKITE_TEST_BEAT"])
+        if "CRONKITE_TEST_CLIENT" in os.environ:
+            os.register_at_fork(after_in_child=lambda: atexit.register(_tell))
         counting.install()
         listening.install()
         sabotage.install()

@@ -19,10 +19,10 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
-from app import jobs
+from app import apps, jobs
 
 #: A context variable of a project's.
 tenant = contextvars.ContextVar("tenant", default="nobody")
@@ -349,6 +349,34 @@ def buffer_record(path, how="return"):
 
 def register_at_exit(path):
     atexit.register(Path(path).write_text, "said goodbye")
+
+
+left = []
+
+
+def leave_executor_of_processes(note):
+    """Leave an executor behind whose process waits for more."""
+    executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork"))
+    left.append(executor)
+    Path(note).write_text(str(executor.submit(os.getpid).result()))
+
+
+def leave_executor_of_threads(path):
+    """Leave an executor behind that has work to do still."""
+    executor = ThreadPoolExecutor(1)
+    left.append(executor)
+    executor.submit(lambda: (time.sleep(0.2), Path(path).write_text("left")))
+
+
+def leave_file(path):
+    """Leave a file open that holds back what was written to it."""
+    left.append(Path(path).open("w"))  # noqa: SIM115 - that is the point
+    left[-1].write("left")
+
+
+def leave_to_client(path):
+    """Have a client of a service, which was there before workers were forked, keep something until the end."""
+    apps.told.append(path)
 
 
 def leave_orphans(path):

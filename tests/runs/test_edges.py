@@ -401,6 +401,18 @@ def test_what_a_run_registers_for_the_end_of_its_process_is_done(make_job, tmp_p
     assert path.read_text() == "said goodbye"
 
 
+@pytest.mark.parametrize("what", ["executor_of_threads", "file", "to_client"])
+def test_what_a_run_leaves_to_be_done_at_the_end_of_its_process_is_done(make_job, tmp_path, what):
+    path = tmp_path / "left"
+    run(make_job, f"leave_{what}", str(path), environment={"CRONKITE_TEST_CLIENT": "yes"})
+    assert path.read_text() == "left"
+
+
+def test_the_processes_of_an_executor_end_with_the_worker(make_job, note):
+    run(make_job, "leave_executor_of_processes", str(note))
+    until(lambda: not is_alive(pid_in(note)))
+
+
 def test_the_threads_of_a_pool_do_not_make_a_worker_go(make_job):
     for number in range(3):
         make_job("app.edges.leave_service_thread", name=str(number), due=0)

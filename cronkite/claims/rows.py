@@ -3,6 +3,8 @@
 Most often it is another node that is about to claim the job, and that is over in a moment. When it lasts, it is code of
 the project, which may keep the row for as long as it likes. So the job is tried again after a pause that grows, and
 people are told, once.
+
+Who waits for the row of the group is tried again as soon as another job of the group was had.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
+from cronkite.claims.skips import GROUP, NOTHING, SOMETHING
 from cronkite.models import Job
 
 logger = logging.getLogger("cronkite")
@@ -34,9 +37,11 @@ class _Wait:
     began: float
     since: datetime
     revision: int
+    group: str
     pause: float = FIRST_PAUSE
     until: float = 0.0
-    told_of: str = ""
+    #: What is locked, as people were told; nothing, if they were not.
+    told_of: str = NOTHING
 
 
 class HeldRows:
@@ -49,13 +54,13 @@ class HeldRows:
     def put_off(self, job: Job, now: datetime, *, held: str) -> bool:
         """Leave the job alone for a while; return ``False`` if it has been waiting for too long.
 
-        ``now`` is the database's, and ``held`` tells what is known to be locked, such as "its row"; or it is empty.
+        ``now`` is the database's, and ``held`` tells what is known to be locked.
         """
         at = time.monotonic()
         wait = self._waits.get(job.pk)
         if wait is None or wait.revision != job.revision:
             # If it was edited since, it was locked by another one before, which has let go of it.
-            wait = self._waits[job.pk] = _Wait(at, now, job.revision)
+            wait = self._waits[job.pk] = _Wait(at, now, job.revision, job.group)
         wait.until = (at + wait.pause) // (1 / INSTANTS) / INSTANTS + 1 / INSTANTS
         wait.pause = min(2 * wait.pause, LONGEST_PAUSE)
         if held and not wait.told_of and at - wait.began >= TOLD_AFTER:
@@ -63,7 +68,7 @@ class HeldRows:
             since = f"{wait.since:%H:%M:%S} UTC"
             logger.warning("Job %r waits: %s is locked by another transaction since %s.", job.name, held, since)
         if not self._stays and at - wait.began > TICK_PATIENCE:
-            what = held or wait.told_of or "a row that it needs"
+            what = held or wait.told_of or SOMETHING
             logger.warning("Job %r is left to the next tick, as %s is still locked.", job.name, what)
             self.forget(job)
             return False
@@ -76,9 +81,18 @@ class HeldRows:
             return ""
         return f"{wait.told_of} was locked by another transaction since {wait.since:%Y-%m-%d %H:%M:%S} UTC"
 
-    def forget(self, job: Job) -> None:
-        """Wait no more: somebody has claimed the job."""
-        self._waits.pop(job.pk, None)
+    def forget(self, job: Job) -> bool:
+        """Wait no more: somebody has claimed the job. Return whether others wait no more, either.
+
+        They have waited for the row of the same group.
+        """
+        wait = self._waits.pop(job.pk, None)
+        if wait is None or wait.told_of != GROUP:
+            return False
+        others = [each for each in self._waits.values() if (each.told_of, each.group) == (GROUP, wait.group)]
+        for each in others:
+            each.until = time.monotonic()
+        return bool(others)
 
     def left_alone(self) -> set[int]:
         """Return the keys of the jobs that are left alone at this moment, and forget those that are due no more."""

@@ -1,12 +1,12 @@
 """Which jobs could not be claimed, and yet nobody else has claimed them?
 
-Another transaction has locked their rows, or the logs of runs that would be lost, which a claim skips; or they were
-edited just then. A claim does not say so: it says no more than that the job could not be had.
+Another transaction has locked their rows, their groups' rows, or the logs of runs that would be lost, which a claim
+skips; or they were edited just then. A claim does not say so: it says no more than that the job could not be had.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,19 +15,20 @@ from django.db import connections, models
 from cronkite.claims import losses
 from cronkite.conf import get as get_conf
 from cronkite.database import quirks, waits
-from cronkite.models import Job, Log
+from cronkite.models import Group, Job, Log
 from cronkite.models.primary import alias as database
 from cronkite.models.queries import is_free
 
-#: What another transaction has locked, as the log of a node calls it: when it is not known; and what is known.
-SOMETHING, ROW, LOG = "a row that it needs", "its row", "the log of the run that held its lock"
+#: What another transaction has locked, as the log of a node calls it; nothing, if that is not known to be so.
+ROW, GROUP, LOG = "its row", "the row of its group", "the log of the run that held its lock"
+SOMETHING, NOTHING = "a row that it needs", ""
 
 
 class Unclaimed(NamedTuple):
     """The jobs that nobody has claimed, as far as is committed, by their keys.
 
-    Those that are ``skipped`` are as they were read; each with what another transaction has locked at this moment, or
-    an empty text. Those that are ``edited`` are not as they were read.
+    Those that are ``skipped`` are as they were read; each with what another transaction has locked at this moment.
+    Those that are ``edited`` are not as they were read.
     """
 
     skipped: dict[int, str]
@@ -51,11 +52,20 @@ def _unclaimed(jobs: list[Job]) -> Unclaimed:
     pairs = [(found[job.pk], job) for job in jobs if job.pk in found]
     edited = {job.pk for row, job in pairs if not _is_unedited(row, job) and row.fence == job.fence}
     left = {job.pk for row, job in pairs if _is_as_read(row, job)} if waits.skips(connection) else set()
-    rows_held = _held(Job, left)
-    logs = losses.with_locks_of([found[key] for key in left], using)
-    logs_held = {logs[key] for key in _held(Log, logs)}
-    held = {key: ROW if key in rows_held else LOG if key in logs_held else "" for key in left}
-    return Unclaimed(held, edited)
+    return Unclaimed(_what_is_held([found[key] for key in left], using), edited)
+
+
+def _what_is_held(jobs: list[Job], using: str) -> dict[int, str]:
+    """Return what each of the jobs waits for, by their keys: what of it another transaction has locked."""
+    rows = _held(Job, [job.pk for job in jobs])
+    rest = [job for job in jobs if job.pk not in rows]
+    logs = losses.with_locks_of(rest, using)
+    lost = {logs[key] for key in _held(Log, logs)}
+    groups = _held_groups({job.group for job in rest if job.group and job.pk not in lost})
+    return {
+        job.pk: ROW if job.pk in rows else LOG if job.pk in lost else GROUP if job.group in groups else NOTHING
+        for job in jobs
+    }
 
 
 def held(job_ids: Collection[int]) -> set[int]:
@@ -72,7 +82,22 @@ def held_logs(log_ids: Collection[int]) -> set[int]:
     return quirks.anew(database(), partial(_held, Log, log_ids))
 
 
-def _held(model: type[Job | Log], keys: Collection[int]) -> set[int]:
+def held_groups(jobs: Iterable[Job]) -> set[str]:
+    """Return of which of the jobs' groups another transaction has locked the row at this moment; as :func:`held`.
+
+    Then no seat of theirs can be had. Raises :class:`django.db.DatabaseError`.
+    """
+    return quirks.anew(database(), partial(_held_groups, {job.group for job in jobs if job.group}))
+
+
+def _held_groups(names: Collection[str]) -> set[str]:
+    if not names:
+        return set()
+    groups = dict(Group.objects.using(database()).filter(name__in=names).values_list("pk", "name"))
+    return {groups[key] for key in _held(Group, groups)}
+
+
+def _held(model: type[Group | Job | Log], keys: Collection[int]) -> set[int]:
     using = database()
     connection = connections[using]
     if not keys or not waits.skips(connection) or quirks.is_borrowed(connection):

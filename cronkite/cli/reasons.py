@@ -105,9 +105,7 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
         elif job.is_stuck:
             yield f"It is stuck. If the run is gone, say `manage.py cron unlock {job.pk}`."
     yield from _room(job)
-    with suppress(DatabaseError):  # as of a user who may only read
-        if skips.held({job.pk}):
-            yield "Another transaction has the job's row locked at this moment. No node can claim it before that ends."
+    yield from _held(job)
     last = Node.objects.using(primary.alias()).order_by("-ticked_at").first()
     if last is None:
         yield "No node has ever ticked."
@@ -117,6 +115,15 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
         yield f"When it is to run cannot be told on this machine. {problem}"
     if problem := hindrances.of_function(job.callee):
         yield f"Its {'command' if commands.of(job.callee) else 'function'} cannot be run here. {problem}"
+
+
+def _held(job: Job) -> Iterator[str]:
+    """Say which row that a claim needs another transaction has locked."""
+    with suppress(DatabaseError):  # as of a user who may only read
+        whose = "job" if skips.held({job.pk}) else "group" if skips.held_groups([job]) else ""
+        if whose:
+            yield f"Another transaction has the {whose}'s row locked at this moment."
+            yield "No node can claim it before that ends."
 
 
 def _room(job: Job) -> Iterator[str]:

@@ -306,7 +306,8 @@ class Agenda:
 
     def forget(self, job: Job) -> None:
         """Take note that somebody has claimed the job, so that its row was not locked for long."""
-        self._held.forget(job)
+        if self._held.forget(job):
+            self.look_within(0)
 
     def close(self) -> None:
         """Strike everything off, and never look again."""

@@ -229,6 +229,36 @@ def test_of_several_jobs_the_others_are_claimed(make_job):
     assert claim(reads[1]) is not None
 
 
+def test_jobs_whose_groups_row_is_locked_wait_for_it_and_say_so(make_job, caplog, monkeypatch):
+    monkeypatch.setattr(rows, "TOLD_AFTER", 0.3)
+    first = make_job(name="first", due=5, group="reports", schedule="* * * * * *")
+    second = make_job(name="second", due=5, group="reports", schedule="* * * * * *")
+    other = make_job(name="other", due=0)
+    Group.objects.create(name="reports", max_running=2)
+    with rival(lambda: list(Group.objects.select_for_update())) as holder:
+        assert skips.held_groups([first, second, other]) == {"reports"}
+        read = Job.objects.with_now().get(pk=first.pk)
+        why = " ".join(reasons.of(read, accounts.of(read, first.next_run, timedelta(seconds=1))[0], "UTC"))
+        assert "has the group's row locked" in why
+
+        told = set()
+
+        def free(record):
+            told.update(name for name in ("first", "second") if f"{name!r} waits" in record.getMessage())
+            if len(told) == 2:
+                holder.roll_back()
+            return True
+
+        monkeypatch.setattr(logging.getLogger("cronkite"), "filters", [free])
+        ticks.tick(workers=0)
+    assert Log.objects.get(job=other).status == Status.SUCCEEDED
+    assert "Job 'first' waits: the row of its group is locked by another transaction since" in caplog.text
+    for job in (first, second):
+        reason = Log.objects.filter(job=job, missed__gt=0).earliest("slot").reason
+        assert "the row of its group was locked by another transaction since" in reason
+    assert skips.held_groups([first, other]) == set()
+
+
 def test_a_job_that_somebody_else_has_claimed_was_not_skipped(job):
     read = due(job)
     with rival(lambda: claim(job, "another")) as other:

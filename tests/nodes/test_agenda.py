@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cronkite.claims import rows
+from cronkite.claims import rows, skips
 from cronkite.database import clock
 from cronkite.models import Job
 from cronkite.nodes.agenda import Agenda
@@ -169,7 +169,7 @@ def test_the_pauses_grow_and_people_are_told_once(stopwatch, caplog):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
     pauses = []
     for _ in range(12):
-        assert waiting.put_off(job, now, held="its row")
+        assert waiting.put_off(job, now, held=skips.ROW)
         assert waiting.left_alone() == {1}
         pauses.append(round(waiting.rest(), 3))
         stopwatch[0] += waiting.rest()
@@ -186,7 +186,7 @@ def test_the_pauses_grow_and_people_are_told_once(stopwatch, caplog):
 def test_a_row_that_is_edited_again_and_again_is_not_locked_by_one_that_keeps_it(stopwatch, caplog):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="busy"), clock.as_utc("2026-01-01 03:04:05")
     for _ in range(12):
-        waiting.put_off(job, now, held="its row")
+        waiting.put_off(job, now, held=skips.ROW)
         assert waiting.rest() <= 2 * rows.FIRST_PAUSE
         stopwatch[0] += waiting.rest()
         job.revision += 1
@@ -196,18 +196,34 @@ def test_a_row_that_is_edited_again_and_again_is_not_locked_by_one_that_keeps_it
 def test_who_waits_for_another_node_only_is_not_told_of(stopwatch, caplog):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
     for _ in range(3):
-        waiting.put_off(job, now, held="its row")
+        waiting.put_off(job, now, held=skips.ROW)
         waiting.forget(job)
         stopwatch[0] += 1
-    waiting.put_off(job, now, held="")
+    waiting.put_off(job, now, held=skips.NOTHING)
     stopwatch[0] += 60
-    waiting.put_off(job, now, held="")
+    waiting.put_off(job, now, held=skips.NOTHING)
     assert not caplog.records
+
+
+def test_who_waits_for_the_row_of_a_group_is_tried_again_when_another_job_of_it_was_had(stopwatch, caplog):
+    waiting, now = rows.HeldRows(stays=True), clock.as_utc("2026-01-01 03:04:05")
+    first, second, own = (Job(pk=key, name=f"{key}", group="reports") for key in (1, 2, 3))
+    for _ in range(4):
+        for job, held in ((first, skips.GROUP), (second, skips.GROUP), (own, skips.ROW)):
+            waiting.put_off(job, now, held=held)
+        stopwatch[0] += 1
+    assert waiting.left_alone() == {1, 2, 3}
+    assert waiting.forget(first)
+    assert waiting.left_alone() == {3}
+    said = "the row of its group was locked by another transaction since 2026-01-01 03:04:05 UTC"
+    assert waiting.reason(second) == said
+    assert "Job '2' waits: the row of its group is locked by another transaction since 03:04:05 UTC." in caplog.text
+    assert not waiting.forget(own)
 
 
 def test_a_job_that_is_due_no_more_is_forgotten(stopwatch):
     waiting, job, now = rows.HeldRows(stays=True), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
-    waiting.put_off(job, now, held="its row")
+    waiting.put_off(job, now, held=skips.ROW)
     stopwatch[0] += rows.LONGEST_PAUSE + 1
     assert waiting.left_alone() == set()
     assert not waiting._waits

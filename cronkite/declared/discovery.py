@@ -228,7 +228,7 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool, d
                 present.remove(kept)
         if why:
             deeds.refused.append(f"{declaration.function}, which can't be a job: {why}")
-    inserts.do("their groups", partial(_ensure, groups_of(declared), using))
+    _add_groups(groups_of(declared), inserts)
     inserts.tell(module)
     if delete_first and present:
         elsewhere = {declaration.function for declaration in declared_by_apps()}
@@ -274,10 +274,13 @@ class _Inserts:
             logger.warning(said, module, ", ".join(self._left))
 
 
-def _ensure(groups: dict[str, int], using: str) -> None:
+def _add_groups(groups: dict[str, int], inserts: _Inserts) -> None:
+    def ensure() -> None:
+        with waits.limited(primary.alias()):
+            Group.objects.using(primary.alias()).ensure(groups)
+
     if groups:
-        with waits.limited(using):
-            Group.objects.using(using).ensure(groups)
+        inserts.do("their groups", ensure)
 
 
 def groups_of(declared: Iterable[Declaration]) -> dict[str, int]:

@@ -4,7 +4,8 @@
 ``CRONKITE_TEST_ROUTER=splitting``, reads of django-cronkite's tables are sent to a replica that refuses them; with
 ``wide``, so are those of other packages' tables that it reads. With
 ``CRONKITE_TEST_POOL=1``, each process has a pool of connections, where the database's driver is psycopg 3; it
-is not with ``CRONKITE_TEST_DRIVER=psycopg2``. With ``CRONKITE_TEST_TASKS``, which is
+is not with ``CRONKITE_TEST_DRIVER=psycopg2``. With ``CRONKITE_TEST_KEEPING=1``, it has one that Django does not know of
+(``keeping``). With ``CRONKITE_TEST_TASKS``, which is
 the path of a file, that is a database of SQLite which has the tables of django-tasks-db (``apart.py``); with
 ``CRONKITE_TEST_TASKS_AUTOCOMMIT=0``, nobody commits what is written there. RQ is there if
 ``CRONKITE_TEST_RQ`` names its Redis.
@@ -64,6 +65,8 @@ if os.environ.get("CRONKITE_TEST_DRIVER") == "psycopg2":
     sys.modules["psycopg"] = None  # type: ignore[assignment]
 if os.environ.get("CRONKITE_TEST_POOL") == "1" and DATABASES["default"]["ENGINE"] == ENGINES["postgresql"]:
     DATABASES["default"]["OPTIONS"]["pool"] = True
+if os.environ.get("CRONKITE_TEST_KEEPING") == "1":
+    DATABASES["default"]["ENGINE"] = "keeping"
 if os.environ.get("CRONKITE_TEST_ROUTER") in {"splitting", "wide"}:
     # There is no such database, and so the tests make none.
     DATABASES["replica"] = {"ENGINE": "refusing", "NAME": "nowhere", "TEST": {"MIRROR": "default"}}

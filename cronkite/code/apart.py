@@ -27,6 +27,7 @@ from django.db import DatabaseError, connections
 
 from cronkite.code import taster
 from cronkite.code.taster import Verdict
+from cronkite.database import inherited
 from cronkite.processes import forks, kin, owner
 
 logger = logging.getLogger("cronkite")
@@ -96,6 +97,8 @@ class _Child:
         pid = os.fork()
         if pid == 0:
             try:
+                inherited.disown()
+                inherited.renew()
                 taster.begin_as_fork(names, writer, patience.limit)
             finally:
                 os._exit(1)

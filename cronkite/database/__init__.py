@@ -6,6 +6,7 @@ Statements of ours, said to any database that Django supports.
 - ``clock``: the database's now, the same for every node.
 - ``quirks``: what differs, and what an error means.
 - ``commits``: whether what is written is committed.
+- ``inherited``: what a process that was forked has of its parent's.
 - ``leftovers``: what code of others has left open.
 - ``teller``: a thread that tells others what has happened.
 - ``waits``: for how long a statement waits for a locked row.
@@ -15,4 +16,16 @@ Statements of ours, said to any database that Django supports.
 """
 
 #: What other wings may use.
-__all__ = ["batches", "clock", "commits", "generated", "leftovers", "quirks", "statements", "teller", "texts", "waits"]
+__all__ = [
+    "batches",
+    "clock",
+    "commits",
+    "generated",
+    "inherited",
+    "leftovers",
+    "quirks",
+    "statements",
+    "teller",
+    "texts",
+    "waits",
+]

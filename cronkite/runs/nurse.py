@@ -27,8 +27,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from django.db import connections
-
+from cronkite.database import inherited
 from cronkite.processes import forks, kin
 from cronkite.runs import channels, farewell
 from cronkite.runs.capture import Kept, Piece
@@ -130,7 +129,7 @@ class Nurse:
 
     def run(self, release: Callable[[], object]) -> None:
         """Serve the node until it is gone, and then the workers until they are."""
-        _abandon_connections()
+        inherited.disown()
         _tidy_descriptors()
         self._listen_to_signals()
         release()
@@ -305,21 +304,6 @@ class Nurse:
 
 def _do_nothing(signum: int, frame: FrameType | None) -> None:
     """Heed a signal by having been woken by it."""
-
-
-#: What is not ours to close, and must not be collected: closing it would tell the server to end the node's connection.
-_abandoned: list[Any] = []
-
-
-def _abandon_connections() -> None:
-    """Leave what the project had opened before the nursery was forked to the node, pools included."""
-    for connection in connections.all(initialized_only=True):
-        _abandoned.append(connection)
-        pools = getattr(connection, "_connection_pools", None)
-        if isinstance(pools, dict):
-            _abandoned.append(dict(pools))
-            pools.clear()
-        del connections[connection.alias]
 
 
 def _tidy_descriptors() -> None:

@@ -29,7 +29,7 @@ from cronkite import conf
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome
-from cronkite.database import leftovers, teller
+from cronkite.database import inherited, leftovers, teller
 from cronkite.exceptions import RunEnded
 from cronkite.models import Log, primary
 from cronkite.processes import forks, kin
@@ -88,6 +88,7 @@ def serve(birth: Birth) -> None:
 
 
 def _work(clerk: _Clerk, output: int) -> None:
+    inherited.renew()
     surroundings = Surroundings()
     imports = Imports(surroundings)
     runs = 0

@@ -31,6 +31,10 @@ class TestApp(AppConfig):
         if "CRONKITE_TEST_THREAD" in os.environ:
             name = os.environ["CRONKITE_TEST_THREAD"]
             threading.Thread(target=threading.Event().wait, name=name, daemon=True).start()
+        if "CRONKITE_TEST_SESSION" in os.environ:
+            from app import sessions
+
+            sessions.leave(os.environ["CRONKITE_TEST_SESSION"])
         if "CRONKITE_TEST_BEAT" in os.environ:
             from cronkite.nodes import heartbeat
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 from nodes import cron, nodes, until
 
 import families
@@ -425,6 +426,18 @@ def test_threads_that_are_alive_when_workers_are_prepared_are_told_of(make_job):
     printed = cron("--workers", "1", CRONKITE_TEST_THREAD="reporter")
     assert "Threads are alive while workers are prepared: reporter." in printed
     assert "Threads are alive" not in cron("--workers", "1")
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no sessions, as it has no server")
+@pytest.mark.parametrize("how", ["query", "discover"])
+def test_a_connection_that_some_pool_has_from_the_start_is_no_workers(make_job, evidence, how):
+    for number in range(3):
+        make_job("app.sessions.note_mine", name=str(number), due=0, args=[str(evidence)])
+    printed = cron("--workers", "3", "--skip-checks", CRONKITE_TEST_KEEPING="1", CRONKITE_TEST_SESSION=how)
+    assert {log.status for log in Log.objects.all()} == {Log.Status.SUCCEEDED}
+    sessions = evidence.texts()
+    assert len(set(sessions)) == 3
+    assert printed.split("session ", 1)[1].split()[0] not in sessions
 
 
 def test_the_first_process_of_a_container_reaps_what_is_left_to_it(make_job, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,9 @@ from cronkite.code.declarations import Declaration
 from cronkite.declared import discovery
 from cronkite.exceptions import FunctionNotAllowed, FunctionNotFound, ScheduleError
 from cronkite.schedules import foreign, zones
+
+#: Letters that are two, and do not decompose.
+LIGATURES = {"æ": "ae", "œ": "oe"}
 
 #: The most names that a message has.
 MOST_NAMES = 5
@@ -42,7 +46,7 @@ def _alike(declared: list[Declaration]) -> Iterator[checks.CheckMessage]:
     """W003: declared functions whose names many collations of MySQL and MariaDB don't tell apart."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for declaration in declared:
-        alike[_plain(declaration.function)].append(declaration.function)
+        alike[plain(declaration.function)].append(declaration.function)
     for names in alike.values():
         if len(names) > 1:
             yield checks.Warning(
@@ -53,9 +57,22 @@ def _alike(declared: list[Declaration]) -> Iterator[checks.CheckMessage]:
             )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return the name without case and accents."""
-    return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    return "".join(map(_base, unicodedata.normalize("NFKD", name.casefold())))
+
+
+def _base(letter: str) -> str:
+    """Return the letter without strokes and the like, which do not decompose; a digit as it is counted; marks not."""
+    if unicodedata.category(letter) == "Mn":
+        return ""
+    if letter.isdecimal():
+        return str(unicodedata.decimal(letter))
+    base, stroke, _ = unicodedata.name(letter, "").partition(" WITH ")
+    if stroke and base.startswith("LATIN "):
+        with suppress(KeyError):
+            return unicodedata.lookup(base)
+    return LIGATURES.get(letter, letter)
 
 
 def _suspect(declared: list[Declaration]) -> Iterator[checks.CheckMessage]:

@@ -18,9 +18,11 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.urls import get_resolver
 
-from cronkite.checks.declared_checks import listed, not_allowed
+from cronkite.checks.declared_checks import listed, not_allowed, plain
 from cronkite.checks.setting_checks import TAG, is_asked
 from cronkite.code import calls, commands, functions, modules, tasks
+from cronkite.database import collations
+from cronkite.declared import discovery
 from cronkite.models import Job, primary
 
 #: The monitor that tells of runs by the URLs that jobs have.
@@ -61,6 +63,31 @@ def check_handed_over_jobs(databases: Collection[str] | None = None, **_: Any) -
     for job in jobs:
         _judge(job, using, found)
     return [*_apart(found["W011"]), *_not_handed_over(found["W012"])]
+
+
+@checks.register(checks.Tags.database)
+def check_declared_names(databases: Collection[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """W003: the database takes the names of declared functions for one that no other check has told of."""
+    using = primary.alias()
+    if using not in (databases or ()) or not is_asked():
+        return []
+    names = list(dict.fromkeys(declaration.function for declaration in discovery.declared_by_apps()))
+    field = Job._meta.get_field("declared_as")  # noqa: SLF001 - documented
+    try:
+        with transaction.atomic(using=using):
+            alike = collations.alike(names, field, using)
+    except DatabaseError:
+        return []
+    return [
+        checks.Warning(
+            f"These are declared as jobs, and the database {using!r} takes their names for one: {', '.join(group)}. "
+            "All but the first are refused.",
+            hint="Give the functions names that differ by more than that.",
+            id="cronkite.W003",
+        )
+        for group in alike
+        if len(set(map(plain, group))) > 1
+    ]
 
 
 def _judge(job: Job, using: str, found: dict[str, dict[str, str]]) -> None:

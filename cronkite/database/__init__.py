@@ -6,6 +6,7 @@ Statements of ours, said to any database that Django supports.
 - ``clock``: the database's now, the same for every node.
 - ``quirks``: what differs, and what an error means.
 - ``commits``: whether what is written is committed.
+- ``collations``: which names are one.
 - ``inherited``: what a process that was forked has of its parent's.
 - ``leftovers``: what code of others has left open.
 - ``teller``: a thread that tells others what has happened.
@@ -19,6 +20,7 @@ Statements of ours, said to any database that Django supports.
 __all__ = [
     "batches",
     "clock",
+    "collations",
     "commits",
     "generated",
     "inherited",

@@ -1,4 +1,4 @@
-"""System checks: each mistake has its message, and a good project has none. Nothing connects to a database."""
+"""System checks: each mistake has its message, and a good project has none. No database is asked unnamed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from enum import IntEnum
 import pytest
 from django.core import checks as django_checks
 from django.core.checks import registry, run_checks
-from django.db import connections, router
+from django.db import IntegrityError, connections, router, transaction
 
 from cronkite.checks import declared_checks, job_checks, setting_checks
 from cronkite.code.declarations import Declaration
 from cronkite.declared import discovery
+from cronkite.models import Job
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ def test_the_test_project_is_without_fault():
 def test_the_checks_are_among_those_that_manage_py_check_runs():
     modules = (setting_checks, declared_checks, job_checks)
     ours = {check for module in modules for name, check in vars(module).items() if name.startswith("check_")}
-    assert len(ours) == 17
+    assert len(ours) == 18
     assert ours <= set(registry.registry.get_checks(include_deployment_checks=True))
 
 
@@ -167,7 +168,17 @@ def test_a_pool_of_more_is_fine(database, pool):
     assert found() == []
 
 
-@pytest.mark.parametrize(("one", "other"), [("bill", "Bill"), ("menu", "menü"), ("strasse", "STRASSE")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("bill", "Bill"),
+        ("menu", "menü"),
+        ("strasse", "STRASSE"),
+        ("sok", "søk"),
+        ("aero", "ærø"),
+        ("job1", "job\u0661"),
+    ],
+)
 def test_declared_functions_that_differ_by_case_or_accents_only_are_a_warning(monkeypatch, one, other):
     declared = [Declaration(f"app.jobs.{name}", name, "", "@daily") for name in (one, "send", other)]
     monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
@@ -176,6 +187,32 @@ def test_declared_functions_that_differ_by_case_or_accents_only_are_a_warning(mo
     assert message.id == "cronkite.W003"
     assert f"app.jobs.{one}, app.jobs.{other}" in message.msg
     assert message.hint
+
+
+#: Which of these are one depends on the collation.
+PAIRS = [("か", "カ"), ("\U00020bb7", "\U00020b9f"), ("bill", "send"), ("a", "\u0430")]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_the_database_is_asked_which_names_are_one_if_it_is_named(monkeypatch, one, other):
+    names = [f"app.jobs.{name}" for name in (one, "pay", other)]
+    declared = [Declaration(name, name, "", "@daily") for name in names]
+    monkeypatch.setattr(discovery, "declared_by_apps", lambda: declared)
+    monkeypatch.setattr(job_checks, "is_asked", lambda: True)
+    told = job_checks.check_declared_names(databases=["default"])
+    assert job_checks.check_declared_names(databases=[]) == []
+    try:
+        with transaction.atomic():
+            Job.objects.bulk_create(
+                [Job(name="j", function="f", schedule="@daily", declared_as=name) for name in names]
+            )
+    except IntegrityError:
+        (message,) = told
+        assert message.id == "cronkite.W003"
+        assert f"{names[0]}, {names[2]}" in message.msg
+    else:
+        assert told == []
 
 
 def test_seconds_that_seem_to_come_first_are_a_warning(monkeypatch):

@@ -12,12 +12,14 @@ from cronkite.runs.capture import Piece
 
 #: How long (seconds) a run that was told to end has until its process is killed.
 KILL_AFTER = 5.0
-#: What a node asks its nursery for, a letter and the number of a worker: to get ready, to fork one, to kill one, and to
-#: tell what one has written.
-WARM, FORK, KILL, PEEK = b"W", b"F", b"K", b"P"
+#: What a node asks its nursery for, a letter and the number of a worker: to get ready, to fork one, to kill one, to
+#: tell what one has written, and to say that it hears.
+WARM, FORK, KILL, PEEK, ASK = b"W", b"F", b"K", b"P", b"A"
 REQUEST = struct.Struct("!cI")
 #: What a worker says to it: what have I written? And: I leave as I should.
 OUTPUT, LEAVING = "output", "leaving"
+#: What a nursery answers that was asked whether it hears.
+HEARS = "hears"
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from cronkite.processes import forks, kin
 from cronkite.runs import channels, farewell
 from cronkite.runs.capture import Kept, Piece
 from cronkite.runs.channels import Channel, HungUp
-from cronkite.runs.messages import FORK, OUTPUT, PEEK, REQUEST, WARM, Died, Written
+from cronkite.runs.messages import ASK, FORK, HEARS, OUTPUT, PEEK, REQUEST, WARM, Died, Written
 
 logger = logging.getLogger("cronkite")
 
@@ -179,8 +179,13 @@ class Nurse:
             self._lose_node()
             return
         word, number = REQUEST.unpack(message)
+        self._do(word, number, ends)
+
+    def _do(self, word: bytes, number: int, ends: list[int]) -> None:
         if word == WARM:
             self._load()
+        elif word == ASK:
+            self._tell(HEARS)
         elif word == FORK and not ends:
             self._refuse(number, "there is no room for another descriptor")
         elif word == FORK:
@@ -201,7 +206,7 @@ class Nurse:
             os.dup2(null, number)
         os.close(null)
 
-    def _tell(self, message: Died | Written) -> None:
+    def _tell(self, message: Died | Written | str) -> None:
         if not self._node_is_gone:
             try:
                 self._channel.send(message)

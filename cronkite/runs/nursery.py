@@ -14,19 +14,23 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from cronkite.database import teller
 from cronkite.processes import forks
 from cronkite.runs import channels, farewell, nurse
 from cronkite.runs.channels import Channel, HungUp
-from cronkite.runs.messages import FORK, KILL, PEEK, REQUEST, WARM, Died, Written
+from cronkite.runs.messages import ASK, FORK, HEARS, KILL, PEEK, REQUEST, WARM, Died, Written
 from cronkite.runs.nurse import FOR_THE_NODE, Birth
 
 logger = logging.getLogger("cronkite")
 
 #: How long (seconds) a node waits for its nursery to have ended.
 PATIENCE = 1.0
+#: How often (seconds) to ask whether it hears; how long to wait for the answer until it is told to go on, as it may
+#: have been stopped: less, together, than a worker waits for what its run has written; and how long until it is killed.
+ASK_EVERY = 2.0
+WAKE_AFTER = 2.0
+KILL_AFTER = 10.0
 #: How long (seconds) receivers of signals may take before it is forked.
 TELLER_PATIENCE = 2.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0002, 0.01
@@ -59,6 +63,10 @@ class Nursery:
         self._count = 0
         self._is_reaped = False
         self.is_gone = False
+        #: When (monotonic) it is to be asked whether it hears, or has to have answered.
+        self.attend_at = time.monotonic() + ASK_EVERY
+        self._is_asked = False
+        self._is_woken = False
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -90,10 +98,40 @@ class Nursery:
         When the nursery itself has died, ``is_gone`` is true.
         """
         try:
-            return self._channel.receive()
+            messages = self._channel.receive()
         except HungUp:
             self.is_gone = True
             return []
+        if messages:
+            self._is_asked, self._is_woken = False, False
+            self.attend_at = time.monotonic() + ASK_EVERY
+        return [message for message in messages if message != HEARS]
+
+    def attend(self) -> None:
+        """See whether it hears, which is to be asked now and then while it has something to do.
+
+        Any process of the user's may have stopped it, a job's too: then it is told to go on. If that does not help, it
+        is killed. To be called after :meth:`receive`: who was stopped himself has answers to hear.
+        """
+        now = time.monotonic()
+        if self.is_gone or now < self.attend_at:
+            return
+        if not self._is_asked:
+            self._is_asked, self.attend_at = True, now + WAKE_AFTER
+            self._say(ASK, 0)
+        elif not self._is_woken:
+            self._is_woken, self.attend_at = True, now + KILL_AFTER
+            logger.info("The process that workers are forked from does not answer. It is told to go on.")
+            self.signal(signal.SIGCONT)
+        else:
+            self.attend_at = now + KILL_AFTER
+            logger.error("The process that workers are forked from does not answer, so it is killed.")
+            self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it, if it lives."""
+        if not self._has_ended():
+            os.kill(self.pid, number)
 
     def anew(self, private: Iterable[Channel]) -> Nursery:
         """Return another one, where this one is gone; it does not get the node's ``private`` channels."""
@@ -103,10 +141,9 @@ class Nursery:
     def close(self) -> None:
         """Hang up. It ends when the last of its workers has."""
         self._channel.close()
-        with suppress(ProcessLookupError):
-            if not self._count and not self._is_reaped:
-                # It has nobody to see to, and a tick with nothing to do is in a hurry.
-                os.kill(self.pid, signal.SIGKILL)
+        if not self._count:
+            # It has nobody to see to, and a tick with nothing to do is in a hurry.
+            self.signal(signal.SIGKILL)
         deadline, pause = time.monotonic() + PATIENCE, SHORTEST_PAUSE
         while not self._has_ended() and time.monotonic() < deadline:
             time.sleep(pause)

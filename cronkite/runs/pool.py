@@ -197,6 +197,8 @@ class Pool:
         deadlines = [worker.deadline for worker in every if worker.deadline is not None]
         if any(worker.is_orphan for worker in every):
             deadlines.append(time.monotonic() + GLANCE)
+        if self._needs_nursery():
+            deadlines.append(self.nursery.attend_at)
         return min(deadlines, default=None)
 
     def wait(self, timeout: float, wake: int) -> Iterator[Event]:
@@ -209,6 +211,8 @@ class Pool:
             if worker.channel.fileno() in ready:
                 yield from self._receive(worker)
         yield from self._bury(ready)
+        if self._needs_nursery():
+            self.nursery.attend()
         yield from self._see_to_orphans()
         for worker in reserved:
             # Unless it has just died; then its job is offered again.
@@ -232,6 +236,10 @@ class Pool:
             if worker.claim is None:
                 worker.kill()
         self._wait_for_leaving(time.monotonic() + KILL_AFTER)
+        if any(worker.claim is None for worker in self.leaving):
+            # Killed, and not told of as dead: it does not hear.
+            self.nursery.signal(signal.SIGKILL)
+            self._wait_for_leaving(time.monotonic() + KILL_AFTER)
         self.nursery.close()
 
     def _wait_for_leaving(self, until: float) -> None:
@@ -247,6 +255,10 @@ class Pool:
 
     def _listening(self) -> list[Channel | int]:
         return [*self._nurseries(), *(worker.channel for worker in self.workers if not worker.is_deaf)]
+
+    def _needs_nursery(self) -> bool:
+        """Tell whether the nursery has anything to do."""
+        return not self.nursery.is_gone and any(not worker.is_idle for worker in [*self.workers, *self.leaving])
 
     def _nurseries(self) -> list[Channel | int]:
         return [] if self.nursery.is_gone else [self.nursery.fileno()]

@@ -12,7 +12,7 @@ from cronkite.claims import claiming
 from cronkite.models import Job, Log
 from cronkite.processes import kin
 from cronkite.runs import channels
-from cronkite.runs.events import Ended, Ready, Refused
+from cronkite.runs.events import Ended, Ready, Refused, Wrote
 from cronkite.runs.pool import LEAST_PATIENCE, Pool
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -255,3 +255,64 @@ def test_an_import_under_which_the_nursery_dies_is_ended_and_not_tried_again_at_
     assert isinstance(event, Refused)
     assert event.job is job
     until(lambda: not worker.process.lives())
+
+
+# The nursery is stopped.
+
+
+@pytest.fixture
+def impatient(monkeypatch, caplog):
+    caplog.set_level("INFO", "cronkite")
+    monkeypatch.setattr("cronkite.runs.nursery.WAKE_AFTER", 0.5)
+    monkeypatch.setattr("cronkite.runs.nursery.KILL_AFTER", 0.5)
+    monkeypatch.setattr("cronkite.runs.pool.KILL_AFTER", 0.5)
+
+
+def stop_nursery(pool):
+    os.kill(pool.nursery.pid, signal.SIGSTOP)
+    pool.nursery.attend_at = time.monotonic()
+
+
+def test_a_nursery_that_was_stopped_is_told_to_go_on(running, pool, wake, impatient, caplog):
+    claim, _ = running("app.jobs.hang")
+    stop_nursery(pool)
+    pool.peek(claim)
+    (event,) = events(pool, wake)
+    assert isinstance(event, Wrote)
+    assert "It is told to go on" in caplog.text
+    assert not pool.nursery.is_gone
+
+
+def test_a_nursery_that_answers_is_let_be(running, pool, wake, caplog):
+    caplog.set_level("INFO", "cronkite")
+    running("app.jobs.hang")
+    pool.nursery.attend_at = time.monotonic()
+    pool.nursery.attend()
+    assert pool.nursery._is_asked
+    until(lambda: list(pool.wait(0.01, wake)) or not pool.nursery._is_asked)
+    assert "does not answer" not in caplog.text
+
+
+def test_a_nursery_that_does_not_go_on_is_killed_and_its_runs_are_ended_all_the_same(
+    running, pool, wake, impatient, monkeypatch, caplog
+):
+    claim, process = running("app.jobs.hang_stubbornly", timeout=1)
+    send = pool.nursery.signal
+    monkeypatch.setattr(pool.nursery, "signal", lambda number: number == signal.SIGCONT or send(number))
+    stop_nursery(pool)
+    event = next_end(pool, wake)
+    assert (event.claim, event.unrecorded.status) == (claim, Log.Status.TIMED_OUT)
+    assert "so it is killed" in caplog.text
+    assert not process.lives()
+
+
+def test_a_node_that_ends_leaves_no_nursery_that_was_stopped(make_job, pool, wake, impatient):
+    job = make_job()
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+    pool.release(job)
+    (worker,) = pool.workers
+    stop_nursery(pool)
+    pool.close(by=time.monotonic())
+    assert not kin.is_alive(pool.nursery.pid)
+    assert not worker.process.lives()

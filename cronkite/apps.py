@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.db.models.signals import post_migrate, pre_delete, pre_save
 
-from cronkite import conf, signals
+from cronkite import conf, loggers, signals
 
 
 class CronkiteConfig(AppConfig):
@@ -22,8 +22,9 @@ class CronkiteConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, give the models their verbs, and follow ``migrate`` and deletions.
 
-        Monitors that the project names are connected.
+        Our loggers are made careful, and monitors that the project names are connected.
         """
+        loggers.install()
         # Here and nowhere else may an import stand in a function: the models are not ready before.
         from cronkite.checks import declared_checks, job_checks, setting_checks
         from cronkite.declared import discovery

@@ -123,6 +123,13 @@ if "CRONKITE_TEST_RQ" in os.environ:
     RQ_QUEUES = {name: {"URL": os.environ["CRONKITE_TEST_RQ"]} for name in ("default", "mail")}
     TASKS["rq"] = {"BACKEND": "django_tasks_rq.RQBackend", "QUEUES": list(RQ_QUEUES)}
 
+if os.environ.get("CRONKITE_TEST_LOG") in {"down", "stuck"}:
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"server": {"class": f"app.handlers.{os.environ['CRONKITE_TEST_LOG'].title()}"}},
+        "loggers": {"cronkite": {"handlers": ["server"], "level": "INFO"}},
+    }
 if os.environ.get("CRONKITE_TEST_LOG") == "1":
     LOGGING = {
         "version": 1,

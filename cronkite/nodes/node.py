@@ -17,7 +17,7 @@ import time
 from typing import ClassVar
 from uuid import UUID
 
-from cronkite import conf
+from cronkite import conf, loggers
 from cronkite.claims import holding
 from cronkite.claims.verdicts import Claim
 from cronkite.database import teller
@@ -121,6 +121,7 @@ class Node:
         May be called from a signal handler: it only leaves word.
         """
         self._told_to_stop += 1
+        loggers.hurry()
         self._runs.heed_signal()
 
     def _heed(self) -> None:

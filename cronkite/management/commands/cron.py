@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 from django.db import Error
 
-from cronkite import conf
+from cronkite import conf, loggers
 from cronkite.checks import declared_checks
 from cronkite.cli import WRITING, parsers
 from cronkite.cli.loop import add_tick_arguments, beacons
@@ -126,12 +126,18 @@ class Command(BaseCommand):
             terminal = self._terminal(options)
             for line in preview.lines():
                 terminal.say(printable(line))
-        elif subcommand == "loop":
-            _warn(self._warnings)
-            ticks.loop(workers, _discover, beacons(options, workers))
         else:
-            ticks.tick(workers)
+            with loggers.bounded(ends=owner.is_ours()):
+                self._tick(workers, beacons(options, workers) if subcommand == "loop" else None)
         return 0
+
+    def _tick(self, workers: int, shown_by: Any) -> None:
+        """Tick once, or, with beacons, stay."""
+        if shown_by is None:
+            ticks.tick(workers)
+        else:
+            _warn(self._warnings)
+            ticks.loop(workers, _discover, shown_by)
 
     def _tell(self, subcommand: Any, options: dict[str, Any]) -> int:
         # Not at the top: what a tick does not use, it does not load.

@@ -18,7 +18,7 @@ from cronkite.claims.verdicts import Claim, Receipt
 from cronkite.code import calls
 from cronkite.code.outcomes import Outcome, keep_result, keep_text
 from cronkite.code.tasks import Order
-from cronkite.database import batches, commits
+from cronkite.database import batches, commits, quirks
 from cronkite.engines.kinds import Line, NotSent, Told
 from cronkite.models import Job, Log
 
@@ -147,8 +147,9 @@ def _table(backend: Any) -> Any:
 def _tell_rows(table: Any, task_ids: list[str]) -> Iterator[tuple[str, Told | None]]:
     columns = ["id", "status", "started_at", "finished_at", "worker_ids", "return_value", "traceback"]
     # Where they are written: a replica may not know of a task yet, and what is not known of is followed no more.
-    known = table.objects.using(router.db_for_write(table)).filter(id__in=task_ids)
-    rows = {str(row["id"]): row for row in known.values(*columns)}
+    using = router.db_for_write(table)
+    known = table.objects.using(using).filter(id__in=task_ids).values(*columns)
+    rows = {str(row["id"]): row for row in quirks.anew(using, lambda: list(known.all()))}
     for task_id in task_ids:
         row = rows.get(task_id)
         if row is None:

@@ -19,6 +19,7 @@ from cronkite import requests
 from cronkite.claims import claiming, concluding, holding, seats
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, quirks, waits
+from cronkite.engines import django_tasks
 from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log, Node, Task
 from cronkite.nodes import heartbeat, ticks
@@ -176,6 +177,12 @@ def test_which_tasks_are_asked_about(job):
     read = list(Job.objects.agenda())
     cut()
     assert [task.task_id for task in concluding.reserve(read, 10)[1]] == ["1"]
+
+
+def test_what_became_of_tasks():
+    unknown = "00000000-0000-0000-0000-000000000001"
+    cut()
+    assert list(django_tasks.tell(Job(), "db", [unknown])) == [(unknown, None)]
 
 
 def cut_before(action, word):

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, ModuleType
 from typing import Any
 
+from cronkite.database import texts
 from cronkite.exceptions import HarmfulModule, RunEnded
 from cronkite.processes import forks
 from cronkite.processes.traits import Traits
@@ -76,10 +77,10 @@ def said(error: BaseException) -> str:
 
 
 def text(value: object, how: Callable[[object], str] = str) -> str:
-    """Return a text for the value, in one short piece, whatever it takes to be shown, and whatever it raises then."""
+    """Return a text for the value, in one short piece that can be written, whatever it raises when it is shown."""
     try:
         # What it returns may be of a class of its own, which may do anything as well.
-        return str.__str__(how(value))[:LONGEST]
+        return texts.storable(str.__str__(how(value))[:LONGEST])
     except BaseException:  # noqa: BLE001  # code of others, which is asked for words and for nothing else
         return "(its message cannot be shown)"
 

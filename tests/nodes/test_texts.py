@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 
 import pytest
@@ -39,6 +40,17 @@ def convert(charset):
         for table, columns in COLUMNS.items():
             for column, kind in columns.items():
                 cursor.execute(f"ALTER TABLE {table} MODIFY {column} {kind} CHARACTER SET {charset} NOT NULL")
+
+
+@pytest.fixture(autouse=True)
+def shown(monkeypatch):
+    """What is logged can be passed on by processes that share the tests, which do so in UTF-8."""
+
+    def escape(record):
+        record.msg, record.args, record.exc_info = ascii(record.getMessage()), (), None
+        return True
+
+    monkeypatch.setattr(logging.getLogger("cronkite"), "filters", [escape])
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def claim_by_hand(job: Job, node: str, reason: str = "") -> Claim:
                 holder = rows.get()
                 raise JobIsLocked(f"Job {job.name!r} is running on {holder.locked_by}; try again when it has ended.")
             fresh = rows.get()
-            taking.mark_lost(job.pk, node, using)
+            taking.mark_lost(job.pk, node, using, losses.running([job.pk], using))
             claim = _intend(fresh, None, token, fresh.fence, reason)
             taken.append(taking.record(claim, taking.ready(Attempt(fresh, None, claim, node), using)))
     except IntegrityError as error:
@@ -197,7 +197,7 @@ def claim_asked(job: Job, node: str) -> Claim | None:
             ):
                 return None
             if job.lock is not None:
-                taking.mark_lost(job.pk, node, using)
+                taking.mark_lost(job.pk, node, using, lost)
             claim = _intend(job, None, token, job.fence + 1, f"asked for by {job.asked_by}")
             claim = replace(claim, args=args, kwargs=kwargs)
             taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
@@ -243,7 +243,7 @@ def claim_retry(job: Job, node: str) -> Claim | None:
             if seat is None or not rows.write(**lock, **seat, **retries.if_lost(job.retry_slot, attempt)):
                 return None
             if job.lock is not None:
-                taking.mark_lost(job.pk, node, using)
+                taking.mark_lost(job.pk, node, using, lost)
             taken.append(taking.record(claim, taking.ready(Attempt(job, None, claim, node), using)))
     except UNFIT as error:
         if quirks.lacks_characters(error):

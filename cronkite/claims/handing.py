@@ -87,7 +87,7 @@ def joined(
                 ours = take_each(available - losses.beyond_reach(lost, using))
                 for attempt in ours:
                     if attempt.job.is_locked:
-                        taking.mark_lost(attempt.job.pk, attempt.node, using)
+                        taking.mark_lost(attempt.job.pk, attempt.node, using, lost)
                 receipts = _enqueue_all(ours, enqueue, together, using)
                 for attempt, receipt in zip(ours, receipts, strict=True):
                     taken.append(Handed(attempt.claim, receipt, _keeps(attempt, keeping)))

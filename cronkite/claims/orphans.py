@@ -62,5 +62,5 @@ def _clear(key: int, node: str, using: str) -> bool:
             return False
         if not _orphans(using).filter(pk=key).write(**FREE):
             return False
-        mark_lost(key, node, using, CLEARED)
+        mark_lost(key, node, using, lost, CLEARED)
     return True

@@ -69,7 +69,7 @@ def in_steps(attempts: list[Attempt], using: str) -> list[Claim]:
                 take = takes.get(attempt.job.pk)
                 if attempt.job.pk in available and take is not None and take():
                     if attempt.job.is_locked:
-                        mark_lost(attempt.job.pk, attempt.node, using)
+                        mark_lost(attempt.job.pk, attempt.node, using, lost)
                     taken.append(record(attempt.claim, insert))
     except UNFIT:
         raise
@@ -127,10 +127,10 @@ def record(claim: Claim, insert: Callable[[], int]) -> Claim:
     return replace(claim, log_id=insert())
 
 
-def mark_lost(job_id: int, node: str, using: str, why: str = TAKEN_OVER) -> None:
-    """Mark the run that held the stale lock. No claim of ours has a log yet, so whatever runs is that one."""
+def mark_lost(job_id: int, node: str, using: str, lost: Mapping[int, int], why: str = TAKEN_OVER) -> None:
+    """Mark the run that held the stale lock: that of the job among those whose logs are ``lost``."""
     # By their keys: on MySQL and MariaDB, an UPDATE by the job would wait for whoever has locked any of its logs.
-    keys = list(losses.running([job_id], using))
+    keys = [key for key, owner in lost.items() if owner == job_id]
     if keys and Log.objects.using(using).filter(pk__in=keys).lose(why.format(node=node)):
         logger.warning("Job %s: a stale lock was cleared, and the run that held it is marked as lost.", job_id)
 

@@ -137,7 +137,7 @@ def test_with_a_plan_that_ignores_what_was_handed_over_meanwhile_nobody_asks_abo
 
 
 def test_with_the_lost_run_left_as_it_is_a_takeover_makes_two_live_runs(violations, monkeypatch):
-    monkeypatch.setattr(taking, "mark_lost", lambda job_id, node, using: None)
+    monkeypatch.setattr(taking, "mark_lost", lambda job_id, node, using, lost: None)
     assert said(violations(meetings.takeover_against_takeover), "two runs are live")
 
 

@@ -53,13 +53,14 @@ def take(attempts: list[Attempt], using: str) -> list[Claim]:
     return at_once(attempts, using) if at_once_will_do else in_steps(attempts, using)
 
 
-def in_steps(attempts: list[Attempt], using: str) -> list[Claim]:
-    """Take what can be had, step by step, in one transaction."""
+def in_steps(attempts: list[Attempt], using: str, lost: Mapping[int, int] | None = None) -> list[Claim]:
+    """Take what can be had, step by step, in one transaction; the logs that may be ``lost`` may be known before."""
     taken: list[Claim] = []
     groups = seats.groups_of([attempt.job for attempt in attempts], using)
     takes = {attempt.job.pk: take_of(attempt, using) for attempt in attempts if not attempt.job.group}
     records = [ready(attempt, using) for attempt in attempts]
-    lost = losses.with_locks_of([attempt.job for attempt in attempts], using)
+    if lost is None:
+        lost = losses.with_locks_of([attempt.job for attempt in attempts], using)
     try:
         with waits.limited(using):
             available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)

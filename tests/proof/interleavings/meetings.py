@@ -8,8 +8,10 @@ from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
+from django.db import connection
+
 from app import jobs
-from cronkite.claims import claiming, holding
+from cronkite.claims import claiming, holding, losses
 from cronkite.claims.verdicts import Retry
 from cronkite.code.outcomes import Outcome
 from cronkite.declared import discovery
@@ -231,7 +233,8 @@ def three_takeovers(world: World) -> Actions:
     """Three nodes have read the same stale lock."""
     world.reset_held("dead")
     read = world.read()
-    return {name: partial(world.claim, name, read) for name in "abc"}
+    lost = losses.with_locks_of([read], connection.alias)
+    return {name: partial(world.take_over, name, read, lost) for name in "abc"}
 
 
 @twins("b", "c")
@@ -239,8 +242,9 @@ def end_against_two_takeovers(world: World) -> Actions:
     """A run ends whose stale lock two other nodes have read."""
     held = world.reset_held("a")
     read = world.read()
+    lost = losses.with_locks_of([read], connection.alias)
     ends = {"a": lambda: holding.finish(held, Outcome(Status.SUCCEEDED))}
-    return ends | {name: partial(world.claim, name, read) for name in "bc"}
+    return ends | {name: partial(world.take_over, name, read, lost) for name in "bc"}
 
 
 @twins("b", "c")
@@ -248,7 +252,8 @@ def renewal_against_two_takeovers(world: World) -> Actions:
     """A node that had stalled shows that it lives, while two others have read its stale lock."""
     held = world.reset_held("a")
     read = world.read()
-    return {"a": lambda: holding.renew([held])} | {name: partial(world.claim, name, read) for name in "bc"}
+    lost = losses.with_locks_of([read], connection.alias)
+    return {"a": lambda: holding.renew([held])} | {name: partial(world.take_over, name, read, lost) for name in "bc"}
 
 
 def by_hand(world: World) -> None:

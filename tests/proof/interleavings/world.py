@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django_tasks_db.models import DBTaskResult
 
 from app import handed
-from cronkite.claims import claiming, handing, verdicts
+from cronkite.claims import claiming, handing, taking, verdicts
 from cronkite.database import clock, quirks
 from cronkite.engines import following
 from cronkite.exceptions import OneOffIsOver
@@ -137,6 +138,13 @@ class World:
         job = read or self.read()
         if job is not None:
             claim = claiming.claim(job, self.decide(job), node)
+            if claim is not None:
+                self.start(claim)
+
+    def take_over(self, node: str, read: Job, lost: Mapping[int, int]) -> None:
+        """What a tick does with a stale lock, of which all that is read before the transaction was read before."""
+        if read is not None:
+            claim = claiming.claim(read, self.decide(read), node, partial(taking.in_steps, lost=lost))
             if claim is not None:
                 self.start(claim)
 

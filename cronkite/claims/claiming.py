@@ -181,7 +181,7 @@ def claim_asked(job: Job, node: str) -> Claim | None:
     groups, lost = seats.groups_of([job], using), losses.with_locks_of([job], using)
     try:
         with waits.limited(using):
-            if not _is_within_reach(job, lost, using):
+            if not losses.lock_available([job.pk], lost, using):
                 return None
             seat = _seat(job, node, groups, using)
             if seat is None or not conditions.answerable(job, using).write(
@@ -236,7 +236,7 @@ def claim_retry(job: Job, node: str) -> Claim | None:
     groups, lost = seats.groups_of([job], using), losses.with_locks_of([job], using)
     try:
         with waits.limited(using):
-            if not _is_within_reach(job, lost, using):
+            if not losses.lock_available([job.pk], lost, using):
                 return None
             rows = conditions.repeatable(job, using)
             seat = _seat(job, node, groups, using)
@@ -256,11 +256,6 @@ def claim_retry(job: Job, node: str) -> Claim | None:
     except DatabaseError as error:
         raise_unclaimed(error, taken, using)
     return taken[0]
-
-
-def _is_within_reach(job: Job, lost: Mapping[int, int], using: str) -> bool:
-    """Lock the row of ``job``, and the log that is ``lost`` with its lock, unless another transaction has either."""
-    return bool(waits.lock_available(Job, [job.pk], using)) and not losses.beyond_reach(lost, using)
 
 
 def _seat(job: Job, node: str, groups: Mapping[str, int], using: str) -> dict[str, Any] | None:

@@ -83,8 +83,7 @@ def joined(
         taken: list[Handed] = []
         try:
             with waits.limited(using):
-                available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
-                ours = take_each(available - losses.beyond_reach(lost, using))
+                ours = take_each(losses.lock_available([attempt.job.pk for attempt in attempts], lost, using))
                 for attempt in ours:
                     if attempt.job.is_locked:
                         taking.mark_lost(attempt.job.pk, attempt.node, using, lost)

@@ -1,7 +1,7 @@
 """Which runs are lost with stale locks, and of which can that not be written, as another transaction has their logs?
 
-Whoever clears a stale lock marks the run that held it, in the same transaction. So as no claim waits for the row of a
-job that somebody else has locked, none waits for such a log: the lock stays as it is until the log is free.
+Whoever clears a stale lock marks the run that held it, in the same transaction. As no claim waits for the row of a job
+that somebody else has locked, none waits for such a log: both are locked at once, or the lock stays as it is.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def running(job_ids: Collection[int], using: str) -> dict[int, int]:
     return dict(logs.values_list("pk", "job"))
 
 
-def beyond_reach(logs: Mapping[int, int], using: str) -> set[int]:
-    """Lock those of the ``logs`` that no other transaction has locked, until this one ends; wait for nobody.
+def lock_available(job_ids: Collection[int], logs: Mapping[int, int], using: str) -> set[int]:
+    """Lock the rows of these jobs, and the ``logs`` that are lost with their locks, until the transaction ends.
 
-    Return the keys of the jobs whose logs another one has. Where rows can't be skipped, none is locked.
+    Return the keys of the jobs of which no other transaction has locked the row or such a log; wait for nobody. One
+    statement. Where rows can't be skipped, none is locked, and all are returned.
     """
-    rest = logs.keys() - waits.lock_available(Log, logs, using)
-    return {logs[key] for key in rest}
+    rows, free = waits.lock_all_available([(Job, job_ids), (Log, logs)], using)
+    return rows - {logs[key] for key in logs.keys() - free}

@@ -58,7 +58,7 @@ def _clear(key: int, node: str, using: str) -> bool:
     lost = losses.running([key], using)
     with waits.limited(using):
         # Somebody who has the row may be just about to have the job run.
-        if not waits.lock_available(Job, [key], using) or losses.beyond_reach(lost, using):
+        if not losses.lock_available([key], lost, using):
             return False
         if not _orphans(using).filter(pk=key).write(**FREE):
             return False

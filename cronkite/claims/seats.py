@@ -132,9 +132,8 @@ def _clear_stale(group: int, node: str, using: str) -> int:
     """Free what is held by locks that are stale, and mark their runs as lost; return how many those were."""
     stale = Job.objects.using(using).filter(is_free(get_conf().lock_timeout), seated_in=group)
     locks = dict(stale.values_list("pk", "lock"))
-    available = waits.lock_available(Job, sorted(locks), using)
-    lost = losses.running(available, using)
-    available -= losses.beyond_reach(lost, using)
+    lost = losses.running(locks, using)
+    available = losses.lock_available(sorted(locks), lost, using)
     cleared = [key for key in sorted(available) if stale.filter(pk=key, lock=locks[key]).write(**FREE)]
     logs = [key for key, job_id in lost.items() if job_id in cleared]
     if logs and Log.objects.using(using).filter(pk__in=logs).lose(PLACE_TAKEN.format(node=node)):

@@ -63,8 +63,7 @@ def in_steps(attempts: list[Attempt], using: str, lost: Mapping[int, int] | None
         lost = losses.with_locks_of([attempt.job for attempt in attempts], using)
     try:
         with waits.limited(using):
-            available = waits.lock_available(Job, [attempt.job.pk for attempt in attempts], using)
-            available -= losses.beyond_reach(lost, using)
+            available = losses.lock_available([attempt.job.pk for attempt in attempts], lost, using)
             takes |= {each.job.pk: take_of(each, using) for each in seated(attempts, available, groups, using)}
             for attempt, insert in zip(attempts, records, strict=True):
                 take = takes.get(attempt.job.pk)

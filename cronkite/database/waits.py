@@ -10,7 +10,7 @@ SQLite locks no rows: who writes waits for all who write, for as long as its ``t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -42,17 +42,38 @@ def lock_available(model: type[models.Model], keys: Collection[int], using: str)
 
     They stay locked until the transaction ends. Where rows can't be skipped, none is locked, and all are returned.
     """
+    (available,) = lock_all_available([(model, keys)], using)
+    return available
+
+
+def lock_all_available(wanted: Sequence[tuple[type[models.Model], Collection[int]]], using: str) -> list[set[int]]:
+    """Do the same in several tables, in their order; in one statement, where locks may be asked for in parts of one."""
     connection = connections[using]
-    if not skips(connection) or not keys:
-        return set(keys)
+    if not skips(connection):
+        return [set(keys) for _, keys in wanted]
+    available: list[set[int]] = [set() for _ in wanted]
+    parts = [(n, model, list(keys)) for n, (model, keys) in enumerate(wanted) if keys]
+    # A SELECT that locks may be a table of one that doesn't on PostgreSQL, MySQL and MariaDB.
+    can_join = connection.vendor in {"postgresql", "mysql"}
+    for batch in [parts] if can_join and parts else [[part] for part in parts]:
+        selects = [_locking(n, model, len(keys), connection) for n, model, keys in batch]
+        if len(selects) > 1:
+            selects = [f"SELECT part, locked FROM ({select}) part_{n}" for n, select in enumerate(selects)]  # noqa: S608
+        with connection.cursor() as cursor:
+            cursor.execute(" UNION ALL ".join(selects), [key for _, _, keys in batch for key in keys])
+            for n, key in cursor.fetchall():
+                available[n].add(key)
+    return available
+
+
+def _locking(number: int, model: type[models.Model], count: int, connection: BaseDatabaseWrapper) -> str:
+    """Return the SELECT that locks so many rows of ``model``, but for those that are locked."""
     no_key = connection.features.has_select_for_no_key_update
     options: Any = model._meta  # noqa: SLF001 - documented, in spite of its name
     table, key = map(connection.ops.quote_name, (options.db_table, options.pk.column))
-    places = ", ".join(["%s"] * len(keys))
+    places = ", ".join(["%s"] * count)
     for_update = connection.ops.for_update_sql(skip_locked=True, no_key=no_key)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {key} FROM {table} WHERE {key} IN ({places}) {for_update}", list(keys))  # noqa: S608
-        return {row[0] for row in cursor.fetchall()}
+    return f"SELECT {number} AS part, {key} AS locked FROM {table} WHERE {key} IN ({places}) {for_update}"  # noqa: S608
 
 
 def skipping(update: str, model: type[models.Model], connection: BaseDatabaseWrapper) -> str:

@@ -5,8 +5,9 @@ What it writes is shown as it comes, and kept in its log. It holds the job's
 lock, so that no node runs the job meanwhile; where a run holds it already,
 nothing is run. The job's timeout is not enforced. Ctrl-C, SIGTERM and SIGHUP
 end the run, which is recorded as interrupted. So does the loss of its lock,
-when a person unlocks the job: then it is recorded as lost, and if it has not
-ended 5 seconds later, neither it nor what it has started goes on.
+when a person unlocks the job: then it is recorded as lost. What it has started
+ends with it, and if it has not ended 5 seconds later, or is told by a second
+SIGTERM, its process ends.
 
 With --ask it is not run here, but by the next node that looks: a tick, or
 within 12 seconds a loop.

@@ -32,8 +32,9 @@ from cronkite.nodes.outages import Outages
 from cronkite.nodes.taker import Taker
 from cronkite.nodes.unsettled import Unsettled
 from cronkite.nodes.waiting import Waiting
-from cronkite.nodes.wake import Wake, stopped_by_signals
+from cronkite.nodes.wake import stopped_by_signals
 from cronkite.processes import kin
+from cronkite.processes.wakes import Wake
 from cronkite.runs import onlookers
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Runs, Wrote
 from cronkite.runs.messages import KILL_AFTER
@@ -210,7 +211,7 @@ class Node:
         events = list(self._runs.wait(pause - pause % MILLISECOND, wake.fileno()))
         if not events and 0 < (rest := until - time.monotonic()) <= MILLISECOND:
             time.sleep(rest)
-        wake.clear()
+        wake.read()
         kin.reap_orphans()
         self._take_up(events)
 

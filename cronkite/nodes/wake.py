@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from cronkite.processes import forks, kin
-
-
-class Wake:
-    """A descriptor that becomes readable when a signal has arrived, or a thread has something to tell."""
-
-    def __init__(self) -> None:
-        self.reader, self.writer = os.pipe()
-        os.set_blocking(self.reader, False)
-        os.set_blocking(self.writer, False)
-
-    def fileno(self) -> int:
-        """Return the descriptor to wait for."""
-        return self.reader
-
-    def clear(self) -> None:
-        """Forget the signals that have arrived: they were seen."""
-        with suppress(BlockingIOError):
-            os.read(self.reader, 4096)
-
-    def up(self) -> None:
-        """Make it readable; may be called by any thread, also when nobody waits any more."""
-        with suppress(BlockingIOError, OSError):
-            os.write(self.writer, b"\0")
-
-    def close(self) -> None:
-        """Close both ends."""
-        os.close(self.reader)
-        os.close(self.writer)
+from cronkite.processes.wakes import Wake
 
 
 @contextmanager

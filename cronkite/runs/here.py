@@ -1,20 +1,23 @@
 """How are jobs run without worker processes?
 
 In the node's own process, one after another, so that a debugger can follow them (``--workers 0``). Nothing protects one
-job from another here, and no timeout is enforced. A run whose lock is lost is ended, with the node if need be.
+job from another here, and no timeout is enforced. A run is ended when its lock is lost or its
+node is told to stop, with the node if need be.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
 from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import wait
 
 from cronkite.claims.verdicts import Claim
 from cronkite.code import functions, tasks
-from cronkite.exceptions import FunctionError, RunEnded
-from cronkite.models import Job, Log
+from cronkite.exceptions import FunctionError
+from cronkite.models import Job
+from cronkite.processes import kin, owner
 from cronkite.runs import runner
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused
 from cronkite.runs.guards import Guard
@@ -28,6 +31,9 @@ class Here:
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
         self._guard: Guard | None = None
+        if owner.is_ours():
+            # What a run starts is to be found, whatever becomes of who started it.
+            kin.adopt_orphans()
 
     def prepare(self, wanted: int) -> None:
         """Do nothing: this process is there."""
@@ -48,13 +54,16 @@ class Here:
 
     def start(self, job: Job, claim: Claim) -> None:
         """Run the claim; return when it has ended."""
-        self._guard = Guard()
+        self._guard = Guard("its node was stopped")
         try:
-            with self._guard.listening():
+            with self._guard.listening(signal.SIGTERM, signal.SIGINT, handled=True):
                 runner.run_here(claim, self._guard)
         except BaseException:
             logger.debug("%s raised.", claim, exc_info=True)
         self._guard = None
+        if owner.is_ours():
+            # What it has left behind, and has ended since, is this process's to let go of.
+            kin.have_children()
         self._events.append(Ended(claim))
 
     def release(self, job: Job) -> None:
@@ -77,7 +86,7 @@ class Here:
     def heed_signal(self) -> None:
         """End the run at once: nobody could end it later, as there is only this thread."""
         if self._guard is not None:
-            self._guard.interrupt(RunEnded(Log.Status.INTERRUPTED, "its node was stopped"))
+            self._guard.stop()
 
     def next_deadline(self) -> float | None:
         """Return ``None``: there are no timeouts."""

@@ -28,7 +28,7 @@ from cronkite.database import commits, leftovers, quirks
 from cronkite.exceptions import JobIsLocked, RunEnded
 from cronkite.models import Job, Log, primary, told
 from cronkite.processes import forks
-from cronkite.runs import interrupts, onlookers
+from cronkite.runs import guards, interrupts, onlookers
 from cronkite.runs.capture import Tee
 from cronkite.runs.guards import Guard
 
@@ -288,7 +288,7 @@ def _renewed(claim: Claim, guard: Guard | None, written: Callable[[], str]) -> I
 def _renew_until(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:
     every = conf.get().renewal_interval.total_seconds()
     renew_at = time.monotonic() + every
-    while not over.wait(max(0.0, min(onlookers.EVERY, renew_at - time.monotonic()))):
+    while _go_on(over, guard, min(onlookers.EVERY, renew_at - time.monotonic())):
         if time.monotonic() < renew_at:
             _show(claim, written)
             continue
@@ -301,9 +301,22 @@ def _renew_until(claim: Claim, over: threading.Event, guard: Guard | None, writt
             connections.close_all()
         else:
             if gone:
-                _lose(claim, over, guard, written)
+                _lose(claim, guard)
                 break
+    # The function may be waiting for whatever this connection holds.
     connections.close_all()
+    if guard is not None and guard.is_told():
+        guard.see_to_end(claim, over, written)
+
+
+def _go_on(over: threading.Event, guard: Guard | None, seconds: float) -> bool:
+    """Wait for so long; return whether the run goes on, and nobody has told it to end."""
+    deadline = time.monotonic() + seconds
+    while guard is not None and seconds > guards.LOOK_EVERY:
+        if over.wait(guards.LOOK_EVERY) or guard.is_told():
+            return False
+        seconds = deadline - time.monotonic()
+    return not over.wait(max(0.0, seconds)) and not (guard is not None and guard.is_told())
 
 
 def _show(claim: Claim, written: Callable[[], str]) -> None:
@@ -316,10 +329,8 @@ def _show(claim: Claim, written: Callable[[], str]) -> None:
         connections.close_all()
 
 
-def _lose(claim: Claim, over: threading.Event, guard: Guard | None, written: Callable[[], str]) -> None:
-    # The function may be waiting for whatever this connection holds.
-    connections.close_all()
+def _lose(claim: Claim, guard: Guard | None) -> None:
     if guard is None:
         logger.warning("%s: its lock is lost while it runs. It can't be ended from here.", claim)
     else:
-        guard.lost(claim, over, written)
+        guard.lost(claim)

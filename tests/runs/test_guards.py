@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from contextlib import contextmanager
 
@@ -72,7 +73,8 @@ def test_a_run_by_hand_that_heeds_no_word_ends_with_its_process(make_job, tmp_pa
     begun = tmp_path / "begun"
     with losing(make_job, begun, "run", "hang", function="hang_stubbornly") as each:
         assert each.wait() == 1, each.output
-        assert each.output.count("has lost its lock and does not end, so its process is ended") == 2  # stderr and log
+        said = "its lock was lost, and it does not end, so its process is ended"
+        assert each.output.count(said) == 2  # stderr and log
     assert is_gone(int(begun.read_text()))
     log = Log.objects.get()
     assert (log.status, log.reason.partition("unlocked by anna; ")[2]) == (Status.LOST, LATE)
@@ -122,6 +124,93 @@ def test_a_word_that_comes_before_the_function_ends_it_at_its_beginning():
     assert caught.value is word
     # And nothing is interrupted after its end.
     guard.interrupt(word)
+
+
+@contextmanager
+def stopped(make_job, begun, *arguments, function="hang", numbers=(signal.SIGTERM,)):
+    """Have a process of its own run the job; once the run has begun, send the process these signals."""
+    make_job(f"app.jobs.{function}", name="job", args=[str(begun)], due=0)
+    with nodes(("cron", *arguments)) as (each,):
+        until(begun.exists)
+        pid = int(until(begun.read_text))
+        for number in numbers:
+            each.signal(number)
+        yield each, pid
+
+
+HERE = [("run", "job"), ("--workers", "0"), ("loop", "--workers", "0")]
+# What runs the job in its own process.
+each_way = pytest.mark.parametrize("arguments", HERE, ids=" ".join)
+
+
+@each_way
+@pytest.mark.parametrize("function", ["wait_for_a_child", "leave_a_child", "wait_in_the_system"])
+def test_what_a_run_has_started_ends_with_it_when_its_process_is_told_to_end(make_job, tmp_path, arguments, function):
+    with stopped(make_job, tmp_path / "begun", *arguments, function=function) as (each, pid):
+        each.wait()
+    until(lambda: is_gone(pid))
+    log = Log.objects.get()
+    assert log.status == Status.INTERRUPTED, each.output
+    assert Job.objects.get().lock is None
+
+
+@each_way
+def test_a_run_that_heeds_no_word_ends_with_its_process_when_that_is_told_to_end(make_job, tmp_path, arguments):
+    with stopped(make_job, tmp_path / "begun", *arguments, function="hang_stubbornly") as (each, pid):
+        assert each.wait() == 1, each.output
+        said = each.output
+    assert is_gone(pid)
+    why = "it was told to end, by SIGTERM" if "run" in arguments else "its node was stopped"
+    assert said.count(f"{why}, and it does not end, so its process is ended") == 2  # stderr and log
+    log = Log.objects.get()
+    assert log.status == Status.INTERRUPTED
+    assert log.reason.endswith(f"{why}, and it did not end")
+    assert Job.objects.get().lock is None
+
+
+def test_what_was_written_before_a_run_is_told_to_end_is_kept(make_job, tmp_path):
+    with stopped(make_job, tmp_path / "begun", "run", "job", function="say_and_heed_nobody") as (each, _):
+        assert each.wait() == 1
+    assert Log.objects.get().output.startswith("these were its words\n")
+
+
+def test_a_run_that_is_told_twice_to_end_has_no_more_time_for_it(monkeypatch):
+    from cronkite.runs.guards import Guard
+
+    monkeypatch.setattr("cronkite.runs.guards.KILL_AFTER", 3600)
+    guard, over = Guard(), threading.Event()
+    with guard.listening(signal.SIGTERM):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert guard.is_told()
+        assert not guard._heeds(over)
+
+
+def test_whoever_waits_for_signals_hears_of_those_that_came_during_a_run():
+    from cronkite.processes.wakes import Wake
+    from cronkite.runs.guards import Guard
+
+    wake = Wake()
+    before = signal.set_wakeup_fd(wake.writer)
+    try:
+        with Guard().listening(signal.SIGTERM):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert wake.read() == bytes([signal.SIGTERM])
+        assert signal.set_wakeup_fd(before) == wake.writer
+    finally:
+        signal.set_wakeup_fd(before)
+        wake.close()
+
+
+def test_a_function_that_has_ended_is_not_told_to():
+    from cronkite.exceptions import RunEnded
+    from cronkite.runs.guards import Guard
+
+    guard = Guard()
+    with guard:
+        pass
+    guard.interrupt(RunEnded(Status.INTERRUPTED, "its node was stopped"))
+    assert not guard.is_told()
 
 
 def test_the_children_of_a_function_have_no_handlers_of_ours(make_job, tmp_path):

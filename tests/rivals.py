@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connections, transaction
-from nodes import PATIENCE
+from django.db import connection, connections, transaction
+from nodes import PATIENCE, until
 
 
 class Rival(threading.Thread):
@@ -69,3 +69,40 @@ def rival(action: Callable[[], Any]) -> Iterator[Rival]:
         yield other
     finally:
         other.roll_back()
+
+
+@contextmanager
+def committed_when_waited_for(action: Callable[[], Any]) -> Iterator[None]:
+    """Have another transaction, in which ``action`` was done, commit when somebody waits for it; PostgreSQL only."""
+
+    def commit() -> None:
+        try:
+            until(_is_waited_for)
+        finally:
+            other.commit()
+            connections.close_all()
+
+    with rival(action) as other:
+        thread = threading.Thread(target=commit, name="rival's end")
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+
+def _is_waited_for() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def strictly() -> Iterator[None]:
+    """Have this thread's transactions see only what was committed as they began, during the block; PostgreSQL only."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+    finally:
+        connection.close()

@@ -107,7 +107,7 @@ def _make(name: str, using: str) -> None:
         # By itself: that there is none may be locked, too, and then two nodes would wait for each other.
         with transaction.atomic(using=using):
             waits.lock_at_once(rows.filter(name=name))
-        with waits.limited(using, waits.INSTANT):
+        with waits.limited(using, waits.INSTANT, reads_latest=True):
             rows.ensure({name: DEFAULT_RUNNING})
     except DatabaseError as error:
         if not quirks.has_waited_in_vain(error):

@@ -6,11 +6,12 @@ The one place that knows their codes and their drivers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, Error, ProgrammingError, connections
+from django.db import DatabaseError, Error, ProgrammingError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from cronkite.database import texts
@@ -241,6 +242,16 @@ def read_latest(connection: BaseDatabaseWrapper) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
+@contextmanager
+def reading_latest(using: str) -> Iterator[None]:
+    """Have a transaction during the block, which begins as :func:`read_latest` says, unless it is the caller's."""
+    is_ours = not is_borrowed(connections[using])
+    with transaction.atomic(using=using):
+        if is_ours:
+            read_latest(connections[using])
+        yield
 
 
 def is_in_memory(connection: BaseDatabaseWrapper) -> bool:

@@ -114,10 +114,10 @@ def lock_at_once(rows: models.QuerySet[Any]) -> None:
 
 
 @contextmanager
-def limited(using: str, moment: str = MOMENT) -> Iterator[None]:
+def limited(using: str, moment: str = MOMENT, *, reads_latest: bool = False) -> Iterator[None]:
     """Have a transaction during the block, in which no statement waits for long, as far as this one can see to that.
 
-    ``moment`` is how long that is on PostgreSQL.
+    ``moment`` is how long that is on PostgreSQL. If it ``reads_latest``, it begins as :func:`quirks.read_latest` says.
 
     PostgreSQL takes the limit for a transaction; MySQL and MariaDB have it for a connection: see :func:`impatient`. In
     a transaction of the caller's, it is for him to say how long he waits.
@@ -125,6 +125,8 @@ def limited(using: str, moment: str = MOMENT) -> Iterator[None]:
     connection = connections[using]
     is_ours = not quirks.is_borrowed(connection)
     with transaction.atomic(using=using):
+        if is_ours and reads_latest:
+            quirks.read_latest(connection)
         if is_ours and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{moment}'")

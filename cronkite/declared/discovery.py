@@ -277,7 +277,7 @@ class _Inserts:
 
 def _add_groups(groups: dict[str, int], inserts: _Inserts) -> None:
     def ensure() -> None:
-        with waits.limited(primary.alias()):
+        with waits.limited(primary.alias(), reads_latest=True):
             Group.objects.using(primary.alias()).ensure(groups)
 
     if groups:

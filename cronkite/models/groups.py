@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from cronkite.code.groups import DEFAULT_RUNNING, MOST_RUNNING
+from cronkite.database import quirks
 from cronkite.models.fields import GroupName
 from cronkite.models.primary import PrimaryQuerySet
 
@@ -17,11 +18,16 @@ class GroupQuerySet(PrimaryQuerySet["Group"]):
     """Queries over groups."""
 
     def ensure(self, wanted: Mapping[str, int]) -> None:
-        """Have a row of each of these names; one that is made lets so many jobs run, others as many as before."""
+        """Have a row of each of these names; one that is made lets so many jobs run, others as many as before.
+
+        Raises :class:`django.db.DatabaseError`; in a transaction of the caller's, also a conflict with whoever does the
+        same, if the transaction is not to see what others commit meanwhile.
+        """
         if missing := wanted.keys() - set(self.filter(name__in=wanted).values_list("name", flat=True)):
             # Another node may be about to do the same.
             groups = [self.model(name=name, max_running=wanted[name]) for name in sorted(missing)]
-            self.bulk_create(groups, ignore_conflicts=True)
+            with quirks.reading_latest(self.db):
+                self.bulk_create(groups, ignore_conflicts=True)
 
     def get_by_natural_key(self, name: str) -> Group:
         """Return the group of that name; raises :class:`Group.DoesNotExist`."""

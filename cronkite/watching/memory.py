@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from cronkite import conf
+from cronkite.database import quirks
 from cronkite.database.clock import Now
 from cronkite.models import Alert, told
 from cronkite.models.alerts import AlertQuerySet
@@ -59,7 +60,8 @@ def begin(new: Mapping[str, Wrong], using: str) -> None:
         if wrong.node is not None and _insert(_row(about, wrong), using):
             told.silent(wrong.node)
     rows = [_row(about, wrong) for about, wrong in sorted(new.items()) if wrong.node is None]
-    Alert.objects.using(using).bulk_create(rows, batch_size=CHUNK, ignore_conflicts=True)
+    with quirks.reading_latest(using):
+        Alert.objects.using(using).bulk_create(rows, batch_size=CHUNK, ignore_conflicts=True)
 
 
 def _row(about: str, wrong: Wrong) -> Alert:

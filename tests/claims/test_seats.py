@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from rivals import rival
+from nodes import PATIENCE
+from rivals import committed_when_waited_for, rival, strictly
 
 from cronkite import requests
 from cronkite.claims import claiming, holding, seats, skips, verdicts
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, waits
+from cronkite.declared import discovery
 from cronkite.exceptions import JobIsLocked
 from cronkite.models import Group, Job, Log
 from cronkite.models.queries import FREE
@@ -252,6 +255,28 @@ def test_a_claim_does_not_wait_for_a_group_that_another_transaction_has_made(mak
     assert None not in claim(one)
     assert claiming.claim_asked(asked, "node") is not None
     assert claiming.claim_by_hand(three, "node") is not None
+
+
+def by_import(name):
+    Group.objects.ensure({name: 2})
+
+
+def by_declaration(name):
+    discovery._add_groups({name: 2}, discovery._Inserts(time.monotonic() + PATIENCE))
+
+
+def by_claim(name):
+    assert name in seats.groups_of([Job(group=name)], "default")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases' INSERTs see what is committed")
+@pytest.mark.parametrize("make", [by_import, by_declaration, by_claim])
+def test_a_group_that_another_transaction_makes_at_the_same_moment_is_there_at_any_isolation_level(make, monkeypatch):
+    monkeypatch.setattr(waits, "INSTANT", f"{PATIENCE}s")
+    name = f"at_once_{make.__name__}"
+    with committed_when_waited_for(lambda: Group.objects.create(name=name, max_running=3)), strictly():
+        make(name)
+    assert Group.objects.get(name=name).max_running == 3
 
 
 def test_jobs_of_a_full_group_are_left_out_of_what_nodes_look_at_but_for_those_that_are_locked(

@@ -11,10 +11,11 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
 from django.core.serializers.base import DeserializationError
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import CharField, F, Value
 from django.test import override_settings
 from nodes import cron, nodes, until
+from rivals import committed_when_waited_for, strictly
 
 import cronkite
 from app import alerted
@@ -502,6 +503,16 @@ def test_of_two_that_have_seen_the_same_one_makes_the_row(make_job, told):
 
 
 # Whatever becomes of who is to tell.
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases' INSERTs see what is committed")
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_make_the_row_at_the_same_moment_none_fails_at_any_isolation_level():
+    wrong = troubles.Wrong("job", "Job 'job' fails")
+    row = memory._row("job 1", wrong)
+    with committed_when_waited_for(lambda: row.save(force_insert=True)), strictly():
+        memory.begin({"job 1": wrong}, "default")
+    assert Alert.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ From the node that started it to the function, and back with its outcome.
 - ``nursery``, ``nurse``: where workers come from, and who sees them die.
 - ``worker``, ``imports``: what a worker does, and what it answers when it is asked for a function.
 - ``runner``: from a claim to a call, and from its end to the log.
-- ``capture``, ``onlookers``: what a run writes, kept and shown while it goes on.
+- ``capture``, ``heirs``, ``onlookers``: what a run writes, kept and shown while it goes on.
 - ``guards``, ``interrupts``: how a run is ended from outside.
 - ``channels``, ``messages``: how these processes talk.
 - ``surroundings``, ``farewell``: what a run leaves, and what has to be out before it has ended.

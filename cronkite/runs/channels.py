@@ -33,7 +33,7 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._socket = end
-        self._identity = _identity(end.fileno())
+        self._identity = identity(end.fileno())
         self._received = bytearray()
         self._unsent = bytearray()
 
@@ -97,7 +97,7 @@ class Channel:
 
     def close(self) -> None:
         """Hang up. What a stranger has under the number of a descriptor that was ours is left alone."""
-        if _identity(self._socket.fileno()) == self._identity:
+        if identity(self._socket.fileno()) == self._identity:
             self._socket.close()
         else:
             self._socket.detach()
@@ -123,7 +123,7 @@ class Channel:
 
     def _require_own(self) -> None:
         # A function may have closed the descriptor, and opened something else, which then has its number.
-        if _identity(self._socket.fileno()) != self._identity:
+        if identity(self._socket.fileno()) != self._identity:
             raise HungUp
 
 
@@ -148,7 +148,7 @@ def wait(listening: Iterable[Channel | int], seconds: float | None) -> set[int]:
     return {number for number, _ in poll.poll(None if seconds is None else max(0.0, seconds) * MILLISECONDS)}
 
 
-def _identity(number: int) -> tuple[int, int] | None:
+def identity(number: int) -> tuple[int, int] | None:
     """Return what the descriptor is of; ``None`` if it is closed."""
     try:
         found = os.fstat(number)

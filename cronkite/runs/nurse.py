@@ -44,12 +44,14 @@ FOR_THE_NODE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Birth:
     """What a worker is given: the end of its node's channel and of its nursery's, and where to write.
 
-    ``written`` is memory that it shares with the nursery; its only byte is not 0 once the nursery has read something.
+    ``reader`` is the other end of ``output``, which the nursery reads while it lives. ``written`` is memory that it
+    shares with the nursery; its only byte is not 0 once the nursery has read something.
     """
 
     node: socket.socket
     nursery: socket.socket
     output: int
+    reader: int
     written: mmap.mmap
 
 
@@ -227,11 +229,11 @@ class Nurse:
                 ours, theirs = channels.pair()
                 own.enter_context(ours)
                 others.enter_context(theirs)
-                birth = Birth(node, theirs, output, mmap.mmap(-1, 1))
+                birth = Birth(node, theirs, output, reader, mmap.mmap(-1, 1))
                 with forks.signals_held(FOR_THE_NODE) as release:
                     pid = os.fork()
                     if not pid:
-                        self._become(birth, serve, [reader, ours.fileno()], release)
+                        self._become(birth, serve, [ours.fileno()], release)
             except Exception as error:  # noqa: BLE001 - no process, descriptor or memory is left, or the code is broken
                 self._refuse(number, str(error))
                 return

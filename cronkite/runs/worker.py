@@ -35,6 +35,7 @@ from cronkite.models import Log, primary
 from cronkite.processes import forks, kin
 from cronkite.runs import capture, channels, farewell, runner
 from cronkite.runs.channels import Channel, HungUp
+from cronkite.runs.heirs import Heir
 from cronkite.runs.imports import Imports
 from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, Born, End, Recorded, Resolve, Resolved, Returned
 from cronkite.runs.nurse import Birth, unread
@@ -49,6 +50,8 @@ RUNS_PER_WORKER = 1000
 GLANCE = 1.0
 #: How long (seconds) the clerk waits for the nursery to tell what a run has written.
 OUTPUT_PATIENCE = 5.0
+#: What the log says of what was written and can't be had.
+LOST_OUTPUT = "[its output is lost]"
 #: How long (seconds) a worker that leaves may take to tell the log how its last run ended.
 LINGER = 30.0
 #: The signals that the node heeds, and a worker by itself does not.
@@ -141,6 +144,7 @@ class _Clerk(threading.Thread):
         self._birth = birth
         self._node = Channel(birth.node)
         self._nursery = Channel(birth.nursery)
+        self._heir, self._inherits = Heir(birth.reader), False
         self._wake, self._waker = map(Channel, channels.pair())
         self._taken: SimpleQueue[Resolved | _Done] = SimpleQueue()
         self._claim: Claim | None = None
@@ -176,7 +180,7 @@ class _Clerk(threading.Thread):
         """Close all that is ours, in a process that the function has forked."""
         for channel in (self._node, self._nursery, self._wake, self._waker):
             channel.close()
-        for descriptor in (self._birth.output, *capture.saved):
+        for descriptor in (self._birth.output, self._birth.reader, *capture.saved):
             with suppress(OSError):
                 os.close(descriptor)
 
@@ -214,6 +218,7 @@ class _Clerk(threading.Thread):
                     self._pass_on(self._taken.get_nowait())
             if self._node.fileno() in ready:
                 self._receive()
+            self._attend(ready)
             if self._orphaned and not self._closing:
                 self._stand_in()
         self.tasks.put(None)
@@ -226,7 +231,19 @@ class _Clerk(threading.Thread):
         os._exit(0)
 
     def _listening(self) -> list[Channel | int]:
-        return [self._wake] if self._orphaned else [self._wake, self._node]
+        listening: list[Channel | int] = [self._wake] if self._orphaned else [self._wake, self._node]
+        return [*listening, self._heir.fileno() if self._inherits else self._nursery]
+
+    def _attend(self, ready: set[int]) -> None:
+        """See whether the nursery has died, which never says anything unasked; read in its place, if so."""
+        if self._inherits:
+            if self._heir.fileno() in ready:
+                self._heir.read()
+        elif self._nursery.fileno() in ready:
+            try:
+                self._nursery.receive()
+            except HungUp:
+                self._inherits = True
 
     def _pause(self) -> float | None:
         """Return for how long (seconds) to wait."""
@@ -316,13 +333,27 @@ class _Clerk(threading.Thread):
     def _output(self) -> str:
         """Return what the run has written; asks the nursery, but where nothing was."""
         try:
+            if self._inherits:
+                return self._inherited()
             # In this order: what the nursery has read, it has noted before.
             if not unread(self._birth.output) and not self._birth.written[0]:
                 return ""
             piece = self._nursery.ask(OUTPUT, OUTPUT_PATIENCE)
-        except (HungUp, OSError):
+        except HungUp:
+            self._inherits = True
+            return self._inherited()
+        except OSError:
             piece = None
-        return piece.text() if isinstance(piece, capture.Piece) else "[its output is lost]"
+        return piece.text() if isinstance(piece, capture.Piece) else LOST_OUTPUT
+
+    def _inherited(self) -> str:
+        """Return what has been written since the nursery has read its last."""
+        if self._heir.fileno() < 0:
+            return LOST_OUTPUT
+        is_all = not self._birth.written[0]
+        self._birth.written[0] = 0
+        said = self._heir.take().text()
+        return said if is_all else f"{LOST_OUTPUT}\n{said}".rstrip("\n")
 
     # What the node did for the run while it was there.
 

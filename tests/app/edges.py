@@ -405,3 +405,15 @@ def _serve():
 
 # As if it stood in the package of a pool.
 _serve.__module__ = "psycopg_pool.pool"
+
+
+def write_much(begun, go):
+    """Write, wait until the file ``go`` is there, and write on, as does a child; return how that has ended."""
+    print("these were its first words", flush=True)
+    jobs.put(begun, "")
+    jobs.wait_for(go)
+    for _ in range(10_000):
+        print("written by the run, and so on")
+    child = subprocess.run([sys.executable, "-c", "for _ in range(10_000): print('written by a child, and so on')"])
+    print("these were its last words")
+    return child.returncode

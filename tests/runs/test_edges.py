@@ -221,6 +221,24 @@ def test_a_run_goes_on_without_its_nursery_and_is_recorded(make_job, evidence, t
     assert Log.objects.get().status == Status.SUCCEEDED
 
 
+def test_a_run_may_write_though_its_nursery_has_died(make_job, tmp_path):
+    """More than a pipe holds; and so may what it has started."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    make_job("app.edges.write_much", due=0, args=[str(begun), str(go)])
+    with nodes(("cron", "--workers", "1")) as (node,):
+        until(begun.exists)
+        os.kill(nursery_of(node), signal.SIGKILL)
+        go.touch()
+        assert node.wait() == 0, node.output
+    log = Log.objects.get()
+    assert (log.status, log.result) == (Status.SUCCEEDED, 0), log.exc_info
+    first, *_, last = log.output.splitlines()
+    # What the nursery has read is lost with it.
+    assert first in {"these were its first words", "[its output is lost]"}
+    assert last == "these were its last words"
+    assert "written by a child" in log.output
+
+
 @pytest.mark.parametrize("function", ["app.jobs.hang_stubbornly", "app.edges.be_another"])
 def test_a_node_stops_though_the_nursery_of_a_run_that_heeds_nobody_has_died(make_job, tmp_path, function):
     begun = tmp_path / "begun"

@@ -6,7 +6,7 @@ skips; or they were edited just then. A claim does not say so: it says no more t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -55,6 +55,15 @@ def _unclaimed(jobs: list[Job]) -> Unclaimed:
     return Unclaimed(_what_is_held([found[key] for key in left], using), edited)
 
 
+def in_the_way_of(jobs: list[Job]) -> dict[int, str]:
+    """Return what a claim of each of the jobs needs and another transaction has locked at this moment, by their keys.
+
+    That is their row, their group's or the log of a run that would be lost: ``ROW``, ``GROUP`` or ``LOG``, and else
+    ``NOTHING``. As :func:`held`. Raises :class:`django.db.DatabaseError`.
+    """
+    return quirks.anew(database(), lambda: _what_is_held(jobs, database()))
+
+
 def _what_is_held(jobs: list[Job], using: str) -> dict[int, str]:
     """Return what each of the jobs waits for, by their keys: what of it another transaction has locked."""
     rows = _held(Job, [job.pk for job in jobs])
@@ -80,14 +89,6 @@ def held(job_ids: Collection[int]) -> set[int]:
 def held_logs(log_ids: Collection[int]) -> set[int]:
     """Return which of the logs another transaction has locked at this moment, as :func:`held` does of jobs."""
     return quirks.anew(database(), partial(_held, Log, log_ids))
-
-
-def held_groups(jobs: Iterable[Job]) -> set[str]:
-    """Return of which of the jobs' groups another transaction has locked the row at this moment; as :func:`held`.
-
-    Then no seat of theirs can be had. Raises :class:`django.db.DatabaseError`.
-    """
-    return quirks.anew(database(), partial(_held_groups, {job.group for job in jobs if job.group}))
 
 
 def _held_groups(names: Collection[str]) -> set[str]:

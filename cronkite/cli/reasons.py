@@ -20,6 +20,13 @@ from cronkite.schedules.durations import in_short
 #: How many edits that the admin knows of are told, the newest last.
 EDITS = 3
 
+#: What another transaction may have locked, by what it is called in the log.
+HELD = {
+    skips.ROW: "the job's row",
+    skips.GROUP: "the group's row",
+    skips.LOG: "the log of the run that held the job's lock",
+}
+
 
 def of(job: Job, account: Account, zone: str) -> Iterator[str]:
     """Yield what there is to say about a slot of ``job``, with instants on the clock of ``zone``."""
@@ -120,9 +127,10 @@ def _waits(job: Job, slot: datetime, zone: str) -> Iterator[str]:
 def _held(job: Job) -> Iterator[str]:
     """Say which row that a claim needs another transaction has locked."""
     with suppress(DatabaseError):  # as of a user who may only read
-        whose = "job" if skips.held({job.pk}) else "group" if skips.held_groups([job]) else ""
-        if whose:
-            yield f"Another transaction has the {whose}'s row locked at this moment."
+        held = skips.in_the_way_of([job])[job.pk]
+        # A run that goes on writes into its log by itself.
+        if held and (held != skips.LOG or job.is_stale):
+            yield f"Another transaction has {HELD[held]} locked at this moment."
             yield "No node can claim it before that ends."
 
 

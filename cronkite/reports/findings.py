@@ -214,8 +214,8 @@ def _waiting(vitals: Vitals, limits: Limits) -> Iterator[Finding]:
         yield _about_late("late", said, due, limits)
     if held:
         said = ngettext(
-            "%(count)d job is due, its row is locked by another transaction",
-            "%(count)d jobs are due, their rows are locked by other transactions",
+            "%(count)d job is due, a row that it needs is locked by another transaction",
+            "%(count)d jobs are due, rows that they need are locked by other transactions",
             len(held),
         )
         yield _about_late("held", said, held, limits)

@@ -96,8 +96,9 @@ class MissedSlots:
 class LateJob:
     """A job that is free, and has been due or asked for since ``age`` seconds.
 
-    ``is_held``: another transaction has its row locked at this moment, so that no node can take it. ``asked_by`` is who
-    asked for it, if somebody did; ``problem`` why the process that looks could not run it then, if that is so.
+    ``is_held``: another transaction has a row locked at this moment without which no node can take it: its own, its
+    group's, or the log of the run that held its lock. ``asked_by`` is who asked for it, if somebody did; ``problem``
+    why the process that looks could not run it then, if that is so.
     """
 
     id: int
@@ -204,10 +205,10 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
     # What waits for its group's other jobs is in its order, as is what waits for its own run.
     waiting = Job.objects.using(using).agenda().with_room()
     jobs = list(waiting.filter(free, due_at__lte=now - late_after))
-    held: set[int] = set()
+    held: dict[int, str] = {}
     # Who may only read can't ask for that.
     with suppress(DatabaseError):
-        held = skips.held({job.pk for job in jobs})
+        held = skips.in_the_way_of(jobs)
     problems = _problems([job.callee for job in jobs if job.asked_at is not None][:TRIED])
     found = []
     for job in jobs:
@@ -220,7 +221,7 @@ def late(using: str, now: datetime, late_after: timedelta) -> list[LateJob]:
         is_asked = job.asked_at is not None
         by = job.asked_by if is_asked else None
         problem = problems.get(job.callee, "") if is_asked else hindrances.of_schedule(job)
-        found.append(LateJob(job.pk, job.name, due_at, age, job.pk in held, by, problem))
+        found.append(LateJob(job.pk, job.name, due_at, age, bool(held.get(job.pk)), by, problem))
     return found
 
 

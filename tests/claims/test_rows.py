@@ -236,7 +236,8 @@ def test_jobs_whose_groups_row_is_locked_wait_for_it_and_say_so(make_job, caplog
     other = make_job(name="other", due=0)
     Group.objects.create(name="reports", max_running=2)
     with rival(lambda: list(Group.objects.select_for_update())) as holder:
-        assert skips.held_groups([first, second, other]) == {"reports"}
+        found = skips.in_the_way_of([first, second, other])
+        assert found == {first.pk: skips.GROUP, second.pk: skips.GROUP, other.pk: skips.NOTHING}
         read = Job.objects.with_now().get(pk=first.pk)
         why = " ".join(reasons.of(read, accounts.of(read, first.next_run, timedelta(seconds=1))[0], "UTC"))
         assert "has the group's row locked" in why
@@ -256,7 +257,7 @@ def test_jobs_whose_groups_row_is_locked_wait_for_it_and_say_so(make_job, caplog
     for job in (first, second):
         reason = Log.objects.filter(job=job, missed__gt=0).earliest("slot").reason
         assert "the row of its group was locked by another transaction since" in reason
-    assert skips.held_groups([first, other]) == set()
+    assert skips.in_the_way_of([first]) == {first.pk: skips.NOTHING}
 
 
 def test_a_job_that_somebody_else_has_claimed_was_not_skipped(job):
@@ -642,9 +643,31 @@ def test_people_are_told_why_a_job_waits(make_job):
         told = [problem for problem in report.problems if "due" in problem]
         assert [problem.partition(" (")[0] for problem in told] == [
             "1 job is due, no node takes it: late",
-            "1 job is due, its row is locked by another transaction: held",
+            "1 job is due, a row that it needs is locked by another transaction: held",
         ]
         for job, expected in ((held, True), (late, False)):
             read = Job.objects.with_now().get(pk=job.pk)
             why = " ".join(reasons.of(read, accounts.of(read, job.next_run, timedelta(seconds=1))[0], "UTC"))
             assert ("has the job's row locked" in why) is expected
+
+
+@pytest.mark.parametrize("what", ["group", "log"])
+def test_people_are_told_of_the_other_rows_for_which_a_job_waits(make_job, lock_timeout, what):
+    lock_timeout(60)
+    job = make_job(name="held", schedule="* * * * *", due=0, group="reports")
+    Group.objects.create(name="reports")
+    Node.objects.create(name="node", ticked_at=clock.Now(), started_at=clock.Now())
+    if what == "log":
+        claim(job)
+        make_stale(job)
+    due_at = (clock.now("default") - timedelta(minutes=30)).replace(second=0, microsecond=0)
+    Job.objects.filter(pk=job.pk).write(next_run=due_at, last_slot=None)
+    lock = lock_logs if what == "log" else lambda job: list(Group.objects.select_for_update().filter(name=job.group))
+    with rival(lambda: lock(job)):
+        (late,) = health.report().late
+        assert late.is_held
+        read = Job.objects.with_now().get(pk=job.pk)
+        why = " ".join(reasons.of(read, accounts.of(read, due_at, timedelta(seconds=1))[0], "UTC"))
+        called = {"log": "the log of the run that held the job's lock", "group": "the group's row"}
+        assert f"Another transaction has {called[what]} locked at this moment." in why
+    assert not health.report().late[0].is_held

@@ -40,6 +40,8 @@ WORD = signal.SIGURG
 #: How long (seconds) a process that is to end has for its last words, and for the record of its run: whatever these
 #: wait for may never come.
 LAST_WORDS = 2.0
+#: The signals of which a second one ends all patience. A terminal that is closed may say SIGHUP twice.
+HURRYING = (signal.SIGTERM, signal.SIGINT)
 #: How often (seconds) it is looked whether a run has been told to end.
 LOOK_EVERY = 0.25
 #: The exit code of a process that is ended because its run did not end: that of a run that failed.
@@ -62,7 +64,7 @@ class Guard:
         self._listens = False
         self._wake: Wake | None = None
         self._wake_before = -1
-        self._numbers: frozenset[int] = frozenset()
+        self._handlers: dict[int, Any] = {}
         self._bystanders: set[int] = set()
 
     def __enter__(self) -> None:
@@ -83,9 +85,9 @@ class Guard:
             yield
             return
         self._bystanders = set(kin.descendants(os.getpid()))
-        self._numbers = frozenset(numbers)
         ours = (WORD,) if handled else (WORD, *numbers)
         before: dict[int, Any] = {number: signal.signal(number, self._heed) for number in ours}
+        self._handlers = {number: signal.getsignal(number) for number in numbers}
         wake = self._wake = Wake()
         self._wake_before = signal.set_wakeup_fd(wake.writer, warn_on_full_buffer=False)
         self._listens = True
@@ -119,8 +121,9 @@ class Guard:
             with suppress(OSError):
                 os.write(self._wake_before, came)
         for number in came:
-            if number in self._numbers and not self._is_past:
-                self._times_told += 1
+            # A function that has a handler of its own is left to it.
+            if not self._is_past and number in self._handlers and signal.getsignal(number) == self._handlers[number]:
+                self._times_told += number in HURRYING
                 self._word = self._word or self._word_of(number)
 
     def _word_of(self, number: int) -> RunEnded:

@@ -186,6 +186,18 @@ def test_a_run_that_is_told_twice_to_end_has_no_more_time_for_it(monkeypatch):
         assert not guard._heeds(over)
 
 
+def test_a_function_that_handles_a_signal_by_itself_is_left_to_that():
+    from cronkite.runs.guards import Guard
+
+    guard, came = Guard(), []
+    with guard.listening(signal.SIGTERM):
+        before = signal.signal(signal.SIGTERM, lambda *_: came.append(True))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert not guard.is_told()
+        signal.signal(signal.SIGTERM, before)
+    assert came
+
+
 def test_whoever_waits_for_signals_hears_of_those_that_came_during_a_run():
     from cronkite.processes.wakes import Wake
     from cronkite.runs.guards import Guard

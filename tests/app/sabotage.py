@@ -126,7 +126,8 @@ def shared_pool():
     """Let workers have the pool of connections that their node has opened."""
     from django.db import connections
 
-    from cronkite.runs import nurse, nursery
+    from cronkite.database import inherited
+    from cronkite.runs import nursery
 
     begin = nursery.Nursery.__init__
 
@@ -137,7 +138,15 @@ def shared_pool():
         begin(self, load)
 
     nursery.Nursery.__init__ = begin_connected
-    nurse._abandon_connections = lambda: None
+    inherited.disown = lambda: None
+
+
+def bound():
+    """Let workers keep the limits that are set from outside, by which the disk refuses writes of SQLite."""
+    from cronkite.processes.bonds import Bonds
+
+    Bonds.are_still = lambda self: True
+    Bonds.loosen = lambda self: None
 
 
 def untried():
@@ -284,4 +293,5 @@ SABOTAGES = {
     "only-once": only_once,
     "die": die,
     "untried": untried,
+    "bound": bound,
 }

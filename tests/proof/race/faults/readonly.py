@@ -21,6 +21,8 @@ ONE_PAGE = 4096
 
 def environment() -> dict[str, str]:
     """Return what nodes need in their environment for the refusals to concern them."""
+    if connection.vendor == "sqlite":
+        return {"CRONKITE_TEST_SABOTAGE": "bound"}
     if not _is_mariadb():
         return {}
     parts = urlsplit(os.environ["DATABASE_URL"])

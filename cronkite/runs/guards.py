@@ -144,6 +144,8 @@ class Guard:
         if not self._listens:
             logger.warning("%s: its lock is lost while it runs. It can't be ended from here.", claim)
             return
+        if self._is_past:
+            return
         logger.warning("%s: its lock is lost, so it is ended.", claim)
         self._word = self._word or RunEnded(Log.Status.LOST, "its lock was lost")
         signal.pthread_kill(threading.main_thread().ident or 0, WORD)
@@ -227,13 +229,14 @@ def _say_last_words(claim: Claim, word: RunEnded) -> None:
 
 
 def _record(claim: Claim, word: RunEnded, output: Callable[[], str]) -> None:
-    """Write that the run was ended, and keep what the function has written."""
+    """Write that the run was ended, and keep what the function has written; if that can be done, end the process."""
     outcome = Outcome(word.status, output=output(), reason=f"{word.reason}, and it did not end")
     try:
         while True:
             try:
                 holding.finish(claim, outcome)
-                return
+                # At once, as the next run may begin now.
+                os._exit(FAILED)
             except DatabaseError as error:
                 if not quirks.is_conflict(error):
                     raise

@@ -1,8 +1,8 @@
 """How are jobs run without worker processes?
 
 In the node's own process, one after another, so that a debugger can follow them (``--workers 0``). Nothing protects one
-job from another here, and no timeout is enforced. A run is ended when its lock is lost or its
-node is told to stop, with the node if need be.
+job from another here, and no timeout is enforced. A run is ended when its lock is lost or its node is told to stop,
+with the node if need be.
 """
 
 from __future__ import annotations

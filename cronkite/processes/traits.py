@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from cronkite.processes import proc
+
+_UMASK = re.compile(r"^Umask:\s*(\d+)", re.MULTILINE)
 #: As they are when this is imported: a function may bind other objects to the names.
 _ENVIRON, _ENVIRONB = os.environ, os.environb
 
@@ -76,10 +77,9 @@ class Traits:
 
 def _umask() -> int:
     # To ask for it by os.umask() is to set it, for other threads, too.
-    with suppress(OSError):
-        found = re.search(r"^Umask:\s*(\d+)", Path("/proc/self/status").read_text(errors="replace"), re.MULTILINE)
-        if found is not None:
-            return int(found.group(1), 8)
+    found = _UMASK.search(proc.told("status"))
+    if found is not None:
+        return int(found.group(1), 8)
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

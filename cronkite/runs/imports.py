@@ -9,6 +9,7 @@ What a module leaves that can't be imported ends the worker.
 from __future__ import annotations
 
 import decimal
+import sys
 from contextvars import copy_context
 from dataclasses import replace
 
@@ -38,10 +39,13 @@ class Imports:
         home = asked.home
         if self._only not in (None, home):
             return PASS
+        modules = len(sys.modules)
         answer, is_whole = _import(asked)
         self._surroundings.put_input_back()
         is_served = answer.problem is None and not answer.engine
-        if is_whole and self._surroundings.are_still():
+        # What was imported before, for a run after which it was looked, has changed nothing.
+        is_known = is_served and home in self._served and len(sys.modules) == modules
+        if is_whole and (is_known or self._surroundings.are_still()):
             if is_served:
                 self._served.add(home)
             return replace(answer, bound=self._only is not None)

@@ -20,6 +20,7 @@ import django
 
 from cronkite.code import declarations, modules
 from cronkite.processes import kin
+from cronkite.processes.descriptors import identity
 
 #: How long (seconds) it takes a process that is set up, and one that imports, beyond its time, to end by itself: its
 #: parent would have ended it.
@@ -104,14 +105,7 @@ def _try(name: str) -> Verdict:
 
 def _identities(writer: int) -> list[tuple[int, int] | None]:
     """Return what the descriptors that are not the module's lead to."""
-    found: list[tuple[int, int] | None] = []
-    for descriptor in (0, 1, 2, writer):
-        try:
-            about = os.fstat(descriptor)
-            found.append((about.st_dev, about.st_ino))
-        except OSError:
-            found.append(None)
-    return found
+    return [identity(descriptor) for descriptor in (0, 1, 2, writer)]
 
 
 def _report(writer: int, *words: str) -> None:

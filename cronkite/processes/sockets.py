@@ -11,6 +11,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from cronkite.processes.descriptors import identity
+
 
 def cut() -> int:
     """Have the sockets that this process has from its parent, and that lead to a server, lead nowhere; count them.
@@ -18,7 +20,7 @@ def cut() -> int:
     To whoever uses one, the server seems to have hung up; the parent's own are as they were. That is for streams whose
     other end has a name: pairs of sockets have none. Standard streams stay as they are.
     """
-    standard = {_identity(descriptor) for descriptor in range(3)}
+    standard = {identity(descriptor) for descriptor in range(3)}
     # Else the mere look at a socket would set a timeout, for the parent as well.
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(None)
@@ -28,7 +30,7 @@ def cut() -> int:
     with nowhere:
         for descriptor in _descriptors():
             with suppress(OSError):
-                if _identity(descriptor) not in standard and _leads_to_server(descriptor):
+                if identity(descriptor) not in standard and _leads_to_server(descriptor):
                     os.dup2(nowhere.fileno(), descriptor, inheritable=os.get_inheritable(descriptor))
                     count += 1
     socket.setdefaulttimeout(timeout)
@@ -48,11 +50,3 @@ def _descriptors() -> list[int]:
         with suppress(OSError):
             return [int(each.name) for each in Path(folder).iterdir()]
     return list(range(1024))
-
-
-def _identity(descriptor: int) -> tuple[int, int] | None:
-    try:
-        about = os.fstat(descriptor)
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino

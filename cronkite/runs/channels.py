@@ -6,7 +6,6 @@ has arrived in part until the rest is there. So whoever is frozen, or busy, or h
 
 from __future__ import annotations
 
-import os
 import pickle
 import select
 import socket
@@ -14,6 +13,8 @@ import struct
 import time
 from collections.abc import Iterable
 from typing import Any
+
+from cronkite.processes.descriptors import identity
 
 #: What stands before each message, so that what a stranger writes is not taken for one: a mark, and a length.
 _MARK = b"\xc5cronkite\xc5"
@@ -146,12 +147,3 @@ def wait(listening: Iterable[Channel | int], seconds: float | None) -> set[int]:
         if number >= 0:
             poll.register(number, events)
     return {number for number, _ in poll.poll(None if seconds is None else max(0.0, seconds) * MILLISECONDS)}
-
-
-def identity(number: int) -> tuple[int, int] | None:
-    """Return what the descriptor is of; ``None`` if it is closed."""
-    try:
-        found = os.fstat(number)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from cronkite.processes.descriptors import identity
 from cronkite.runs import channels
 from cronkite.runs.capture import Kept, Piece
 from cronkite.runs.nurse import unread
@@ -18,12 +19,12 @@ class Heir:
 
     def __init__(self, reader: int) -> None:
         self._reader = reader
-        self._identity = channels.identity(reader)
+        self._identity = identity(reader)
         self._kept = Kept()
 
     def fileno(self) -> int:
         """Return the descriptor to wait for; -1 if the function has closed it."""
-        return self._reader if channels.identity(self._reader) == self._identity else -1
+        return self._reader if identity(self._reader) == self._identity else -1
 
     def read(self) -> None:
         """Keep what has been written until now; not what is written meanwhile, which may go on for ever."""

@@ -110,10 +110,7 @@ def _children(pid: int) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     """Tell whether the process is there, and has not ended without having been reaped yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return _began(pid) is not None
 
 
 def fate(code: int) -> str:

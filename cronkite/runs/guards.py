@@ -231,15 +231,13 @@ def _say_last_words(claim: Claim, word: RunEnded) -> None:
 def _record(claim: Claim, word: RunEnded, output: Callable[[], str]) -> None:
     """Write that the run was ended, and keep what the function has written; if that can be done, end the process."""
     outcome = Outcome(word.status, output=output(), reason=f"{word.reason}, and it did not end")
-    try:
-        while True:
-            try:
-                holding.finish(claim, outcome)
-                # At once, as the next run may begin now.
-                os._exit(FAILED)
-            except DatabaseError as error:
-                if not quirks.is_conflict(error):
-                    raise
-                time.sleep(kin.PAUSE)
-    except DatabaseError:
-        logger.exception("%s: %s, which could not be written.", claim, word.status)
+    while True:
+        try:
+            holding.finish(claim, outcome)
+            # At once, as the next run may begin now.
+            os._exit(FAILED)
+        except DatabaseError as error:
+            if not quirks.is_conflict(error):
+                logger.exception("%s: %s, which could not be written.", claim, word.status)
+                return
+        time.sleep(kin.PAUSE)

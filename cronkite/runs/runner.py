@@ -311,12 +311,13 @@ def _renew_until(claim: Claim, over: threading.Event, guard: Guard | None, writt
 
 def _go_on(over: threading.Event, guard: Guard | None, seconds: float) -> bool:
     """Wait for so long; return whether the run goes on, and nobody has told it to end."""
+    if guard is None:
+        return not over.wait(max(0.0, seconds))
     deadline = time.monotonic() + seconds
-    while guard is not None and seconds > guards.LOOK_EVERY:
-        if over.wait(guards.LOOK_EVERY) or guard.is_told():
+    while (rest := deadline - time.monotonic()) > 0:
+        if over.wait(min(rest, guards.LOOK_EVERY)) or guard.is_told():
             return False
-        seconds = deadline - time.monotonic()
-    return not over.wait(max(0.0, seconds)) and not (guard is not None and guard.is_told())
+    return not over.is_set() and not guard.is_told()
 
 
 def _show(claim: Claim, written: Callable[[], str]) -> None:

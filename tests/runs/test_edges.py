@@ -83,6 +83,16 @@ def run(make_job, function, *args, workers=1, environment=None, **columns):
     return log
 
 
+def run_before_another(make_job, function):
+    """Have a worker run the function, and then one that says something, which is to be kept; return both logs."""
+    make_job(f"app.edges.{function}", name="1", due=3600)
+    make_job("app.jobs.say", name="2", due=0, args=["hello"])
+    cron("--workers", "1")
+    first, second = (Log.objects.get(job_name=name) for name in "12")
+    assert (first.status, second.status, second.output) == (Status.SUCCEEDED, Status.SUCCEEDED, "hello\n")
+    return first, second
+
+
 def stop(node):
     node.signal(signal.SIGTERM)
     assert node.wait() == 0, node.output
@@ -123,11 +133,7 @@ def test_a_node_stops_beside_a_function_that_has_closed_everything(make_job, tmp
 
 
 def test_a_function_that_writes_rubbish_into_every_socket_holds_nobody_up(make_job):
-    make_job("app.edges.write_rubbish", name="1", due=3600)
-    make_job("app.jobs.say", name="2", due=0, args=["hello"])
-    cron("--workers", "1")
-    first, second = (Log.objects.get(job_name=name) for name in "12")
-    assert (first.status, second.status, second.output) == (Status.SUCCEEDED, Status.SUCCEEDED, "hello\n")
+    run_before_another(make_job, "write_rubbish")
 
 
 def test_a_thread_that_holds_a_lock_of_the_log_holds_nobody_up(make_job, evidence):
@@ -370,11 +376,7 @@ def test_a_signal_that_a_run_puts_off_ends_no_process(make_job):
 
 
 def test_a_run_that_leaves_all_descriptors_open_takes_none_from_the_next(make_job):
-    make_job("app.edges.leak_descriptors", name="1", due=3600)
-    make_job("app.jobs.say", name="2", due=0, args=["hello"])
-    cron("--workers", "1")
-    first, second = (Log.objects.get(job_name=name) for name in "12")
-    assert (first.status, second.status, second.output) == (Status.SUCCEEDED, Status.SUCCEEDED, "hello\n")
+    first, second = run_before_another(make_job, "leak_descriptors")
     assert first.result != second.result
 
 

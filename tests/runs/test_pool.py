@@ -51,6 +51,16 @@ def test_a_worker_is_asked_once_whether_it_has_a_function(make_job, pool, wake):
     assert not pool.has_room()
 
 
+def released(make_job, pool, wake):
+    """Return a job, and the worker that was ready for it, and is not needed."""
+    job = make_job()
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+    pool.release(job)
+    (worker,) = pool.workers
+    return job, worker
+
+
 def asked(pool, wake, job):
     """Return the worker that is ready for the job."""
     pool.offer(job)
@@ -81,11 +91,7 @@ def test_a_worker_that_has_served_others_leaves_an_import_that_changes_it_to_a_f
 
 def test_a_worker_that_dies_while_it_is_reserved_is_replaced(make_job, pool, wake):
     """Neither is the job's function to blame, nor is a slot claimed that nobody could run."""
-    job = make_job()
-    pool.offer(job)
-    assert events(pool, wake) == [Ready(job)]
-    pool.release(job)
-    (dead,) = pool.workers
+    job, dead = released(make_job, pool, wake)
     pool.nursery.kill(dead.number)
     assert channels.wait([pool.nursery.fileno()], 60)
     pool.offer(job)
@@ -230,11 +236,7 @@ def test_a_worker_that_was_ready_is_replaced_with_its_nursery(make_job, pool, wa
 
 
 def test_a_nursery_whose_death_shows_when_it_is_asked_leaves_no_workers_that_nobody_knows(make_job, pool, wake):
-    job = make_job()
-    pool.offer(job)
-    assert events(pool, wake) == [Ready(job)]
-    pool.release(job)
-    (before,) = pool.workers
+    job, before = released(make_job, pool, wake)
     end_nursery(pool)
     pool.nursery.peek(before.number)
     assert pool.nursery.is_gone
@@ -307,11 +309,7 @@ def test_a_nursery_that_does_not_go_on_is_killed_and_its_runs_are_ended_all_the_
 
 
 def test_a_node_that_ends_leaves_no_nursery_that_was_stopped(make_job, pool, wake, impatient):
-    job = make_job()
-    pool.offer(job)
-    assert events(pool, wake) == [Ready(job)]
-    pool.release(job)
-    (worker,) = pool.workers
+    _, worker = released(make_job, pool, wake)
     stop_nursery(pool)
     pool.close(by=time.monotonic())
     assert not kin.is_alive(pool.nursery.pid)

@@ -111,10 +111,12 @@ class Actor(threading.Thread):
             with self._own.execute_wrapper(self._statement):
                 action()
         except Killed:
-            self._hang_up()
+            pass
         except Exception as error:
-            self.error = error
-        if self._own is not None and self._own.in_atomic_block:
+            # Where an engine is asked, a death is taken for the engine's error, and the code goes on to the next
+            # statement, which is refused. What a dead node makes of that is nobody's error.
+            self.error = None if self._killed else error
+        if self._killed or (self._own is not None and self._own.in_atomic_block):
             self._hang_up()
 
     def _connect(self) -> None:

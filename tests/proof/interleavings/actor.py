@@ -115,7 +115,8 @@ class Actor(threading.Thread):
         except Exception as error:
             # Where an engine is asked, a death is taken for the engine's error, and the code goes on to the next
             # statement, which is refused. What a dead node makes of that is nobody's error.
-            self.error = None if self._killed else error
+            if not self._killed:
+                self.error = error
         if self._killed or (self._own is not None and self._own.in_atomic_block):
             self._hang_up()
 

@@ -72,11 +72,13 @@ def end(leader: int) -> None:
         signal_all(found, signal.SIGSTOP)
         found += [pid for pid in family(leader) if pid not in found]
         signal_all(found, signal.SIGKILL)
-        if all(not _lives(pid) for pid in found):
+        if not any(map(is_alive, found)):
             return
 
 
-def _lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether the process is there, and has not ended without having been reaped yet."""
+    # It may end before the file is opened, and between that and its being read.
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -383,7 +383,11 @@ def leave_orphans(path):
     """Leave some processes to the first process of the container, which end at once; write how many dead there are."""
     for _ in range(5):
         subprocess.run(["sh", "-c", "(sleep 0.05 &) ; exit 0"], check=True)
-    stats = [stat.read_text().rpartition(")")[2].split()[:2] for stat in Path("/proc").glob("[0-9]*/stat")]
+    stats = []
+    for process in Path("/proc").glob("[0-9]*"):
+        # Others may end while they are looked at.
+        with contextlib.suppress(OSError):
+            stats.append((process / "stat").read_text().rpartition(")")[2].split()[:2])
     jobs.append(path, str(stats.count(["Z", "1"])))
 
 

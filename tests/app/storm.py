@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection
 
 import cronkite
+from app.jobs import wait_for
 
 _files = {}
 
@@ -21,8 +22,16 @@ def run(evidence, seconds=0):
     _write(evidence, f"{line('end')}\n")
 
 
+def run_until(evidence, path):
+    """Write that a run begins, wait until there is this file, and write that it ends."""
+    line = note()
+    _write(evidence, f"{line('begin')}\n")
+    wait_for(path)
+    _write(evidence, f"{line('end')}\n")
+
+
 def ask(evidence, times):
-    """As above, and meanwhile ask the database so many questions; fail if it gives somebody else's answer."""
+    """Meanwhile, ask the database so many questions; fail if it gives somebody else's answer."""
     line = note()
     _write(evidence, f"{line('begin')}\n")
     try:

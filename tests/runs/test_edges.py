@@ -9,7 +9,6 @@ import subprocess
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -64,13 +63,6 @@ def sentry():
 
 def pid_in(note):
     return int(until(lambda: note.exists() and note.read_text(), what="the function has written an id"))
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def run(make_job, function, *args, workers=1, environment=None, **columns):
@@ -156,13 +148,13 @@ def test_a_thread_that_holds_a_lock_of_the_log_holds_nobody_up(make_job, evidenc
 def test_a_death_is_seen_while_a_child_of_the_functions_lives(make_job, note, how, words):
     log = run(make_job, "die_with_child", str(note), how)
     assert (log.status, log.reason) == (Status.LOST, f"its process {words}")
-    until(lambda: not is_alive(pid_in(note)), what="the child has ended with it")
+    until(lambda: not families.is_alive(pid_in(note)), what="the child has ended with it")
 
 
 def test_a_pool_of_processes_that_hangs_is_ended_with_its_run(make_job, note):
     log = run(make_job, "hang_in_a_pool_of_processes", str(note), timeout=2)
     assert log.status == Status.TIMED_OUT
-    until(lambda: not is_alive(pid_in(note)))
+    until(lambda: not families.is_alive(pid_in(note)))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +163,7 @@ def test_a_pool_of_processes_that_hangs_is_ended_with_its_run(make_job, note):
 def test_what_a_run_has_started_ends_with_it_when_its_time_is_up(make_job, note, function):
     log = run(make_job, function, str(note), timeout=2)
     assert log.status == Status.TIMED_OUT
-    until(lambda: not is_alive(pid_in(note)))
+    until(lambda: not families.is_alive(pid_in(note)))
 
 
 def test_what_a_run_has_started_ends_with_it_when_its_node_stops(make_job, note):
@@ -180,7 +172,7 @@ def test_what_a_run_has_started_ends_with_it_when_its_node_stops(make_job, note)
         child = pid_in(note)
         stop(node)
     assert Log.objects.get().status == Status.INTERRUPTED
-    until(lambda: not is_alive(child))
+    until(lambda: not families.is_alive(child))
 
 
 @pytest.mark.parametrize("function", ["start_child", "start_daemon", "leave_child", "leave_writer"])
@@ -189,7 +181,7 @@ def test_what_a_run_leaves_behind_lives_and_holds_nobody_up(make_job, note, func
     with nodes(("cron", "--workers", "1")) as (node,):
         assert node.wait() == 0
         assert Log.objects.get().status == Status.SUCCEEDED
-        assert is_alive(pid_in(note))
+        assert families.is_alive(pid_in(note))
 
 
 def test_what_a_run_leaves_behind_is_not_taken_for_the_next_runs(make_job, note):
@@ -197,7 +189,7 @@ def test_what_a_run_leaves_behind_is_not_taken_for_the_next_runs(make_job, note)
     make_job("app.jobs.hang", name="2", due=0, timeout=1)
     cron("--workers", "1")
     assert Log.objects.get(job_name="2").status == Status.TIMED_OUT
-    assert is_alive(pid_in(note))
+    assert families.is_alive(pid_in(note))
 
 
 def nursery_of(node):
@@ -255,7 +247,7 @@ def test_a_node_stops_though_the_nursery_of_a_run_that_heeds_nobody_has_died(mak
         os.kill(nursery_of(node), signal.SIGKILL)
         try:
             stop(node)
-            until(lambda: not is_alive(worker))
+            until(lambda: not families.is_alive(worker))
         finally:
             families.end(worker)
     log = Log.objects.get()
@@ -431,7 +423,7 @@ def test_what_a_run_leaves_to_be_done_at_the_end_of_its_process_is_done(make_job
 
 def test_the_processes_of_an_executor_end_with_the_worker(make_job, note):
     run(make_job, "leave_executor_of_processes", str(note))
-    until(lambda: not is_alive(pid_in(note)))
+    until(lambda: not families.is_alive(pid_in(note)))
 
 
 def test_the_threads_of_a_pool_do_not_make_a_worker_go(make_job):

@@ -6,11 +6,11 @@ import os
 import re
 import signal
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from nodes import cron, nodes, until
 
+import families
 from cronkite.code.outcomes import OUTPUT_LIMIT
 from cronkite.database import clock
 from cronkite.models import Job, Log
@@ -195,7 +195,7 @@ def test_a_worker_that_loses_its_node_ends_its_run_and_records_it(make_job, evid
         go.touch()
         until(lambda: Log.objects.get().status == Status.SUCCEEDED, what="the worker has recorded the end")
         worker = int(evidence.lines()[0][3])
-        until(lambda: not is_alive(worker), what="the worker is gone")
+        until(lambda: not families.is_alive(worker), what="the worker is gone")
     assert Job.objects.get(pk=job.pk).lock is None
 
 
@@ -216,7 +216,7 @@ def test_a_stubborn_run_whose_node_is_gone_is_killed_and_holds_no_job_hostage(ma
         # The file is there a moment before what is written into it.
         worker = int(until(lambda: begun.exists() and begun.read_text()))
         os.kill(node.pid, signal.SIGKILL)
-        until(lambda: not is_alive(worker), what="the run's process is killed")
+        until(lambda: not families.is_alive(worker), what="the run's process is killed")
         # Nobody renews the lock any more, so it becomes stale, and the next attempt clears it.
         until(lambda: Job.objects.filter(pk=job.pk, locked_at__lt=clock.Now() - timedelta(seconds=2)).exists())
         # Let the slot that was taken be an hour older than it is, so that it can fall due again.
@@ -227,13 +227,6 @@ def test_a_stubborn_run_whose_node_is_gone_is_killed_and_holds_no_job_hostage(ma
         )
     cron(lock_timeout=2)
     assert list(Log.objects.order_by("fence").values_list("status", flat=True)) == [Status.LOST, Status.SUCCEEDED]
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_each_run_of_a_worker_has_its_own_output(make_job):

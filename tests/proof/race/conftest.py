@@ -12,9 +12,13 @@ from proof.race.storm import Storm
 
 
 def pytest_generate_tests(metafunc):
-    """Have each storm as often as the proof was asked to repeat them, one round of all after the other."""
+    """Have each storm as often as the proof was asked to repeat them, one round of all after the other.
+
+    The saboteurs, which show that a storm would see a violation, once.
+    """
     rounds = int(os.environ.get("CRONKITE_PROOF_REPEAT", "1"))
-    if rounds > 1 and "storm" in metafunc.fixturenames:
+    repeats = "storm" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("saboteur")
+    if rounds > 1 and repeats:
         metafunc.fixturenames.append("round")
         metafunc.parametrize("round", range(1, rounds + 1), ids="round-{}".format, scope="session")
 

@@ -75,6 +75,7 @@ def test_all_edges_at_once(storm, say):
     until(lambda: not left_over(storm), what="what runs have left behind has ended by itself")
 
 
+@pytest.mark.saboteur
 def test_workers_that_share_their_nodes_pool_hear_what_is_for_others(storm, tally):
     """The saboteur of the storm above. Some wait for ever for what others have heard."""
     if "a pool" not in ways():

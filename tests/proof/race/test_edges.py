@@ -88,6 +88,7 @@ def test_jobs_that_all_do_the_same(storm, say, way):
 # The saboteurs. They go on until the violation is seen, and would fail if it never were.
 
 
+@pytest.mark.saboteur
 def test_a_node_that_waits_for_a_process_is_late(storm, tally):
     """However late a busy machine lets the others be: the process does not end before the node does."""
     with loops(storm, 1, CRONKITE_TEST_SABOTAGE="held-node") as nodes, Witness.present(nodes) as witness:
@@ -99,6 +100,7 @@ def test_a_node_that_waits_for_a_process_is_late(storm, tally):
     tally.add(saboteurs=1)
 
 
+@pytest.mark.saboteur
 def test_a_nursery_that_goes_by_pipes_sees_no_death(storm, tally):
     """The run is taken to go on for as long as its child lives, whatever its timeout."""
     with loops(storm, 1, CRONKITE_TEST_SABOTAGE="deaf-nursery") as nodes, Witness.present(nodes) as witness:
@@ -108,6 +110,7 @@ def test_a_nursery_that_goes_by_pipes_sees_no_death(storm, tally):
     tally.add(saboteurs=1)
 
 
+@pytest.mark.saboteur
 def test_children_that_come_back_go_on_as_workers(storm, tally):
     """They wait for jobs that nobody gives them, for ever."""
     with loops(storm, 1, CRONKITE_TEST_SABOTAGE="open-forks") as nodes:

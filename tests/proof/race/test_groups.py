@@ -66,6 +66,7 @@ def test_of_a_group_no_more_run_than_may_though_nodes_and_workers_are_killed(sto
     assert max(ran) == MOST
 
 
+@pytest.mark.saboteur
 def test_with_seats_taken_unseen_and_without_the_constraint_more_run_than_may(storm, tally, without_unique_seats):
     """The saboteur."""
     jobs_of_group(storm, 12)

@@ -121,6 +121,7 @@ def test_of_a_task_whose_worker_was_killed_the_log_goes_on_saying_handed_over(st
     assert Job.objects.get().lock is None
 
 
+@pytest.mark.saboteur
 def test_with_the_slot_committed_before_its_task_is_enqueued_a_death_loses_the_task(storm, tally):
     """The saboteur."""
     hand_over_each_second(storm, 8)

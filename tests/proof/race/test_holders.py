@@ -56,6 +56,7 @@ def test_rows_that_are_locked_hold_up_their_own_jobs_only(storm, say):
     assert not nodes.deaths
 
 
+@pytest.mark.saboteur
 def test_where_nodes_wait_for_rows_other_jobs_are_late(storm, tally):
     """The saboteur of the storm above."""
     held = storm.jobs_each_second(6)

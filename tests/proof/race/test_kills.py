@@ -181,6 +181,7 @@ def test_a_node_that_was_frozen_finds_its_lock_gone_and_ends_its_run(storm, say)
     assert (verdict.takeovers, verdict.overlaps) == (1, 0), "it was ended, and did not go on beside the other"
 
 
+@pytest.mark.saboteur
 def test_a_node_that_does_not_notice_its_loss_lets_runs_overlap(storm, tally):
     """The saboteur: a renewal that is deaf."""
     storm.jobs_each_second(1, seconds=5)
@@ -190,6 +191,7 @@ def test_a_node_that_does_not_notice_its_loss_lets_runs_overlap(storm, tally):
     tally.add(saboteurs=1)
 
 
+@pytest.mark.saboteur
 def test_an_end_that_ignores_the_fence_frees_the_lock_of_another_run(storm, tally):
     """The saboteur of the ends: the late run frees the newer one's lock, and a third overlaps that one."""
     storm.jobs_each_second(1, seconds=5)

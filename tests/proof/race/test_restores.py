@@ -155,6 +155,7 @@ def test_if_both_are_restored_what_they_have_forgotten_may_run_once_more(storm, 
     assert not Log.objects.filter(status=Log.Status.RUNNING).exists()
 
 
+@pytest.mark.saboteur
 def test_without_a_look_at_the_logs_restored_jobs_stand_still(storm, tally):
     """The saboteur."""
     backup = storm_until_restore(storm)

@@ -90,6 +90,7 @@ BLIND = {"CRONKITE_TEST_SABOTAGE": "blind-claim"}
 BLIND_TO_LOCKS = {"CRONKITE_TEST_SABOTAGE": "blind-claim blind-queue", "lock_timeout": 60}
 
 
+@pytest.mark.saboteur
 def test_without_the_condition_and_the_constraint_loops_run_slots_twice(storm, tally, without_constraints):
     storm.jobs_each_second(8)
     with fleet(storm.folder, 3, "cron", "loop", "--workers", "0", options=BLIND) as nodes:
@@ -97,6 +98,7 @@ def test_without_the_condition_and_the_constraint_loops_run_slots_twice(storm, t
     tally.add(saboteurs=1)
 
 
+@pytest.mark.saboteur
 def test_without_the_condition_and_the_constraint_ticks_run_slots_twice(storm, tally, without_constraints):
     storm.jobs_in_arrears(200, 1)
     with fleet(storm.folder, 3, "cron", "--workers", "0", options=BLIND) as nodes:
@@ -112,6 +114,7 @@ def test_without_the_condition_the_constraint_keeps_loops_from_running_a_slot_tw
     assert not storm.duplicates()
 
 
+@pytest.mark.saboteur
 def test_without_the_record_of_missed_slots_some_are_unaccounted_for(storm, tally):
     storm.jobs_in_arrears(3, 5, catch_up="none", grace=60)
     silent = {"CRONKITE_TEST_SABOTAGE": "silent-pass-over"}
@@ -122,6 +125,7 @@ def test_without_the_record_of_missed_slots_some_are_unaccounted_for(storm, tall
     tally.add(saboteurs=1)
 
 
+@pytest.mark.saboteur
 def test_without_the_lock_runs_that_take_longer_than_the_period_overlap(storm, tally):
     """A blind claim takes the lock of a run that is going on, too."""
     storm.jobs_each_second(4, seconds=2.5)

@@ -16,6 +16,7 @@ from django.db import OperationalError, connection
 import families
 from cronkite.database import clock
 from cronkite.models import Job, Task
+from cronkite.models import Node as Here
 from databases.processes import die_with_parent
 from launcher import Launcher
 
@@ -32,7 +33,7 @@ def manage(*arguments, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=3 * PATIENCE,
     )
 
 
@@ -130,7 +131,8 @@ def nodes(*all_arguments, **options):
     started = []
     try:
         for number, arguments in enumerate(all_arguments, start=1):
-            started.append(Node(*arguments, **{"name": f"node-{number}", **options}))
+            defaults = {"name": f"node-{number}", "CRONKITE_TEST_UNHURRIED": "1"}
+            started.append(Node(*arguments, **{**defaults, **options}))
         yield started
     finally:
         for node in started:
@@ -143,6 +145,11 @@ def cron(*arguments, expect=0, **options):
         code = node.wait()
         assert code == expect, f"exit code {code}, and it said:\n{node.output}"
         return node.output
+
+
+def until_seen(number):
+    """Wait until so many nodes have shown themselves: SIGTERM would end one that is only starting."""
+    until(lambda: Here.objects.count() >= number, what=f"{number} nodes have shown themselves")
 
 
 def turn_of_tasks():

@@ -39,6 +39,12 @@ class TestApp(AppConfig):
             from cronkite.nodes import heartbeat
 
             heartbeat.EVERY = float(os.environ["CRONKITE_TEST_BEAT"])
+        if "CRONKITE_TEST_UNHURRIED" in os.environ:
+            # Not shorter than a busy machine needs: what this bounds is a test of its own, see impatient.py.
+            from cronkite.runs import guards, pool
+
+            pool.SLOW_IMPORTS = 1000
+            guards.LAST_WORDS = 60.0
         if "CRONKITE_TEST_CLIENT" in os.environ:
             os.register_at_fork(after_in_child=lambda: atexit.register(_tell))
         counting.install()

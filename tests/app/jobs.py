@@ -71,10 +71,12 @@ def hang(begun=None):
 
 def hang_stubbornly(begun=None):
     """Hang, and heed nobody who asks for an end."""
-    if begun:
-        put(begun, str(os.getpid()))
     while True:
         try:
+            if begun:
+                # Whoever sees it may ask at once.
+                put(begun, str(os.getpid()))
+                begun = None
             time.sleep(3600)
         except BaseException:
             continue

@@ -503,7 +503,7 @@ def test_several_claims_are_one_statement_and_each_is_taken_for_itself(make_job,
 @pytest.mark.django_db(transaction=True)
 def test_a_takeover_goes_step_by_step(make_job, lock_timeout, django_assert_num_queries):
     """As the run that held the lock is to be marked, and no other."""
-    job = make_job(due=0, schedule="* * * * *")
+    job = make_job(due=0)
     lock_timeout(60)
     first = claim(job, "dead")
     make_stale(job)

@@ -148,6 +148,7 @@ def left_open(monkeypatch):
     """
     claim_all, settle, asked = claiming.claim_all, claiming.settle, []
     monkeypatch.setattr(unsettled, "PAUSE", 0.01)
+    monkeypatch.setattr(unsettled, "DOUBT_PATIENCE", 3600)
     with ExitStack() as others:
 
         def set_up(*, after, commits):

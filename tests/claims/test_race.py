@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from nodes import PATIENCE, Node, nodes, until
+from nodes import PATIENCE, Node, nodes, until, until_seen
 
 from cronkite.database import clock
 from cronkite.models import Job, Log
@@ -124,6 +124,7 @@ def test_loops_that_race_for_every_second_run_each_slot_once(make_job, evidence)
     job = make_job("app.jobs.note", schedule="* * * * * *", args=[str(evidence)])
     with nodes(*[("cron", "loop", "--workers", "1")] * 3) as started:
         until(lambda: len(evidence.starts()) >= 5)
+        until_seen(3)
         for node in started:
             node.process.terminate()
         assert [node.wait() for node in started] == [0, 0, 0], [node.output for node in started]

@@ -105,7 +105,7 @@ def test_a_job_whose_row_is_locked_waits_alone(make_job, evidence, tmp_path, loc
         nodes(("cron", "loop", "--workers", "2"), lock_timeout=2, **LOG) as (node,),
     ):
         until(lambda: count("other") >= 3)
-        seen = Job.objects.get(pk=long.pk).locked_at
+        seen = until(lambda: Job.objects.get(pk=long.pk).locked_at)
         until(lambda: Job.objects.get(pk=long.pk).locked_at > seen + timedelta(seconds=2))
         seen = count("other")
         until(lambda: count("other") >= seen + 3)
@@ -415,7 +415,8 @@ def test_a_run_by_hand_of_a_job_whose_row_is_locked_says_so(job, monkeypatch, in
     assert job.run() is not None
 
 
-def test_a_run_by_hand_waits_a_little_for_the_row(job):
+def test_a_run_by_hand_waits_a_little_for_the_row(job, monkeypatch):
+    monkeypatch.setattr(runner, "CLAIM_ATTEMPTS", 600)
     with rival(lambda: lock_row(job)) as holder:
         threading.Timer(0.3, holder.roll_back).start()
         assert job.run() is not None

@@ -21,6 +21,8 @@ from cronkite.models import Job, Log
 
 pytestmark = pytest.mark.once
 
+#: Seconds after which an import that ends by no other means is ended, and those that one which does may take.
+SOON, LATE = 5, 60
 #: What a module does when it is imported, and what is said of it.
 HARMS = {
     "exits": ("import sys; sys.exit(0)", "it called sys.exit(0)"),
@@ -28,9 +30,9 @@ HARMS = {
     "exits_hard": ("import os; os._exit(3)", "its process exited with code 3"),
     "exits_well": ("import os; os._exit(0)", "its process exited with code 0"),
     "becomes_another": ("import os; os.execv('/bin/true', ['true'])", "its process exited with code 0"),
-    "hangs": ("import time\nwhile True: time.sleep(3600)", "its import took longer than 3 s"),
-    "spins": ("while True: pass", "its import took longer than 3 s"),
-    "stops": ("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", "its import took longer than 3 s"),
+    "hangs": ("import time\nwhile True: time.sleep(3600)", f"its import took longer than {SOON} s"),
+    "spins": ("while True: pass", f"its import took longer than {SOON} s"),
+    "stops": ("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", f"its import took longer than {SOON} s"),
     "crashes": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "its process was killed by SIGSEGV"),
     "kills_all": ("import os, signal; os.kill(0, signal.SIGTERM)", "its process was killed by SIGTERM"),
     "interrupts": ("raise KeyboardInterrupt", "it raised KeyboardInterrupt"),
@@ -55,6 +57,8 @@ lazy = Lazy()
         "it called sys.exit(4)",
     ),
 }
+#: Those whose import never ends.
+ENDLESS = ("hangs", "spins", "stops")
 #: What does no harm, or none to others.
 ODDITIES = {
     "starts_a_thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
@@ -63,7 +67,7 @@ ODDITIES = {
     "reads": "import sys; sys.stdin.read()",
     "takes_signals": (
         "import signal\nfor number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, signal.SIG_IGN)\n"
-        "signal.alarm(2)"
+        "signal.alarm(600)"
     ),
     "leaves_a_process": (
         "import subprocess\nnothing = subprocess.DEVNULL\n"
@@ -80,6 +84,11 @@ job.schedule = "* * * * * *"
 """
 
 
+def limit_of(*codes):
+    """Return the limit (seconds) for modules of which one may never end; not longer, as that is waited for."""
+    return SOON if any(code.endswith(HARMS[harm][0]) for code in codes for harm in ENDLESS) else LATE
+
+
 @pytest.fixture
 def project(tmp_path):
     """Return a function that writes apps, by name with the code of their ``crontab``, and returns the environment."""
@@ -92,7 +101,7 @@ def project(tmp_path):
         return {
             "DJANGO_SETTINGS_MODULE": "trying.settings",
             "CRONKITE_TEST_APPS": " ".join(apps),
-            "CRONKITE_TEST_IMPORT_LIMIT": "3",
+            "CRONKITE_TEST_IMPORT_LIMIT": str(limit_of(*apps.values())),
             "CRONKITE_TEST_DATABASE": str(connection.settings_dict["NAME"]),
             "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
@@ -274,12 +283,16 @@ def test_a_signal_ends_a_process_that_waits_for_a_trial(project, way, tmp_path):
 # In a process that goes on; that of the tests has a thread, so there are fresh interpreters only.
 
 
+def set_patience(monkeypatch, seconds):
+    for name in ("LONG", "BRIEF"):
+        monkeypatch.setattr(trials, name, trials.Patience(float(seconds), setup=60.0))
+
+
 @pytest.fixture
 def harmful(tmp_path, monkeypatch):
     """Write modules that do harm into a package that is as good as an app's, and return a function's dotted name."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(trials, "LONG", trials.Patience(3.0, setup=60.0))
-    monkeypatch.setattr(trials, "BRIEF", trials.Patience(3.0, setup=60.0))
+    set_patience(monkeypatch, LATE)
     monkeypatch.setattr(trials, "_verdicts", {})
 
     def write(code, name="harmful"):
@@ -293,9 +306,10 @@ def harmful(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_it_is_refused_with_what_it_did_and_not_imported(harmful, harm):
+def test_it_is_refused_with_what_it_did_and_not_imported(harmful, monkeypatch, harm):
     code, deed = HARMS[harm]
     name = harmful(code)
+    set_patience(monkeypatch, limit_of(code))
     with pytest.raises(HarmfulModule) as caught:
         trials.load(name, trials.LONG)
     assert (str(caught.value), caught.value.deed) == (f"{name} cannot be imported: {deed}", deed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -75,8 +76,11 @@ def test_a_node_that_dies_between_the_two_loses_the_slot_and_puts_it_there_never
         node.wait()
     assert Log.objects.get().status == Status.RUNNING
     Job.objects.all().write(schedule="* * * * * *", next_run=clock.Now())
-    with nodes(("cron", "loop", "--skip-checks"), lock_timeout=1, **environment):
+    with nodes(("cron", "loop", "--skip-checks"), lock_timeout=1, **environment) as (node,):
         until(lambda: Log.objects.filter(status=Status.HANDED_OVER).exists())
+        # Not killed: that may be between the two, again.
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
     first = Log.objects.order_by("slot").first()
     assert first.status == Status.LOST
     assert first.task_id == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from types import SimpleNamespace
 
@@ -215,7 +216,7 @@ def test_a_hand_off_that_can_not_be_written_keeps_no_other(
 def test_a_module_whose_import_does_not_end_holds_up_no_other_task(make_task, make_job, tmp_path, module):
     make_task("bill", schedule="* * * * * *", due=None)
     log = tmp_path / "log"
-    with nodes(("cron", "loop"), log=log, CRONKITE_TEST_POLL="1"):
+    with nodes(("cron", "loop"), log=log, CRONKITE_TEST_POLL="1") as (node,):
         until(Log.objects.count)
         make_job(f"app.{module}.anything", due=0, run_mode="hand over")
         before = Log.objects.count()
@@ -227,6 +228,8 @@ def test_a_module_whose_import_does_not_end_holds_up_no_other_task(make_task, ma
             until(lambda: "app.exiting.anything' cannot be imported here: it called sys.exit(3)" in log.read_text())
             before = Log.objects.count()
             until(lambda: Log.objects.count() > before)
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
     assert Log.objects.count() == DBTaskResult.objects.count()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 from datetime import timedelta
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from django_tasks_db.compat import task_enqueued
 from django_tasks_db.models import DBTaskResult
 from engine_worker import work
-from nodes import cron, nodes, turn_of_tasks, until
+from nodes import cron, nodes, turn_of_tasks, until, until_seen
 
 import families
 from app import engines, handed, strange
@@ -122,9 +123,10 @@ def test_while_a_task_waits_the_log_says_handed_over(make_job):
     save(make_job("app.handed.bill", due=0))
     tick()
     look_again()
+    before = clock.now("default")
     tick()
     assert Log.objects.get().status == Status.HANDED_OVER
-    assert Job.objects.get().follow_at > clock.now("default")
+    assert Job.objects.get().follow_at > before
 
 
 def test_a_task_that_its_engine_has_forgotten_is_followed_no_more(make_job):
@@ -142,6 +144,9 @@ def test_a_task_that_its_engine_has_forgotten_is_followed_no_more(make_job):
 def test_an_idle_tick_asks_nothing_about_tasks(make_job, django_assert_num_queries):
     save(make_job("app.handed.bill", due=0))
     tick()
+    # The first question is a second away.
+    Job.objects.all().write(follow_at=clock.Now() + timedelta(hours=1))
+    Task.objects.update(ask_at=clock.Now() + timedelta(hours=1))
     with django_assert_num_queries(2):  # what is due, and the sign of life
         tick()
 
@@ -332,6 +337,8 @@ def test_a_node_that_only_hands_over_has_no_workers(make_job):
     with nodes(("cron", "loop")) as (node,):
         until(lambda: Log.objects.count() > 2)
         assert families.workers(node.pid) == []
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
     assert Log.objects.count() == DBTaskResult.objects.count()
 
 
@@ -471,6 +478,7 @@ def test_nodes_that_are_told_to_stop_while_they_hand_over_leave_nothing_half_don
     Job.objects.bulk_create([Job(name=f"bill {n}", **columns) for n in range(200)])
     with nodes(("cron", "loop"), ("cron", "loop"), log=tmp_path / "log") as both:
         until(Log.objects.count)
+        until_seen(2)
         for node in both:
             node.process.terminate()
         assert [node.wait() for node in both] == [0, 0]

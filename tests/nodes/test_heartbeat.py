@@ -184,6 +184,7 @@ def test_a_tick_of_a_real_node_is_seen():
 def test_a_busy_node_claims_first_and_shows_itself_then(make_job, monkeypatch):
     order = []
     beat = heartbeat.beat
+    monkeypatch.setattr("cronkite.nodes.node.COURTESY", 600)
     monkeypatch.setattr(heartbeat, "beat", lambda *a, **k: (order.append("beat"), beat(*a, **k)))
     monkeypatch.setattr("app.jobs.ok", noting(order), raising=True)
     make_job(due=0)

@@ -16,7 +16,7 @@ import pytest
 from conftest import make_due
 from django.db import OperationalError, ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
-from nodes import cron, cut_connections, nodes, until
+from nodes import cron, cut_connections, nodes, until, until_seen
 
 from cronkite import conf
 from cronkite.claims import claiming, holding, verdicts
@@ -107,7 +107,7 @@ def test_a_tick_waits_for_a_slot_that_is_near(make_job):
 def test_a_tick_does_not_wait_for_a_slot_that_is_far(make_job, settings):
     settings.CRONKITE_LOOKAHEAD = 0
     job = make_job()
-    Job.objects.filter(pk=job.pk).write(next_run=clock.now("default").replace(microsecond=0) + timedelta(seconds=20))
+    Job.objects.filter(pk=job.pk).write(next_run=clock.now("default").replace(microsecond=0) + timedelta(hours=1))
     ticks.tick(workers=0)
     assert not Log.objects.exists()
 
@@ -257,6 +257,7 @@ def test_runs_of_one_job_do_not_overlap(make_job, evidence, tmp_path):
         until(evidence.texts)
         slot = Job.objects.get(pk=job.pk).last_slot
         until(lambda: clock.now("default") > slot + timedelta(seconds=3))
+        until_seen(2)
         go.touch()
         until(lambda: len(evidence.texts()) >= 4)
         for each in started:
@@ -369,8 +370,9 @@ def test_an_import_that_hangs_delays_no_other_job(make_job, evidence, tmp_path):
     make_job("app.hanging.anything", due=3600)
     make_job("app.jobs.note", due=0, args=[str(evidence)])
     log = tmp_path / "log"
-    words = "app.hanging.anything cannot be imported here: its import took longer than 5 s"
-    with nodes(("cron", "--workers", "1"), script="impatient.py", log=log) as (each,):
+    words = "app.hanging.anything cannot be imported here: its import took longer than 15 s"
+    options = {"script": "impatient.py", "CRONKITE_TEST_IMPORT_PATIENCE": "15"}
+    with nodes(("cron", "--workers", "1"), log=log, **options) as (each,):
         until(evidence.starts)
         assert words not in log.read_text()
         until(lambda: words in log.read_text())
@@ -401,6 +403,7 @@ def test_a_node_waits_in_peace_for_the_end_of_what_was_killed(monkeypatch):
     """However long that takes: it may be held by a disk."""
     monkeypatch.setattr(node, "KILL_AFTER", 0.0)
     one = node.Node("one", Here(), agenda.Agenda(stays=True))
+    one._peek_at += 3600
     monkeypatch.setattr(one._runs, "claims", lambda: ["a claim"])
     for _ in range(2):
         one.stop()
@@ -646,6 +649,7 @@ def test_a_loop_lives_on_when_its_connections_are_cut(make_job, evidence):
             cut_connections()
         seen = len(evidence.starts())
         until(lambda: len(evidence.starts()) >= seen + 3, what="slots are run after the connections were cut")
+        until_seen(2)
         for each in started:
             each.signal(signal.SIGTERM)
         assert [each.wait() for each in started] == [0, 0], [each.output for each in started]

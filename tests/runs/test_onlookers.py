@@ -86,7 +86,8 @@ def test_nobodys_output_is_written_while_it_goes_on(make_job, tmp_path):
 # What looking does.
 
 
-def test_a_mark_is_left_on_what_runs_and_no_more_often_than_it_has_to(make_job):
+def test_a_mark_is_left_on_what_runs_and_no_more_often_than_it_has_to(make_job, monkeypatch):
+    monkeypatch.setattr(onlookers, "FRESH", timedelta(hours=1))
     job = make_job()
     running, over = make_log(job), make_log(job, status=Status.SUCCEEDED)
     onlookers.look(over)

@@ -19,7 +19,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def pool(nursery):
+def pool(nursery, monkeypatch):
+    """A pool whose nursery is asked whether it answers only where a test says so."""
+    monkeypatch.setattr("cronkite.runs.nursery.ASK_EVERY", 3600)
+    nursery.attend_at += 3600
     one = Pool(1, nursery)
     yield one
     one.close(by=None)
@@ -194,7 +197,7 @@ def next_end(pool, wake, patience=60):
 def test_a_run_is_ended_when_its_time_is_up_though_the_nursery_has_died(running, pool, wake, monkeypatch, function):
     """Whether or not its worker can still hear."""
     monkeypatch.setattr("cronkite.runs.pool.KILL_AFTER", 0.5)
-    claim, process = running(function, timeout=1)
+    claim, process = running(function, timeout=3)
     end_nursery(pool)
     event = next_end(pool, wake)
     assert event.claim is claim
@@ -275,7 +278,8 @@ def stop_nursery(pool):
     pool.nursery.attend_at = time.monotonic()
 
 
-def test_a_nursery_that_was_stopped_is_told_to_go_on(running, pool, wake, impatient, caplog):
+def test_a_nursery_that_was_stopped_is_told_to_go_on(running, pool, wake, impatient, monkeypatch, caplog):
+    monkeypatch.setattr("cronkite.runs.nursery.KILL_AFTER", 60)
     claim, _ = running("app.jobs.hang")
     stop_nursery(pool)
     pool.peek(claim)
@@ -285,7 +289,8 @@ def test_a_nursery_that_was_stopped_is_told_to_go_on(running, pool, wake, impati
     assert not pool.nursery.is_gone
 
 
-def test_a_nursery_that_answers_is_let_be(running, pool, wake, caplog):
+def test_a_nursery_that_answers_is_let_be(running, pool, wake, monkeypatch, caplog):
+    monkeypatch.setattr("cronkite.runs.nursery.WAKE_AFTER", 60)
     caplog.set_level("INFO", "cronkite")
     running("app.jobs.hang")
     pool.nursery.attend_at = time.monotonic()
@@ -298,7 +303,7 @@ def test_a_nursery_that_answers_is_let_be(running, pool, wake, caplog):
 def test_a_nursery_that_does_not_go_on_is_killed_and_its_runs_are_ended_all_the_same(
     running, pool, wake, impatient, monkeypatch, caplog
 ):
-    claim, process = running("app.jobs.hang_stubbornly", timeout=1)
+    claim, process = running("app.jobs.hang_stubbornly", timeout=3)
     send = pool.nursery.signal
     monkeypatch.setattr(pool.nursery, "signal", lambda number: number == signal.SIGCONT or send(number))
     stop_nursery(pool)
@@ -312,5 +317,5 @@ def test_a_node_that_ends_leaves_no_nursery_that_was_stopped(make_job, pool, wak
     _, worker = released(make_job, pool, wake)
     stop_nursery(pool)
     pool.close(by=time.monotonic())
-    assert not kin.is_alive(pool.nursery.pid)
-    assert not worker.process.lives()
+    until(lambda: not kin.is_alive(pool.nursery.pid))
+    until(lambda: not worker.process.lives())

@@ -24,7 +24,7 @@ with running(command, pathlib.Path(sys.argv[2]), signal.SIGTERM, lambda: accepts
 
 
 def wait_until_closed(port):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while accepts_connections(port):
         assert time.monotonic() < deadline, "the server is still there"
         time.sleep(0.02)
@@ -83,7 +83,7 @@ def attended(tmp_path):
         pid = tmp_path / "pid"
 
         def wait_for(condition):
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not condition(pid.read_text() if pid.exists() else None):
                 assert time.monotonic() < deadline, "it did not happen"
                 server.attend()
@@ -132,7 +132,7 @@ def test_the_set_up_of_a_server_has_temporary_files_of_its_own(tmp_path):
 def test_a_server_has_temporary_files_of_its_own(tmp_path):
     command = [sys.executable, "-c", f"{TELL}; import time; time.sleep(600)"]
     with running(command, tmp_path, signal.SIGTERM, (tmp_path / "told").exists):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (tmp_path / "told").read_text() != str(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.02)

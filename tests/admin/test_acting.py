@@ -17,6 +17,7 @@ from cronkite.database import clock
 from cronkite.database.clock import Now
 from cronkite.declared import discovery
 from cronkite.models import Job, Node, switches
+from cronkite.testing import freeze
 
 pytestmark = pytest.mark.django_db
 
@@ -88,9 +89,10 @@ def confirmation(client, action, *jobs):
 
 def test_before_a_run_one_sees_the_arguments_and_what_stands_in_its_way(admin_client, make_job):
     job = make_job(name="odd", args=[1, "ü"], kwargs={"a": None}, enabled=False)
-    lock(job, "beta", age=5)
-    requests.ask(job, "kim")
-    page = confirmation(admin_client, "run", job)
+    with freeze(clock.now("default")):
+        lock(job, "beta", age=5)
+        requests.ask(job, "kim")
+        page = confirmation(admin_client, "run", job)
     for text in (
         "app.jobs.ok(1, &quot;ü&quot;, a=null)",
         "Locked by beta; its run was last seen alive 5 s ago.",
@@ -104,7 +106,7 @@ def test_before_a_run_one_sees_the_arguments_and_what_stands_in_its_way(admin_cl
 
 def test_before_an_unlocking_one_sees_since_when_it_runs_and_was_alive(admin_client, make_job):
     job = make_job()
-    log = lock(job, "beta", age=700)
+    log = lock(job, "beta", age=665)
     log.started_at = clock.now("default") - timedelta(hours=2, minutes=1)
     log.save()
     page = confirmation(admin_client, "unlock", job)

@@ -184,11 +184,13 @@ def test_a_job_can_be_edited(admin_client, make_job):
     job = make_job(args=[1], description="x")
     page = admin_client.get(change(job)).content.decode()
     assert "app.jobs.ok" in page
+    before = clock.now("default")
     response = admin_client.post(change(job), entry(name="Renamed", schedule="*/5 * * * *"))
     assert response.status_code == 302
     job.refresh_from_db()
     assert (job.name, job.args, job.description, job.schedule) == ("Renamed", [], "", "*/5 * * * *")
-    assert job.next_run == job.get_schedule().next_after(clock.now("default"))
+    assert before <= job.planned_at <= clock.now("default")
+    assert job.next_run == job.get_schedule().next_after(job.planned_at)
 
 
 def test_what_an_edit_passes_over_is_recorded_as_missed(admin_client, make_job):

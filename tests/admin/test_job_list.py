@@ -43,7 +43,7 @@ def cell(client, column):
 
 def test_the_next_run_is_told_by_the_clock_of_the_job_s_zone_and_as_a_distance(admin_client, make_job):
     job = make_job(timezone="Asia/Kathmandu")
-    Job.objects.filter(pk=job.pk).write(next_run=clock.now("default") + timedelta(hours=5, minutes=7, seconds=30))
+    Job.objects.filter(pk=job.pk).write(next_run=clock.now("default") + timedelta(hours=5, minutes=7, seconds=59))
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0545 in 5 h 7 min", cell(admin_client, "next"))
 
 
@@ -107,14 +107,14 @@ def test_a_running_job_says_where_and_for_how_long(admin_client, make_job):
 
 
 def test_a_stuck_job_says_since_when(admin_client, make_job, lock_timeout):
-    lock(make_job(), "beta", age=400)
+    lock(make_job(), "beta", age=370)
     assert re.fullmatch(r"stuck: no sign of life from beta for 6 min, since \S+ \S+ UTC", cell(admin_client, "state"))
     lock_timeout(1000)
     assert cell(admin_client, "state") == "running on beta, seen alive 6 min ago"
 
 
 def test_a_stale_job_says_that_it_goes_on_by_itself(admin_client, make_job, lock_timeout):
-    lock(make_job(), "beta", age=400)
+    lock(make_job(), "beta", age=370)
     lock_timeout(100)
     said = "the next run takes the lock over: no sign of life from beta for 6 min, since "
     assert cell(admin_client, "state").startswith(said)
@@ -130,7 +130,7 @@ def test_a_function_that_is_missing_here_is_told(admin_client, make_job):
 def test_a_run_that_was_asked_for_is_told(admin_client, make_job):
     job = make_job(enabled=False)
     requests.ask(job, "kim")
-    Job.objects.filter(pk=job.pk).write(asked_at=clock.now("default") - timedelta(seconds=70))
+    Job.objects.filter(pk=job.pk).write(asked_at=clock.now("default") - timedelta(seconds=65))
     assert cell(admin_client, "state") == "run now: asked for by kim, 1 min ago disabled"
 
 
@@ -568,10 +568,10 @@ def test_no_page_needs_a_style_or_a_script_of_its_own(admin_client, make_job):
 
 @pytest.fixture
 def unwell(make_job):
-    """A job that is stuck, and a node that ticked 75 s ago, by a clock that is 3.5 s fast; both with an evil name."""
+    """A job that is stuck, and a node that ticked 65 s ago, by a clock that is 3.5 s fast; both with an evil name."""
     job = make_job(name=EVIL)
-    lock(job, age=4000)
-    seen = clock.now("default") - timedelta(seconds=75)
+    lock(job, age=3970)
+    seen = clock.now("default") - timedelta(seconds=65)
     Node.objects.create(name=EVIL, ticked_at=seen, started_at=seen, clock_at=seen + timedelta(seconds=3.5))
     return job
 

@@ -38,7 +38,7 @@ def test_list_shows_what_comes_next_and_how_it_ended_last(make_job):
 
 @pytest.mark.django_db
 def test_list_tells_the_states(make_job):
-    hold(make_job(name="a"), 1000)
+    hold(make_job(name="a"), 970)
     hold(make_job(name="b"), 1, node="web-1")
     make_job("app.jobs.gone", name="c")
     requests.ask(make_job(name="d"), "anna")
@@ -54,7 +54,7 @@ def test_list_tells_the_states(make_job):
 @pytest.mark.django_db
 def test_list_fits_a_terminal_and_says_the_rest_below(make_job, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    hold(make_job(name="a job with quite a long name"), 1000)
+    hold(make_job(name="a job with quite a long name"), 970)
     make_job("app.jobs.gone", name="c")
     lines = cron("list", "--no-color", out=Terminal()).lines
     assert max(map(len, lines)) <= 80

@@ -41,7 +41,7 @@ def test_run_of_a_job_that_fails_exits_with_1(make_job):
 @pytest.mark.django_db
 def test_run_of_a_job_that_is_locked_exits_with_3(make_job):
     job = make_job(name="busy")
-    hold(job, 1000)
+    hold(job, 970)
     said = cron("run", "busy")
     assert said.code == 3
     assert "running on web-9" in said.err

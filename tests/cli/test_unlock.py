@@ -19,7 +19,7 @@ Status = Log.Status
 @pytest.mark.django_db
 def test_unlock_asks_first(make_job, monkeypatch):
     job = make_job(name="stuck")
-    hold(job, 1000)
+    hold(job, 970)
     for answer, code in [("n\n", 1), ("\n", 1), ("", 1), ("y\n", 0)]:
         monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
         assert Job.objects.get().lock is not None
@@ -42,7 +42,7 @@ def test_unlock_warns_if_the_run_seems_alive(make_job, monkeypatch):
 
 @pytest.mark.django_db
 def test_unlock_without_a_question(make_job):
-    hold(make_job(name="stuck"), 1000)
+    hold(make_job(name="stuck"), 970)
     assert "It is unlocked" in cron("unlock", "stuck", "--yes").out
     assert cron("unlock", "stuck", "--yes").out == "stuck is not locked.\n"
     assert cron("unlock", "stuck", "--yes", "--json").json["unlocked"] is False
@@ -50,7 +50,7 @@ def test_unlock_without_a_question(make_job):
 
 @pytest.mark.django_db
 def test_unlock_spares_a_lock_that_is_newer(make_job, monkeypatch):
-    hold(make_job(), 1000)
+    hold(make_job(), 970)
     monkeypatch.setattr(holding, "unlock", lambda job, by: False)
     said = cron("unlock", "ok", "--yes")
     assert said.code == 1

@@ -67,7 +67,8 @@ def accounted(job):
 
 @pytest.fixture
 def job(make_job):
-    return make_job(due=0, schedule="* * * * *")
+    # Once a year, so that no slot falls due while a test looks on.
+    return make_job(due=0)
 
 
 @pytest.fixture
@@ -79,8 +80,9 @@ def an_hour(make_job):
     for _ in range(30):
         run(job)
     Job.objects.filter(pk=job.pk).update(catch_up="latest")
+    before = clock.now("default")
     taken = claim(job)
-    assert taken.slot > clock.now("default") - 2 * MINUTE
+    assert taken.slot > before - MINUTE
     assert holding.finish(taken, Outcome(Status.SUCCEEDED))
     return job, older
 
@@ -104,7 +106,7 @@ def test_a_fencing_token_that_was_given_before_costs_no_slot(job, steps, request
 
 
 def test_among_several_jobs_each_is_claimed(make_job):
-    jobs = [make_job(due=0, schedule="* * * * *") for _ in range(3)]
+    jobs = [make_job(due=0) for _ in range(3)]
     older = row(jobs[1])
     run_by_hand(jobs[1], 2)
     restore(jobs[1], older)
@@ -116,7 +118,7 @@ def test_among_several_jobs_each_is_claimed(make_job):
 def test_a_request_is_answered_with_a_token_that_is_new(job):
     older = row(job)
     run_by_hand(job, 2)
-    restore(job, older | {"next_run": older["next_run"] + timedelta(days=1)})
+    restore(job, older | {"next_run": job.get_schedule().next_after(older["next_run"])})
     requests.ask(job, "anna")
     ticks.tick(workers=0)
     newest = Log.objects.latest("id")
@@ -184,7 +186,7 @@ def test_a_slot_that_has_a_log_does_not_run_again_and_the_next_one_does(job, cap
     restore(job, older | {"fence": 1})
     assert claim(job) is None
     assert "as if that was replaced by an older one" in caplog.text
-    assert (Job.objects.get().last_slot, Job.objects.get().next_run) == (slot, slot + MINUTE)
+    assert (Job.objects.get().last_slot, Job.objects.get().next_run) == (slot, job.get_schedule().next_after(slot))
     assert Log.objects.get().slot == slot
 
 
@@ -215,7 +217,8 @@ def test_an_edit_owes_only_what_has_no_log(an_hour, change):
     restore(job, older)
     Job.objects.filter(pk=job.pk).update(**change)
     assert accounted(job)[: len(before)] == before
-    assert len(accounted(job)) == len(set(accounted(job))) <= len(before) + 1
+    fallen_due = (clock.now("default") - before[-1]) // MINUTE
+    assert len(accounted(job)) == len(set(accounted(job))) <= len(before) + fallen_due
 
 
 def test_a_deletion_owes_only_what_has_no_log(an_hour):

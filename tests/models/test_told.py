@@ -54,17 +54,19 @@ def listening(heard):
     """Have receivers in this process."""
     disconnect = listen(heard.path)
     yield heard
-    assert teller.wait(30)
+    assert teller.wait(60)
     disconnect()
 
 
 RUNS = ("run_started", "run_finished")
+#: Longer than the longest year (seconds), so that no slot of a job that has one a year is too old for it.
+GRACE = 367 * 24 * 3600
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_node_tells_of_the_beginning_and_the_end_of_a_run(make_job, heard, workers):
-    job = make_job(due=0, grace=31_600_000, kwargs={"n": 1})
+    job = make_job(due=0, grace=GRACE, kwargs={"n": 1})
     cron("--workers", workers, name="told", CRONKITE_TEST_LISTEN=str(heard.path))
     log = Log.objects.get()
     begun, ended = heard.all(*RUNS)
@@ -83,7 +85,7 @@ def test_a_node_tells_of_the_beginning_and_the_end_of_a_run(make_job, heard, wor
         "started_at": str(log.started_at),
         "schedule": "0 0 1 1 *",
         "timezone": "",
-        "grace": 31_600_000,
+        "grace": GRACE,
         "timeout": None,
     }
     assert ended["outcome"]["status"] == "succeeded"
@@ -121,7 +123,7 @@ def test_missed_slots_are_told_of_once_for_each_record(make_job, listening):
     first = last - timedelta(hours=4)
     Job.objects.filter(pk=job.pk).write(next_run=first)
     ticks.tick(workers=0)
-    teller.wait(30)
+    teller.wait(60)
     log = Log.objects.get()
     assert log.missed == 5
     (missed,) = listening.all("slots_missed")
@@ -135,7 +137,7 @@ def test_slots_that_nothing_was_run_of_are_told_of(make_job, listening):
     job = make_job(due=60, catch_up="none", grace=1)
     slot = job.next_run
     ticks.tick(workers=0)
-    teller.wait(30)
+    teller.wait(60)
     (missed,) = listening.all("slots_missed")
     assert (missed["first"], missed["last"], missed["count"]) == (str(slot), str(slot), 1)
 
@@ -145,7 +147,7 @@ def test_what_an_edit_passes_over_is_told_of_and_so_is_the_edit(make_job, listen
     job = make_job(due=60)
     job.enabled = False
     job.save()
-    teller.wait(30)
+    teller.wait(60)
     # One is told by a thread of its own, so either may be first.
     assert sorted(listening.names()) == ["job_edited", "slots_missed"]
     edit = listening.all("job_edited")[0]
@@ -186,7 +188,7 @@ def test_what_people_do_in_the_admin_is_told_of(make_job, listening, admin_clien
         claiming.claim_by_hand(job, "gone")
     more = {"post": "yes"} if action == "delete_selected" else {}
     assert act(admin_client, action, job, **more).status_code == 200
-    assert teller.wait(30)
+    assert teller.wait(60)
     assert {(each["signal"], each.get("change", "")) for each in listening.all()} == told_of
     assert {each["by"] for each in listening.all("lock_cleared")} <= {"admin"}
 
@@ -198,7 +200,7 @@ def test_an_edit_that_is_rolled_back_is_not_told_of(make_job, listening):
         job.enabled = False
         job.save()
         transaction.set_rollback(True)
-    teller.wait(30)
+    teller.wait(60)
     assert listening.names() == []
 
 
@@ -218,7 +220,7 @@ def test_a_stale_lock_that_is_taken_over_is_told_of_with_the_end_of_its_run(make
     first = claiming.claim_by_hand(job, "dead")
     Job.objects.filter(pk=job.pk).write(locked_at=clock.Now() - timedelta(seconds=60))
     ticks.tick(workers=0)
-    teller.wait(30)
+    teller.wait(60)
     lost, end = listening.all("lock_lost", "run_finished")[:2]
     assert lost["run"]["log_id"] == end["run"]["log_id"] == first.log_id
     assert lost["reason"].startswith("the lock was stale")
@@ -232,7 +234,7 @@ def test_a_lock_that_a_person_clears_is_told_of(make_job, listening):
     claim = claiming.claim_by_hand(job, "gone")
     job.refresh_from_db()
     assert holding.unlock(job, by="ada")
-    teller.wait(30)
+    teller.wait(60)
     assert sorted(listening.names()) == ["lock_cleared", "lock_lost", "run_finished"]
     (cleared,) = listening.all("lock_cleared")
     assert (cleared["job_id"], cleared["by"], cleared["run"]["log_id"]) == (job.pk, "ada", claim.log_id)
@@ -248,7 +250,7 @@ def test_a_run_whose_lock_was_taken_is_told_to_have_ended_once(make_job, heard, 
         job = Job.objects.get()
         disconnect = listen(heard.path)
         assert holding.unlock(job, by="ada")
-        teller.wait(30)
+        teller.wait(60)
         disconnect()
         (tmp_path / "go").touch()
         assert node.wait() == 0
@@ -258,7 +260,7 @@ def test_a_run_whose_lock_was_taken_is_told_to_have_ended_once(make_job, heard, 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_by_hand_is_told_of_by_the_process_that_makes_it(make_job, listening):
     make_job().run()
-    teller.wait(30)
+    teller.wait(60)
     begun, ended = listening.all(*RUNS)
     assert (begun["run"]["slot"], begun["run"]["due_at"], begun["pid"]) == (None, None, os.getpid())
     assert ended["outcome"]["status"] == "succeeded"
@@ -284,7 +286,7 @@ def test_what_is_told_is_what_the_page_says(make_job, listening):
     job.refresh_from_db()
     holding.unlock(job, by="ada")
     job.delete()
-    assert teller.wait(30)
+    assert teller.wait(60)
     stated = {name: re.findall(r"``(\w+)``", cells[0]) for name, cells in table("Signal", "What is told").items()}
     heard = {each["signal"]: [*each][4:] for each in listening.all()}
     assert heard == {name: names for name, names in stated.items() if name != "node_silent"}
@@ -320,7 +322,7 @@ def test_a_bad_receiver_harms_no_edit_and_no_run_in_its_own_process(make_job, li
         claiming.claim_by_hand(job, "gone")
         job.refresh_from_db()
         assert holding.unlock(job, by="ada")
-        assert teller.wait(30)
+        assert teller.wait(60)
     finally:
         for name in NAMES:
             getattr(signals, name).disconnect(BAD[receiver])
@@ -362,7 +364,7 @@ def test_an_async_receiver_is_told_and_one_that_is_connected_twice_by_its_uid_is
     try:
         make_job(due=0)
         ticks.tick(workers=0)
-        assert teller.wait(30)
+        assert teller.wait(60)
     finally:
         signals.run_finished.disconnect(dispatch_uid="tests")
     assert told_of == [(Status.SUCCEEDED, Status.SUCCEEDED)]
@@ -384,7 +386,7 @@ def test_a_receiver_may_ask_for_a_run_run_a_job_and_edit_one(make_job):
     try:
         make_due(first)
         ticks.tick(workers=0)
-        assert teller.wait(30)
+        assert teller.wait(60)
     finally:
         signals.run_finished.disconnect(go_on)
     runs = set(Log.objects.values_list("job__name", "status"))
@@ -463,7 +465,8 @@ def test_a_process_that_forks_leaves_what_is_to_be_told_to_its_parent():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_thread_of_ours_is_alive_when_workers_are_prepared(listening, make_job, nursery):
+def test_no_thread_of_ours_is_alive_when_workers_are_prepared(listening, make_job, nursery, monkeypatch):
+    monkeypatch.setattr("cronkite.runs.nursery.TELLER_PATIENCE", 60)
     make_job().run()
     begun = threading.Event()
     teller.put(begun.set)
@@ -482,6 +485,8 @@ def test_no_thread_of_ours_is_alive_when_workers_are_prepared(listening, make_jo
 @pytest.mark.django_db(transaction=True)
 def test_where_nobody_listens_there_is_no_thread_and_no_query(make_job, django_assert_num_queries):
     job = make_job()
+    # An earlier test's thread lingers for a moment.
+    assert teller.wait(60)
     with django_assert_num_queries(0):
         told.started(1)
         told.finished(1)

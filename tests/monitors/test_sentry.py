@@ -64,7 +64,7 @@ def client(ingest):
             )
             current.set_client(made[-1])
             sentry.connect()
-            return lambda: made[-1].flush(timeout=10)
+            return lambda: made[-1].flush(timeout=60)
 
         yield tell
         for each in made:

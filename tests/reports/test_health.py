@@ -65,7 +65,7 @@ def test_silence_of_all_nodes(ago, level):
 
 def test_a_node_that_is_silent_while_others_tick_is_told_for_a_day():
     see()
-    see("gone", ago=3700)
+    see("gone", ago=3665)
     see("back in a moment", ago=100)
     see("given back", ago=25 * 3600)
     found = health.report()

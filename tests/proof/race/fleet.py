@@ -18,8 +18,8 @@ import families
 
 #: How a node may end in a storm: by itself, killed by whoever is at it, and told to stop before it could hear of it.
 WELL, KILLED, UNBORN = 0, -signal.SIGKILL, -signal.SIGTERM
-#: Seconds for 32 interpreters to start on a busy machine.
-START_PATIENCE = 180
+#: Seconds for 32 interpreters to start, or to end, on a busy machine: only what hangs takes longer.
+START_PATIENCE = 600
 #: How often (seconds) a loop looks for new jobs, of which there are many in a storm.
 POLL = "1"
 

@@ -41,6 +41,7 @@ class Witness:
         self.worst = 0.0
         self.waited = 0.0
         self._nodes = nodes
+        self._has_looked = False
         self._waits: defaultdict[int, deque[tuple[float, float]]] = defaultdict(deque)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -88,6 +89,7 @@ class Witness:
                 workers = [self._wait_of(worker) for worker in families.children(nursery)]
                 waited = self._wait_of(node.pid) + self._wait_of(nursery) + max(workers, default=0.0)
                 self.waited = max(self.waited, waited)
+        self._has_looked = True
 
     def _wait_of(self, pid: int) -> float:
         """Return for how long (seconds) the process has waited for a processor in the last ``SPAN``."""
@@ -97,6 +99,9 @@ class Witness:
             # It has ended, or this kernel keeps no account.
             return 0.0
         seen = self._waits[pid]
+        if self._has_looked and not seen:
+            # Born since: all that it has waited for, it has of late.
+            seen.append((now[0], 0.0))
         seen.append(now)
         while seen[0][0] < now[0] - SPAN:
             seen.popleft()

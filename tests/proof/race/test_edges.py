@@ -119,6 +119,9 @@ def test_children_that_come_back_go_on_as_workers(storm, tally):
         nodes.stop()
         left = until(lambda: left_over(storm))
         time.sleep(LINGER)
-        assert left_over(storm) == left
-        families.signal_all(left, signal.SIGKILL)
+        # Some may have been ending by themselves, as all would have without the sabotage.
+        still = left_over(storm)
+        assert still
+        assert set(still) <= set(left)
+        families.signal_all(still, signal.SIGKILL)
     tally.add(saboteurs=1)

@@ -81,7 +81,8 @@ def test_nodes_and_workers_are_killed_at_random_moments(storm, engine, say):
             dice.choice([nodes, nodes, engine]).kill_node(dice)
 
     with fleet(storm.folder, 3, "cron", "loop", options={"lock_timeout": LOCK_TIMEOUT}) as nodes:
-        storm.drive(nodes, lambda: handed() >= SLOTS, kill)
+        # However few chances there were to kill: both kinds have to be had.
+        storm.drive(nodes, lambda: handed() >= SLOTS and nodes.kills and engine.kills, kill)
         nodes.stop()
     verdict = audit(storm, nodes, engine)
     say(f"{nodes.kills} nodes and {engine.kills} workers killed: {verdict}")

@@ -20,7 +20,16 @@ from app.sabotage import STEPS
 from cronkite.claims import skips
 from cronkite.models import Job
 from cronkite.models.logs import Status
-from proof.race.storm import LOCK_TIMEOUT, MOST_DUE, assert_kept, fleet, is_long, killing, slots_wanted
+from proof.race.storm import (
+    LOCK_TIMEOUT,
+    LONG_LOCK_TIMEOUT,
+    MOST_DUE,
+    assert_kept,
+    fleet,
+    is_long,
+    killing,
+    slots_wanted,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,8 +47,9 @@ def test_nodes_and_workers_are_killed_at_random_moments(storm, say):
         return {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_WORKERS": "1" if n <= 2 else "0"}
 
     with fleet(storm.folder, 6, "cron", "loop", options=options) as nodes:
-        while raced < wanted:
-            storm.jobs_in_arrears(40, min(MOST_DUE, -(-(wanted - raced) // 40)))
+        # A round may be over before the test has looked who could be killed.
+        while raced < wanted or not nodes.kills:
+            storm.jobs_in_arrears(40, min(MOST_DUE, max(2, -(-(wanted - raced) // 40))))
             storm.drive(nodes, storm.all_taken, killing(storm, nodes, dice, RUNS_PER_KILL))
             verdict = storm.next_round()
             assert_kept(verdict)
@@ -91,15 +101,16 @@ def test_workers_die_while_their_node_lives(storm, say):
 
 def test_the_runs_of_a_node_that_is_killed_go_on_and_are_recorded(storm, say):
     """The parent dies, its workers live: they renew their locks, so that nobody takes over, and record the ends."""
-    storm.jobs_each_second(4, seconds=3 * LOCK_TIMEOUT)
-    options = {"lock_timeout": LOCK_TIMEOUT}
+    # They take longer than a lock lives that nobody renews.
+    storm.jobs_each_second(4, seconds=LONG_LOCK_TIMEOUT + 5)
+    options = {"lock_timeout": LONG_LOCK_TIMEOUT}
     with fleet(storm.folder, 2, "cron", "loop", "--workers", "2", options=options) as nodes:
-        until(lambda: storm.started() >= 4)
+        storm.drive(nodes, lambda: storm.started() >= 4)
         before = storm.runs()[:4]
         for node in nodes.nodes.values():
             nodes.kill(node)
         nodes.tend()
-        until(lambda: storm.started() >= 8)
+        storm.drive(nodes, lambda: storm.started() >= 8)
         nodes.stop()
         until(lambda: not nodes.orphans())
         verdict = storm.audit(nodes)
@@ -151,11 +162,19 @@ def can_write() -> bool:
 
 def freeze_until_taken_over(storm, nodes):
     """Freeze the node that has the only job, until another has taken it over; return both runs."""
-    until(storm.started)
-    first = storm.runs()[0]
-    with frozen(nodes.named(first.node)):
-        until(lambda: storm.started() == 2)
-    return storm.runs()
+    while True:
+        storm.drive(nodes, storm.unended)
+        stale = storm.unended()[-1]
+        with frozen(nodes.named(stale.node)):
+            # It may have ended just before: then there is nothing to be taken over.
+            if stale in storm.unended():
+                storm.drive(nodes, lambda stale=stale: newer_than(storm, stale))
+                return stale, newer_than(storm, stale)[0]
+
+
+def newer_than(storm, run):
+    """Return the runs of the only job that have begun with a newer lock."""
+    return [each for each in storm.runs() if each.fence > run.fence]
 
 
 def stalling(folder, **more):
@@ -167,7 +186,8 @@ def stalling(folder, **more):
 def test_a_node_that_was_frozen_finds_its_lock_gone_and_ends_its_run(storm, say):
     """SIGSTOP for longer than the lock timeout, then SIGCONT. The newer holder is not touched."""
     (job,) = storm.jobs_each_second(1, seconds=60)
-    with stalling(storm.folder) as nodes:
+    # Who is not frozen is not to be taken for it.
+    with stalling(storm.folder, lock_timeout=LONG_LOCK_TIMEOUT) as nodes:
         stale, newer = freeze_until_taken_over(storm, nodes)
         until(lambda: "it ended late" in storm.log_of(stale).reason)
         now = Job.objects.get(pk=job.pk)
@@ -186,9 +206,13 @@ def test_a_node_that_does_not_notice_its_loss_lets_runs_overlap(storm, tally):
     """The saboteur: a renewal that is deaf."""
     storm.jobs_each_second(1, seconds=5)
     with stalling(storm.folder, CRONKITE_TEST_SABOTAGE="deaf-renewal") as nodes:
-        freeze_until_taken_over(storm, nodes)
-        storm.drive(nodes, lambda: storm.verdict().overlaps)
+        storm.drive(nodes, lambda: storm.verdict().overlaps, lambda: freeze_until_taken_over(storm, nodes))
     tally.add(saboteurs=1)
+
+
+def faults_of_overlaps(storm):
+    """Return what is at fault about runs that overlap; while nodes are at work, what is going on is at fault, too."""
+    return [fault for fault in storm.verdict().faults if "began before the end of" in fault]
 
 
 @pytest.mark.saboteur
@@ -196,6 +220,5 @@ def test_an_end_that_ignores_the_fence_frees_the_lock_of_another_run(storm, tall
     """The saboteur of the ends: the late run frees the newer one's lock, and a third overlaps that one."""
     storm.jobs_each_second(1, seconds=5)
     with stalling(storm.folder, CRONKITE_TEST_SABOTAGE="deaf-renewal blind-finish") as nodes:
-        freeze_until_taken_over(storm, nodes)
-        storm.drive(nodes, lambda: storm.verdict().faults)
+        storm.drive(nodes, lambda: faults_of_overlaps(storm), lambda: freeze_until_taken_over(storm, nodes))
     tally.add(saboteurs=1)

@@ -5,14 +5,16 @@ The saboteurs, at the end, are the same storms with a protection taken out.
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from proof.race.storm import all_of, assert_kept, fleet, is_long
+from proof.race.storm import PATIENCE, all_of, assert_kept, fleet, is_long
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: When every node should have had some of so many jobs.
-MOST_JOBS = 2000
+MOST_JOBS = 10_000
 
 
 def assert_calm(verdict):
@@ -100,10 +102,13 @@ def test_without_the_condition_and_the_constraint_loops_run_slots_twice(storm, t
 
 @pytest.mark.saboteur
 def test_without_the_condition_and_the_constraint_ticks_run_slots_twice(storm, tally, without_constraints):
-    storm.jobs_in_arrears(200, 1)
-    with fleet(storm.folder, 3, "cron", "--workers", "0", options=BLIND) as nodes:
-        nodes.wait()
-    assert storm.duplicates()
+    # If but one of them ticks in time, and the others are stalled, they do not meet.
+    deadline = time.monotonic() + PATIENCE
+    while not storm.duplicates():
+        assert time.monotonic() < deadline, f"of {len(storm.jobs)} slots, none was run twice"
+        storm.jobs_in_arrears(200, 1)
+        with fleet(storm.folder, 3, "cron", "--workers", "0", options=BLIND) as nodes:
+            nodes.wait()
     tally.add(saboteurs=1)
 
 

@@ -40,6 +40,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._talking = asyncio.Event()
         self._talking.set()
+        self._let_go = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
@@ -80,6 +81,10 @@ class Proxy:
         """As :meth:`commits_held`, but at last the server gets the COMMITs, and does them."""
         with self._share("delayed", share):
             yield
+
+    def let_go(self) -> None:
+        """End what is left of ``HELD`` now, for all COMMITs that are swallowed."""
+        self._in_loop(self._let_go.set)
 
     @contextmanager
     def silence(self) -> Iterator[None]:
@@ -148,6 +153,11 @@ class Proxy:
     async def wait_until_talking(self) -> None:
         """Wait for the end of a silence."""
         await self._talking.wait()
+
+    async def hold(self) -> None:
+        """Wait for ``HELD`` seconds, or until :meth:`let_go`."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._let_go.wait(), HELD)
 
     def fate(self) -> str:
         """Decide what becomes of the next COMMIT."""
@@ -239,7 +249,7 @@ class _Link:
                     return
                 if fate in ("held", "delayed"):
                     _reset(self._client[1])
-                    await asyncio.sleep(HELD)
+                    await self._proxy.hold()
                     if fate == "delayed":
                         server.write(message)
                         await server.drain()

@@ -79,7 +79,7 @@ def test_a_commit_that_is_lost_is_not_done(proxy, plain, make_job):
 @pytest.mark.parametrize(("fault", "name"), [("commits_held", "before"), ("commits_delayed", "after")])
 def test_a_commit_that_is_swallowed_leaves_its_transaction_open(proxy, plain, make_job, monkeypatch, fault, name):
     """Until it is rolled back, or committed after all."""
-    monkeypatch.setattr("proof.race.faults.proxy.HELD", 1)
+    monkeypatch.setattr("proof.race.faults.proxy.HELD", PATIENCE)
     job = make_job(name="before")
     rows = Job.objects.filter(pk=job.pk)
     wrapper = plain(proxy.url)
@@ -88,6 +88,7 @@ def test_a_commit_that_is_swallowed_leaves_its_transaction_open(proxy, plain, ma
         rename(wrapper, job, "after")
     with transaction.atomic():
         assert not rows.select_for_update(skip_locked=True)
+    proxy.let_go()
     with transaction.atomic():
         assert rows.select_for_update().get().name == name
     assert proxy.counts == {"commits": 1, fault.removeprefix("commits_"): 1}

@@ -22,7 +22,7 @@ from launcher import Launcher
 
 HERE = Path(__file__).parent
 #: Seconds until a wait is given up: far more than a busy machine needs, so that only a hang reaches it.
-PATIENCE = 60
+PATIENCE = 120
 
 
 def manage(*arguments, **environment):
@@ -33,7 +33,7 @@ def manage(*arguments, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=3 * PATIENCE,
+        timeout=2 * PATIENCE,
     )
 
 

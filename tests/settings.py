@@ -99,6 +99,7 @@ if "CRONKITE_TEST_SENTRY" in os.environ:
 
     sentry_sdk.init(
         os.environ["CRONKITE_TEST_SENTRY"],
+        shutdown_timeout=60,
         # What the logger says at ERROR is no event then.
         disabled_integrations=[LoggingIntegration()] if os.environ.get("CRONKITE_TEST_SENTRY_LOGS") == "0" else [],
     )

@@ -45,6 +45,10 @@ class TestApp(AppConfig):
 
             pool.SLOW_IMPORTS = 1000
             guards.LAST_WORDS = 60.0
+        if "CRONKITE_TEST_SENTRY" in os.environ:
+            from cronkite.runs import farewell
+
+            farewell.PATIENCE = 60.0
         if "CRONKITE_TEST_CLIENT" in os.environ:
             os.register_at_fork(after_in_child=lambda: atexit.register(_tell))
         counting.install()

@@ -382,12 +382,22 @@ def leave_orphans(path):
     """Leave some processes to the first process of the container, which end at once; write how many dead there are."""
     for _ in range(5):
         subprocess.run(["sh", "-c", "(sleep 0.05 &) ; exit 0"], check=True)
+    # They may end just now: what is not reaped in some seconds stays.
+    deadline, dead = time.monotonic() + 10, _dead()
+    while dead and time.monotonic() < deadline:
+        time.sleep(0.05)
+        dead = min(dead, _dead())
+    jobs.append(path, str(dead))
+
+
+def _dead():
+    """Return how many children of the first process have ended, and are still in the table."""
     stats = []
     for process in Path("/proc").glob("[0-9]*"):
         # Others may end while they are looked at.
         with contextlib.suppress(OSError):
             stats.append((process / "stat").read_text().rpartition(")")[2].split()[:2])
-    jobs.append(path, str(stats.count(["Z", "1"])))
+    return stats.count(["Z", "1"])
 
 
 def leave_service_thread():

@@ -254,12 +254,16 @@ def test_all_connections_of_a_pool_may_have_been_idle(job, is_open):
         connection.close()
     own = connection.copy()
     own.settings_dict["OPTIONS"] = {k: v for k, v in own.settings_dict["OPTIONS"].items() if k != "pool"}
-    until(lambda: connection.pool.get_stats()["pool_size"] >= connection.pool.min_size)
+    others = " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with own.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+
+        def are_open():
+            # By the server: the pool counts those that it is about to open.
+            cursor.execute(f"SELECT count(*){others}")
+            return cursor.fetchone()[0] >= connection.pool.min_size
+
+        until(are_open)
+        cursor.execute(f"SELECT pg_terminate_backend(pid, 10000){others}")
         assert len(cursor.fetchall()) >= connection.pool.min_size
     own.close()
     agenda = Agenda()
@@ -294,7 +298,8 @@ def test_a_loop_whose_connections_never_live_long(make_job, evidence):
 
 def test_a_run_by_hand_whose_connections_are_cut_keeps_its_lock(make_job, tmp_path, lock_timeout):
     """The connection of its renewals, and its own, which is idle for as long as the function runs."""
-    lock_timeout(1)
+    # A renewal each two seconds, so that the cut does not come in the midst of the next.
+    lock_timeout(8)
     job = make_job("app.jobs.wait_for", args=[str(tmp_path / "go")])
 
     def watch():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
-from nodes import cron
+from nodes import nodes
 
 from cronkite.claims import holding
 from cronkite.database import clock
@@ -152,7 +152,9 @@ class Storm:
         deadline = time.monotonic() + PATIENCE
         while True:
             now = clock.now("default")
-            cron("--skip-checks", **{**AFTERWARDS, "log": self.folder / "afterwards.log", **options})
+            options = {**AFTERWARDS, "log": self.folder / "afterwards.log", **options}
+            with nodes(("cron", "--skip-checks"), **options) as (tick,):
+                assert tick.wait(PATIENCE) == 0, tick.output[-4000:]
             if not Job.objects.filter(next_run__lte=now).exists():
                 self.unlock_dead()
                 return now

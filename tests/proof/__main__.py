@@ -3,7 +3,7 @@
     tox -e proof                                 all four databases at a time; about twenty minutes on two cores
     tox -e proof -- --databases sqlite,pg        some of them
     tox -e proof -- --slots 1000000              go on until so many slots have been raced, on each
-    tox -e proof -- --repeat 50                  all storms fifty times in a row, on each
+    tox -e proof -- --repeat 50                  all storms fifty times in a row, the saboteurs once, on each
     tox -e proof -- --repeat 50 --lanes 3        the same in three rows at a time, as storms wait more than they work
     tox -e proof -- --slots 100000 --add         add what comes of it to what proof.json says: a million in parts
     tox -e proof -- --databases pg -k frozen     what follows is for pytest

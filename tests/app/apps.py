@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from django.apps import AppConfig
+from django.conf import settings
 
 from app import barrier, counting, listening, sabotage
 
@@ -48,7 +49,7 @@ class TestApp(AppConfig):
         if "CRONKITE_TEST_SENTRY" in os.environ:
             from cronkite.runs import farewell
 
-            farewell.PATIENCE = 60.0
+            farewell.PATIENCE = settings.SENTRY_PATIENCE
         if "CRONKITE_TEST_CLIENT" in os.environ:
             os.register_at_fork(after_in_child=lambda: atexit.register(_tell))
         counting.install()

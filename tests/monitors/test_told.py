@@ -121,7 +121,8 @@ def test_a_sentry_that_does_not_answer_harms_no_run(make_job):
     make_job("app.jobs.fail", name="bad", due=0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         dsn = f"http://key@127.0.0.1:{silent.getsockname()[1]}/1"
-        cron(CRONKITE_TEST_SENTRY=dsn, CRONKITE_TEST_MONITORS="cronkite.monitors.sentry")
+        options = {"CRONKITE_TEST_SENTRY": dsn, "CRONKITE_TEST_SENTRY_PATIENCE": "2"}
+        cron(**options, CRONKITE_TEST_MONITORS="cronkite.monitors.sentry")
     assert {log.job_name: log.status for log in Log.objects.all()} == {"good": "succeeded", "bad": "failed"}
     assert not any(job.is_locked for job in Job.objects.all())
 

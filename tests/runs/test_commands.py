@@ -71,7 +71,7 @@ def test_a_command_that_ends_its_process_costs_only_this_run(make_job):
 def test_a_command_that_takes_the_signal_for_its_own_is_ended_by_its_timeout(make_job):
     log = run(make_job, "leave", "deaf", timeout=5)
     assert (log.status, log.output) == (Status.TIMED_OUT, "begun\n")
-    assert log.reason.startswith("it took longer than its timeout of 1 s")
+    assert log.reason.startswith("it took longer than its timeout of 5 s")
 
 
 @pytest.mark.parametrize(

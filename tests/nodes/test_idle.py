@@ -13,7 +13,7 @@ import pytest
 from conftest import due
 from deciding import decide
 from django.db import DatabaseError, Error, OperationalError, connection, connections, transaction
-from nodes import PATIENCE, cut_connections, nodes, until
+from nodes import PATIENCE, cut_connections, nodes, processes, until
 
 from cronkite import requests
 from cronkite.claims import claiming, concluding, holding, seats
@@ -50,6 +50,9 @@ def cut():
         (number,) = cursor.fetchone()
     with other.cursor() as cursor:
         cursor.execute(end, [number])
+        if connection.vendor == "mysql":
+            # It may take the server a moment, in which the rows that the connection has locked stay so.
+            until(lambda: number not in [process["Id"] for process in processes(cursor)])
     other.close()
 
 

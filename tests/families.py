@@ -39,13 +39,30 @@ def of_sessions(leaders: set[int]) -> list[int]:
 
 def _living() -> Iterator[tuple[int, int, int]]:
     """Yield the living processes, each with its group and its session."""
+    for pid, (state, _, number, session) in _all():
+        if state != "Z":
+            yield pid, int(number), int(session)
+
+
+def zombies(parent: int) -> int:
+    """Return how many children of a process have ended, and were not reaped."""
+    return sum((state, int(its)) == ("Z", parent) for _, (state, its, *_) in _all())
+
+
+def _all() -> Iterator[tuple[int, list[str]]]:
+    """Yield all processes with the state, the parent, the group and the session of each."""
     for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            # It may end while it is looked at.
-            with suppress(OSError):
-                state, _, number, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-                if state != "Z":
-                    yield int(folder.name), int(number), int(session)
+        if folder.name.isdecimal() and (told := _told(int(folder.name))):
+            yield int(folder.name), told
+
+
+def _told(pid: int) -> list[str]:
+    """Return what :func:`_all` has of a process; nothing, if there is none."""
+    # It may end before its file is opened, and between that and its being read.
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:
+        return []
 
 
 def family(leader: int) -> list[int]:
@@ -78,8 +95,4 @@ def end(leader: int) -> None:
 
 def is_alive(pid: int) -> bool:
     """Tell whether the process is there, and has not ended without having been reaped yet."""
-    # It may end before the file is opened, and between that and its being read.
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return _told(pid)[:1] not in ([], ["Z"])

@@ -16,7 +16,7 @@ from django.db import OperationalError, connection
 import families
 from cronkite.database import clock
 from cronkite.models import Job, Task
-from cronkite.models import Node as Here
+from cronkite.models import Node as Seen
 from databases.processes import die_with_parent
 from launcher import Launcher
 
@@ -149,7 +149,7 @@ def cron(*arguments, expect=0, **options):
 
 def until_seen(number):
     """Wait until so many nodes have shown themselves: SIGTERM would end one that is only starting."""
-    until(lambda: Here.objects.count() >= number, what=f"{number} nodes have shown themselves")
+    until(lambda: Seen.objects.count() >= number, what=f"{number} nodes have shown themselves")
 
 
 def turn_of_tasks():

@@ -46,6 +46,15 @@ class TestApp(AppConfig):
 
             pool.SLOW_IMPORTS = 1000
             guards.LAST_WORDS = 60.0
+        if "CRONKITE_TEST_TELLING" in os.environ:
+            from cronkite.database import teller
+
+            teller.PATIENCE = float(os.environ["CRONKITE_TEST_TELLING"])
+        if "CRONKITE_TEST_ANSWERS" in os.environ:
+            from cronkite.monitors import pings
+
+            pings.TIMEOUT = float(os.environ["CRONKITE_TEST_ANSWERS"])
+            pings.PATIENCE = 2 * pings.TIMEOUT
         if "CRONKITE_TEST_SENTRY" in os.environ:
             from cronkite.runs import farewell
 

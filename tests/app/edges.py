@@ -22,6 +22,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import families
 from app import apps, jobs
 
 #: A context variable of a project's.
@@ -383,21 +384,11 @@ def leave_orphans(path):
     for _ in range(5):
         subprocess.run(["sh", "-c", "(sleep 0.05 &) ; exit 0"], check=True)
     # They may end just now: what is not reaped in some seconds stays.
-    deadline, dead = time.monotonic() + 10, _dead()
+    deadline, dead = time.monotonic() + 10, families.zombies(1)
     while dead and time.monotonic() < deadline:
         time.sleep(0.05)
-        dead = min(dead, _dead())
+        dead = min(dead, families.zombies(1))
     jobs.append(path, str(dead))
-
-
-def _dead():
-    """Return how many children of the first process have ended, and are still in the table."""
-    stats = []
-    for process in Path("/proc").glob("[0-9]*"):
-        # Others may end while they are looked at.
-        with contextlib.suppress(OSError):
-            stats.append((process / "stat").read_text().rpartition(")")[2].split()[:2])
-    return stats.count(["Z", "1"])
 
 
 def leave_service_thread():

@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import connection
@@ -15,18 +16,23 @@ _files = {}
 
 def run(evidence, seconds=0):
     """Write that a run begins, take so many seconds, and write that it ends. Each line is one write()."""
-    line = note()
-    _write(evidence, f"{line('begin')}\n")
-    if seconds and "CRONKITE_TEST_HURRY" not in os.environ:
-        time.sleep(seconds)
-    _write(evidence, f"{line('end')}\n")
+    with _noted(evidence):
+        if seconds and "CRONKITE_TEST_HURRY" not in os.environ:
+            time.sleep(seconds)
 
 
 def run_until(evidence, path):
-    """Write that a run begins, wait until there is this file, and write that it ends."""
+    """The same, but end when there is this file."""
+    with _noted(evidence):
+        wait_for(path)
+
+
+@contextmanager
+def _noted(evidence):
+    """Write that a run begins, and, if it is not cut short, that it ends."""
     line = note()
     _write(evidence, f"{line('begin')}\n")
-    wait_for(path)
+    yield
     _write(evidence, f"{line('end')}\n")
 
 

@@ -77,13 +77,10 @@ def slots():
 
 
 def race(make_job, evidence, number, rounds, *arguments, jobs=1, **environment):
-    """Have ``number`` nodes tick at once for each of the slots; return how often each (job, slot) was started.
-
-    ``rounds`` are so many, or those of an iterable.
-    """
+    """Have ``number`` nodes tick at once in each of the rounds; return how often each (job, slot) was started."""
     made = [make_job("app.jobs.note", name=f"job {n}", schedule="0 * * * *", args=[str(evidence)]) for n in range(jobs)]
     with racers(number, *arguments, **environment) as have_all_tick:
-        for n, slot in zip(range(rounds) if isinstance(rounds, int) else rounds, slots(), strict=False):
+        for n, slot in zip(rounds, slots(), strict=False):
             # By hand, so that there is one slot a round: the jobs are due now, and next in the far future.
             for job in made:
                 Job.objects.filter(pk=job.pk).write(
@@ -99,7 +96,7 @@ def race(make_job, evidence, number, rounds, *arguments, jobs=1, **environment):
 
 @pytest.mark.parametrize(("number", "rounds", "workers"), [(2, 40, 0), (8, 20, 0), (2, 5, 1), (8, 3, 2)])
 def test_of_many_nodes_that_claim_at_once_one_runs_the_slot(make_job, evidence, number, rounds, workers):
-    starts = race(make_job, evidence, number, rounds, "--meet", "--workers", str(workers))
+    starts = race(make_job, evidence, number, range(rounds), "--meet", "--workers", str(workers))
     assert set(starts.values()) == {1}
     assert len(starts) == rounds
     assert Log.objects.filter(status=Log.Status.SUCCEEDED).count() == rounds
@@ -128,13 +125,13 @@ def winners():
 @pytest.mark.parametrize("number", [2, 8])
 def test_without_the_condition_and_the_constraint_slots_are_run_twice(make_job, evidence, without_constraints, number):
     """The saboteur of the races above."""
-    starts = race(make_job, evidence, number, 5, "--meet", "--workers", "0", **BLIND)
+    starts = race(make_job, evidence, number, range(5), "--meet", "--workers", "0", **BLIND)
     assert set(starts.values()) == {number}
 
 
 def test_without_the_condition_the_constraint_still_lets_no_slot_run_twice(make_job, evidence):
     """A bug in the claim turns into an error, not into a second run."""
-    starts = race(make_job, evidence, 8, 10, "--meet", "--workers", "0", **BLIND)
+    starts = race(make_job, evidence, 8, range(10), "--meet", "--workers", "0", **BLIND)
     assert max(starts.values()) == 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import socket
 import subprocess
@@ -32,6 +31,9 @@ PINGS = {"CRONKITE_TEST_MONITORS": "cronkite.monitors.pings"}
 NOON = datetime(2026, 3, 3, 12, tzinfo=timezone.utc)
 #: How long (seconds) hosts may take, so that only one that hangs takes longer.
 LONG = {"TIMEOUT": 60, "PATIENCE": 120}
+#: The same for nodes, which wait at their end for all the time that it takes; and for those whose host hangs.
+LINGERING = {**PINGS, "CRONKITE_TEST_TELLING": "50"}
+UNHURRIED = {**LINGERING, "CRONKITE_TEST_ANSWERS": "60"}
 
 
 @pytest.fixture
@@ -51,21 +53,6 @@ def patience(monkeypatch):
 
     give(PAUSE=0.01, **LONG)
     return give
-
-
-@pytest.fixture
-def patient(tmp_path):
-    """Return what has nodes ping with these values, and wait at their end for all the time that it takes."""
-
-    def environment(**values):
-        lines = ["from cronkite.database import teller", "from cronkite.monitors import pings", "teller.PATIENCE = 50"]
-        lines += [f"pings.{name} = {value}" for name, value in values.items()]
-        # It is named as a monitor, which is imported when a node starts.
-        (tmp_path / "patient.py").write_text("\n".join([*lines, "def connect(): pass", ""]))
-        path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-        return {"CRONKITE_TEST_MONITORS": f"patient {PINGS['CRONKITE_TEST_MONITORS']}", "PYTHONPATH": path}
-
-    return environment
 
 
 @pytest.fixture(autouse=True)
@@ -99,9 +86,9 @@ def run_of(job, **values):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_a_node_tells_of_a_runs_beginning_and_success_with_what_it_wrote(make_job, service, patient, workers):
+def test_a_node_tells_of_a_runs_beginning_and_success_with_what_it_wrote(make_job, service, workers):
     make_job("app.jobs.say", due=0, args=["Grüße\n"], ping=service.url)
-    cron("--workers", workers, **patient(**LONG))
+    cron("--workers", workers, **UNHURRIED)
     assert service.paths == ["/URL/start", "/URL"]
     (_, headers, nothing), (_, _, body) = service.posts
     assert (nothing, body.decode()) == (b"", "Grüße")
@@ -111,9 +98,9 @@ def test_a_node_tells_of_a_runs_beginning_and_success_with_what_it_wrote(make_jo
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("function", ["app.jobs.fail", "app.jobs.die"])
-def test_a_node_tells_of_a_failure_with_the_reason(make_job, service, patient, function):
+def test_a_node_tells_of_a_failure_with_the_reason(make_job, service, function):
     make_job(function, due=0, ping=service.url)
-    cron("--workers", "1", **patient(**LONG))
+    cron("--workers", "1", **UNHURRIED)
     assert service.paths == ["/URL/start", "/URL/fail"]
     log = Log.objects.get()
     assert service.posts[-1][2].decode() == "\n".join(
@@ -133,11 +120,11 @@ def test_jobs_without_a_url_and_projects_without_the_monitor_ping_nobody(make_jo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_service_that_hangs_keeps_no_run_from_its_record_and_no_tick_from_its_end(make_job, patient):
+def test_a_service_that_hangs_keeps_no_run_from_its_record_and_no_tick_from_its_end(make_job):
     with misbehaving(hang) as url:
         for number in range(5):
             make_job(name=f"job {number}", due=0, ping=url)
-        said = cron("--workers", "2", CRONKITE_TEST_LOG="1", **patient())
+        said = cron("--workers", "2", CRONKITE_TEST_LOG="1", **LINGERING)
     assert set(Log.objects.values_list("status", flat=True)) == {Status.SUCCEEDED}
     assert Log.objects.count() == 5
     assert "its ping to 127.0.0.1:" in said
@@ -177,11 +164,11 @@ def test_a_failure_after_which_the_slot_is_tried_again_is_not_told_and_the_last_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_slot_that_is_tried_again_by_a_node_is_told_by_its_last_attempt(make_job, service, patient):
+def test_a_slot_that_is_tried_again_by_a_node_is_told_by_its_last_attempt(make_job, service):
     job = make_job("app.jobs.fail", due=0, ping=service.url, retries=1, retry_delay=0)
-    cron("--workers", "0", **patient(**LONG))
+    cron("--workers", "0", **UNHURRIED)
     if Log.objects.filter(job=job).count() == 1:
-        cron("--workers", "0", **patient(**LONG))
+        cron("--workers", "0", **UNHURRIED)
     assert [log.attempt for log in Log.objects.order_by("pk")] == [1, 2]
     assert service.paths == ["/URL/start", "/URL/start", "/URL/fail"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from importlib import import_module
 
@@ -17,18 +16,6 @@ from cronkite.monitors import checkins
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Status = Log.Status
-#: A monitor that tells nobody, and has others wait for their answers.
-PATIENT = """
-from cronkite.database import teller
-from cronkite.monitors import pings
-
-teller.PATIENCE = 50
-pings.TIMEOUT, pings.PATIENCE = 60, 120
-
-
-def connect():
-    pass
-"""
 MODES = [("--workers", "2"), ("--workers", "0"), ("loop", "--workers", "2")]
 
 
@@ -135,15 +122,14 @@ def test_a_monitor_that_cannot_be_connected_is_told_of_and_keeps_no_job_from_run
 
 
 @pytest.mark.once
-def test_nobody_who_is_told_of_runs_learns_the_urls_that_are_pinged(make_job, collector, tmp_path):
+def test_nobody_who_is_told_of_runs_learns_the_urls_that_are_pinged(make_job, collector):
     # A ping is sent once more where there is no answer for long, which there may not be on a busy machine.
-    (tmp_path / "patient.py").write_text(PATIENT)
-    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    patient = {"CRONKITE_TEST_TELLING": "50", "CRONKITE_TEST_ANSWERS": "60"}
     with pinging() as service:
         service.answers = [404]
         make_job("app.jobs.fail", due=0, ping=service.url)
-        both = "patient cronkite.monitors.pings cronkite.monitors.sentry"
-        printed = cron("--workers", "0", **to_sentry(collector, CRONKITE_TEST_MONITORS=both, PYTHONPATH=path))
+        both = "cronkite.monitors.pings cronkite.monitors.sentry"
+        printed = cron("--workers", "0", **to_sentry(collector, CRONKITE_TEST_MONITORS=both, **patient))
         assert service.paths == ["/URL/start", "/URL/fail"]
     assert len(collector.items("event")) == 1
     assert printed.count("was not taken") == 2

@@ -144,6 +144,13 @@ class Storm:
             nodes.tend()
             time.sleep(0.1)
 
+    def share(self, nodes: Fleet, number: int, slots: int, most: int) -> None:
+        """Add so many jobs in arrears again and again, until each node has had a run: one that is late finds more."""
+        while not self.winners() >= all_of(nodes):
+            assert len(self.jobs) < most, f"only {sorted(self.winners())} have won"
+            self.jobs_in_arrears(number, slots)
+            self.drive(nodes, self.all_taken)
+
     def settle(self, **options) -> datetime:
         """Once all nodes have ended, have ticks take what they left; return up to when all is taken.
 

@@ -20,7 +20,7 @@ from databases import parse_url
 from databases.levels import isolation_level
 from proof.race.faults import clocks, pooler, proxy, readonly
 from proof.race.fleet import POLL
-from proof.race.storm import LOCK_TIMEOUT, LONG_LOCK_TIMEOUT, Storm, all_of, assert_kept, fleet
+from proof.race.storm import LOCK_TIMEOUT, LONG_LOCK_TIMEOUT, Storm, assert_kept, fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -409,11 +409,7 @@ def test_a_node_that_lacks_the_function_leaves_it_to_one_that_has_it(storm, say)
     newer = storm.jobs_in_arrears(20, 3, function="app.newer.run")
     old = {**STEADY, "CRONKITE_TEST_OLD": "1"}
     with loops(storm, options=lambda n: old if n <= 2 else STEADY) as nodes:
-        # One that is stalled finds more when it goes on.
-        while not storm.winners() >= all_of(nodes):
-            assert len(storm.jobs) < MOST_JOBS, f"only {sorted(storm.winners())} have won"
-            storm.jobs_in_arrears(40, 3)
-            storm.drive(nodes, storm.all_taken)
+        storm.share(nodes, 40, 3, MOST_JOBS)
         verdict = weathered(storm, nodes, say, "two nodes lack a function")
     keys = {job.pk for job in newer}
     assert {run.node for run in storm.runs() if run.job in keys} <= {"node-3", "node-4"}

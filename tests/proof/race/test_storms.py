@@ -32,10 +32,7 @@ def only_in_the_long_proof(*cases):
 def test_loops_share_many_jobs(storm, say, number, workers):
     """Each node has some: one that comes late finds more."""
     with fleet(storm.folder, number, "cron", "loop", "--workers", str(workers)) as nodes:
-        while not storm.winners() >= all_of(nodes):
-            assert len(storm.jobs) < MOST_JOBS, f"only {sorted(storm.winners())} have won"
-            storm.jobs_in_arrears(200, 2)
-            storm.drive(nodes, storm.all_taken)
+        storm.share(nodes, 200, 2, MOST_JOBS)
         nodes.stop()
         verdict = storm.audit(nodes)
     say(f"{number} loops, {len(storm.jobs)} jobs: {verdict}")

@@ -50,6 +50,8 @@ class HeldRows:
     def __init__(self, *, stays: bool) -> None:
         self._stays = stays
         self._waits: dict[int, _Wait] = {}
+        #: When (monotonic seconds) it was last told who is left alone.
+        self._told_at = float("-inf")
 
     def put_off(self, job: Job, now: datetime, *, held: str) -> bool:
         """Leave the job alone for a while; return ``False`` if it has been waiting for too long.
@@ -95,12 +97,16 @@ class HeldRows:
         return bool(others)
 
     def left_alone(self) -> set[int]:
-        """Return the keys of the jobs that are left alone at this moment, and forget those that are due no more."""
-        now = time.monotonic()
+        """Return the keys of the jobs that the next look leaves alone, and forget those that are due no more."""
+        now = self._told_at = time.monotonic()
         self._waits = {key: wait for key, wait in self._waits.items() if wait.until + LONGEST_PAUSE > now}
         return {key for key, wait in self._waits.items() if wait.until > now}
 
     def rest(self) -> float | None:
-        """Return in how many seconds to look again for one that is left alone, or ``None`` if none is."""
+        """Return in how many seconds to look again for one that the last look left alone, or ``None`` if none was.
+
+        A pause that has ended since, while that look took its time, counts as well: nobody has asked for the job.
+        """
         now = time.monotonic()
-        return min((wait.until - now for wait in self._waits.values() if wait.until > now), default=None)
+        ends = (wait.until for wait in self._waits.values() if wait.until > self._told_at)
+        return min((max(0.0, until - now) for until in ends), default=None)

@@ -220,10 +220,14 @@ class Agenda:
     def _take(self, lane: Lane) -> Job:
         job = lane.take()
         self._taken += 1
+        self._look_for_more(lane)
+        return job
+
+    def _look_for_more(self, lane: Lane) -> None:
+        """Look for what stands behind the page, if that is worked off as far as the lane goes."""
         if not lane.jobs and self._has_more:
             self._has_more = False
             self.look_within(0)
-        return job
 
     def _next_at(self, lane: Lane) -> float | None:
         if lane.asked:
@@ -264,7 +268,9 @@ class Agenda:
             self._refusals[module] += 1
             self._avoided[module] = time.monotonic() + pause
             for lane in (self._runs, self._tasks):
-                lane.keep(lambda each: not self._is_avoided(each))
+                if not lane.is_empty():
+                    lane.keep(lambda each: not self._is_avoided(each))
+                    self._look_for_more(lane)
         self._left_alone[job.pk] = time.monotonic() + pause
 
     def put_off(self, job: Job, *, held: str) -> None:
@@ -284,8 +290,10 @@ class Agenda:
         self._rooms.wait(job)
         for lane in (self._runs, self._tasks):
             # They need not find out one by one.
-            for other in lane.strike(self.now(), lambda each: each.group == job.group):
-                self._rooms.wait(other)
+            if struck := lane.strike(self.now(), lambda each: each.group == job.group):
+                for other in struck:
+                    self._rooms.wait(other)
+                self._look_for_more(lane)
 
     def have_room(self, group: str) -> None:
         """Take note that a run of a job of this group has ended: it is another one's turn."""

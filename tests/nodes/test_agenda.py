@@ -136,6 +136,27 @@ def test_a_page_that_others_have_worked_off_is_no_end(make_job, monkeypatch):
     assert [job.pk for job in agenda._runs.jobs] == [jobs[0].pk]
 
 
+@pytest.mark.parametrize("why", ["the import of their module hangs", "their group is full"])
+def test_a_page_whose_jobs_are_struck_off_is_no_end(make_job, monkeypatch, why):
+    """Or a tick would end without what stands behind them, and so would the next."""
+    monkeypatch.setattr("cronkite.nodes.agenda.PAGE", 3)
+    struck = {make_job("app.alerted.hang", due=10, group="reports").pk for _ in range(3)}
+    make_job("app.jobs.say", due=0)
+    agenda = Agenda()
+    agenda.look(set())
+    first = agenda.take()
+    if why == "their group is full":
+        agenda.wait_for_room(first)
+    else:
+        agenda.leave_alone(first, longer=True)
+        struck = set()
+    assert agenda.is_empty() is False
+    for _ in range(2):
+        # The first may bring the same once more, which are known now.
+        agenda.look(struck)
+    assert names(agenda) == ["say"]
+
+
 def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):
     for _ in range(3):
         agenda.take()
@@ -181,6 +202,38 @@ def test_the_pauses_grow_and_people_are_told_once(stopwatch, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "Job 'held' waits: its row is locked by another transaction since 03:04:05 UTC."
     ]
+
+
+def test_a_pause_that_ends_while_a_tick_looks_calls_for_another_look(make_job, stopwatch, monkeypatch):
+    """The look has left the job out, so nobody has asked for it since."""
+    job = make_job(due=0)
+    found = Agenda()
+    found.look(set())
+    found.put_off(found.take(), held=skips.NOTHING)
+    read = Agenda._page
+
+    def slowly(agenda, most):
+        page = read(agenda, most)
+        stopwatch[0] += 1
+        return page
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Agenda, "_page", slowly)
+        found.look(set())
+    assert not found.is_empty()
+    assert found.look_at <= time.monotonic()
+    found.look(set())
+    assert found.take() == job
+
+
+def test_so_does_a_pause_that_ends_before_it_is_asked_for(stopwatch):
+    """As where a machine stands still between two lines."""
+    waiting, job, now = rows.HeldRows(stays=False), Job(pk=1, name="held"), clock.as_utc("2026-01-01 03:04:05")
+    waiting.put_off(job, now, held=skips.ROW)
+    stopwatch[0] += 1
+    assert waiting.rest() == 0
+    assert waiting.left_alone() == set()
+    assert waiting.rest() is None
 
 
 def test_a_row_that_is_edited_again_and_again_is_not_locked_by_one_that_keeps_it(stopwatch, caplog):

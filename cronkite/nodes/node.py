@@ -156,8 +156,8 @@ class Node:
         if self._runs.claims() or not self._unsettled.is_empty():
             return False
         if not self._in_doubt.is_empty() or not self._dispatch.is_idle():
-            # An engine that does not answer keeps no node from leaving.
-            return self._gave_up or (self._leave_by is not None and time.monotonic() >= self._leave_by)
+            # An engine that does not answer keeps no node from leaving, when it is written what is not known of it.
+            return self._gave_up or self._is_late
         if self._stopping:
             return True
         # Without room and without claims, the runs have an end to tell of, after which there may be more to look for.

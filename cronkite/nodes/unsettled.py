@@ -129,15 +129,17 @@ class Unsettled:
         except verdicts.Contention:
             self._put_off(doubt)
             return
+        # Asked once, or it might be in time for the one, and too late for the other.
+        is_old = doubt.is_old
         if ours:
             told.missed_before(doubt.job, ours.log_id)
         if ours and stopping:
             self._ends.append(_End(ours, Outcome(Log.Status.INTERRUPTED, reason="its node was stopped")))
-        elif ours and doubt.is_old:
+        elif ours and is_old:
             why = "that it was claimed showed too late to run it"
             self._ends.append(_End(ours, Outcome(Log.Status.LOST, reason=why)))
         self._doubts.remove(doubt)
-        if ours and not stopping and not doubt.is_old:
+        if ours and not stopping and not is_old:
             self._runs.start(doubt.job, ours)
         else:
             self._runs.release(doubt.job)

@@ -195,6 +195,17 @@ def test_a_node_in_doubt_keeps_no_worker_waiting_for_long(make_job, left_open, e
     assert not Job.objects.get(pk=job.pk).is_locked
 
 
+def test_what_a_node_was_in_doubt_of_is_run_or_is_lost(make_job, left_open, evidence, monkeypatch):
+    """However its time is up just then: between the two, it would keep its lock, and nobody would know of it."""
+    answers = iter([False])
+    monkeypatch.setattr(unsettled._Doubt, "is_old", property(lambda doubt: next(answers, True)))
+    make_job("app.jobs.note", due=0, args=[str(evidence)])
+    left_open(after=1, commits=True)
+    ticks.tick(workers=0)
+    assert Log.objects.get().status == Status.SUCCEEDED
+    assert len(evidence.starts()) == 1
+
+
 # What else is read, and acted on then.
 
 

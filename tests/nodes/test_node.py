@@ -413,6 +413,21 @@ def test_a_node_waits_in_peace_for_the_end_of_what_was_killed(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_node_that_leaves_has_written_what_it_does_not_know(monkeypatch):
+    """Though the time to leave comes between its look at that and the question whether it is done."""
+    one, written = node.Node("one", Here(), agenda.Agenda(stays=True)), []
+    monkeypatch.setattr(one._dispatch, "is_idle", lambda: False)
+    monkeypatch.setattr(one._dispatch, "give_up", written.append)
+    one.stop()
+    one.stop()
+    assert one._go_on()
+    one._leave_by = time.monotonic()
+    assert not one._is_done()
+    assert not one._go_on()
+    assert written == ["its node was stopped"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_claim_whose_worker_has_died_meanwhile_is_lost_at_once(make_job, nursery):
     workers = pool.Pool(1, nursery)
     job = make_job(due=0)

@@ -11,8 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.db import connections
@@ -129,9 +130,11 @@ class _Courier(threading.Thread):
         """Have it do nothing more after what it does now; return what it has not begun."""
         self._dismissed = True
         left = []
-        while not self.errands.empty():
-            if (errand := self.errands.get()) is not None:
-                left.append(errand)
+        # What it does may end just now: then it may be this thread's or its own that has the last one.
+        with suppress(Empty):
+            while True:
+                if (errand := self.errands.get_nowait()) is not None:
+                    left.append(errand)
         self.errands.put(None)
         return left
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from app import engines, handed
 from cronkite.claims import claiming, handing, holding, skips, verdicts
 from cronkite.claims.verdicts import Receipt
 from cronkite.database import clock, waits
-from cronkite.engines import django_tasks
+from cronkite.engines import couriers, django_tasks
 from cronkite.engines.counter import Sorted
 from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log
@@ -241,6 +242,21 @@ def test_a_thousand_jobs_in_one_slot_are_handed_over_in_one_tick():
     Job.objects.all().write(next_run=slot)
     tick()
     assert Log.objects.filter(status=Status.HANDED_OVER).count() == DBTaskResult.objects.count() == number
+
+
+def test_a_courier_is_dismissed_though_it_takes_its_last_errand_just_then():
+    """It is the node's own thread that dismisses it."""
+
+    class Contended(SimpleQueue):
+        def empty(self):
+            return False
+
+    courier = couriers._Courier("a place", lambda: None)
+    own, courier.errands = courier.errands, Contended()
+    try:
+        in_time(lambda: courier.dismiss() == [])
+    finally:
+        own.put(None)
 
 
 def test_couriers_that_have_nothing_to_do_keep_no_connections_of_a_pool():

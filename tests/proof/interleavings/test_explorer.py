@@ -62,9 +62,14 @@ def end(order, world):
     ("meeting", "kills"),
     [
         (meetings.claim_against_claim, 0),
-        (meetings.claim_against_run_by_hand, 0),
-        (meetings.renewal_against_takeover, 0),
+        (meetings.claim_against_edit, 0),
+        (meetings.claim_of_a_one_off_against_edit, 0),
+        (meetings.request_against_request, 0),
+        (meetings.request_against_claim, 0),
         (meetings.retry_against_claim, 1),
+        (meetings.end_against_takeover, 0),
+        # Up to two thousand orders. Of others there are more, literally, than there is time for.
+        (meetings.renewal_against_takeover, 0),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -18,7 +18,6 @@ if __name__ == "__main__":
     from cronkite.runs import pool
 
     pool.LONG = 0.5
-    pool.SLOW_IMPORTS = 2
     # Not shorter: an import that is only slow, on a busy machine, must not be taken for one that hangs.
     pool.IMPORT_PATIENCE = float(os.environ.get("CRONKITE_TEST_IMPORT_PATIENCE", "5"))
     agenda.POLL = 1.0

@@ -26,7 +26,7 @@ from cronkite.models import Group, Job, Log
 from cronkite.monitors import checkins, pings
 from cronkite.nodes import agenda, outages
 from cronkite.processes import kin
-from cronkite.runs import farewell, pool, runner, worker
+from cronkite.runs import crowd, farewell, pool, runner, worker
 from cronkite.schedules import Schedule, catch_up, expressions
 from proof import results
 from proof import table as proof_table
@@ -326,6 +326,8 @@ def test_times_that_it_puts_into_words_are_those_of_the_code():
     assert (pool.LONG, "a run that takes longer than a minute no longer counts" in WORDS) == (60, True)
     assert (pool.SLOW_IMPORT, "An import that takes longer than a second no longer counts" in WORDS) == (1, True)
     assert (pool.IMPORT_PATIENCE, "one that takes longer than a minute, or ends its process" in WORDS) == (60, True)
+    assert (pool.SLOW_IMPORTS, "unless more of them do than there are workers (or than two)" in WORDS) == (2, True)
+    assert (crowd.PATIENCE, "or after a minute by whoever looks next" in WORDS) == (60, True)
     assert (agenda.LONGEST_REFUSAL, "for half an hour at most" in WORDS) == (1800, True)
     assert (kin.PATIENCE, "SIGTERM comes first, and a second later SIGKILL" in WORDS) == (1, True)
     assert (runner.RECORD_PATIENCE, "if that is within an hour" in WORDS) == (3600, True)

@@ -273,6 +273,10 @@ class Agenda:
                     self._look_for_more(lane)
         self._left_alone[job.pk] = time.monotonic() + pause
 
+    def trust(self, job: Job) -> None:
+        """Take note that the module of the job's function can be imported: the next refusal is a first one again."""
+        self._refusals.pop(_module(job), None)
+
     def put_off(self, job: Job, *, held: str) -> None:
         """Skip the job for a moment, or for longer each time, as nobody has claimed it, and yet nobody can.
 

@@ -257,7 +257,10 @@ class Node:
     def _take_up(self, events: list[Event]) -> None:
         for event in events:
             self._handle(event)
-        self._taker.take_all([event.job for event in events if isinstance(event, Ready)])
+        ready = [event.job for event in events if isinstance(event, Ready)]
+        for job in ready:
+            self._agenda.trust(job)
+        self._taker.take_all(ready)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Refused):

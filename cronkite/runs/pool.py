@@ -16,8 +16,9 @@ from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome
 from cronkite.models import Job, Log, told
 from cronkite.processes import kin
-from cronkite.runs import channels
+from cronkite.runs import channels, crowd
 from cronkite.runs.channels import Channel, HungUp
+from cronkite.runs.crowd import Crowd
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
 from cronkite.runs.messages import KILL_AFTER, Born, Died, End, Recorded, Resolve, Resolved, Returned, Written
 from cronkite.runs.nursery import Nursery
@@ -28,7 +29,7 @@ logger = logging.getLogger("cronkite")
 #: next minute starts what is due whatever still runs: a slow job delays no other (promise P4).
 LONG = 60.0
 #: Nor does an import that takes longer than this (seconds), as long as there are not more of them than the pool has
-#: workers, or ``SLOW_IMPORTS``; those beyond that are given up.
+#: workers, or ``SLOW_IMPORTS``; those beyond that are broken off, and wait for the others.
 SLOW_IMPORT = 1.0
 SLOW_IMPORTS = 2
 #: How long (seconds) an import may take before its function counts as one that can't be run here.
@@ -108,6 +109,8 @@ class Pool:
     workers: list[Worker] = field(default_factory=list)
     #: Those that are to go, or have said that they do.
     leaving: list[Worker] = field(default_factory=list)
+    #: The jobs that are to be offered again when fewer imports take long.
+    _crowd: Crowd = field(default_factory=Crowd)
     _reserved: list[Worker] = field(default_factory=list)
     _stillborn: list[Ended] = field(default_factory=list)
 
@@ -173,7 +176,7 @@ class Pool:
 
     def offered(self) -> set[int]:
         """Return the ids of the jobs that were offered and are not claimed yet."""
-        return {worker.job.pk for worker in self.workers if worker.job is not None}
+        return self._crowd.keys() | {worker.job.pk for worker in self.workers if worker.job is not None}
 
     def end(self, claim: Claim, status: str, reason: str) -> None:
         """Tell the run to end: SIGTERM within its process, and SIGKILL if that does not help."""
@@ -199,6 +202,8 @@ class Pool:
             deadlines.append(time.monotonic() + GLANCE)
         if self._needs_nursery():
             deadlines.append(self.nursery.attend_at)
+        if (overdue_at := self._crowd.next_at()) is not None:
+            deadlines.append(overdue_at)
         return min(deadlines, default=None)
 
     def wait(self, timeout: float, wake: int) -> Iterator[Event]:
@@ -217,11 +222,12 @@ class Pool:
         for worker in reserved:
             # Unless it has just died; then its job is offered again.
             if worker.job is not None and not worker.is_killed:
-                yield Ready(worker.job)
+                yield self._ready(worker.job)
         now = time.monotonic()
         for worker in [*self.workers, *self.leaving]:
             if worker.deadline is not None and worker.deadline <= now:
                 self._overdue(worker)
+        yield from self._see_to_crowd()
 
     def close(self, by: float | None) -> None:
         """Hang up, which ends idle workers, and wait for them; leave those that run a job to themselves."""
@@ -313,15 +319,18 @@ class Pool:
                 worker.deadline = None
                 worker.known.add(asked_of(job))
                 worker.bound_to = asked_of(job).home if message.bound else ""
-                yield Ready(job)
+                yield self._ready(job)
                 return
             worker.busy()
             if message.retires:
                 self._discard(worker)
             if message.passes:
                 self.offer(job)
+            elif message.problem is None:
+                self._crowd.forget(job)
+                yield ForEngine(job, message.engine)
             else:
-                yield ForEngine(job, message.engine) if message.problem is None else Refused(job, message.problem)
+                yield self._refused(job, message.problem)
         elif isinstance(message, Recorded) and worker.claim is not None:
             claim = worker.claim
             worker.busy()
@@ -335,6 +344,14 @@ class Pool:
             worker.busy()
             self._discard(worker)
             yield Ended(claim, message.outcome, is_told=True)
+
+    def _ready(self, job: Job) -> Ready:
+        self._crowd.forget(job)
+        return Ready(job)
+
+    def _refused(self, job: Job, problem: str, *, is_costly: bool = False) -> Refused:
+        self._crowd.forget(job)
+        return Refused(job, problem, is_costly)
 
     def _bury(self, ready: set[int]) -> Iterator[Event]:
         """Take leave of the workers that have died, and hear what others have written."""
@@ -374,7 +391,7 @@ class Pool:
         if is_resolving:
             # It may be the import that has ended the nursery.
             problem = worker.verdict or "the process that workers are forked from died meanwhile"
-            yield Refused(job, f"{job.function} cannot be imported here: {problem}.", is_costly=True)
+            yield self._refused(job, f"{job.function} cannot be imported here: {problem}.", is_costly=True)
         else:
             self.offer(job)
 
@@ -415,12 +432,12 @@ class Pool:
         if job is None:
             return
         if died.problem:
-            yield Refused(job, died.problem)
+            yield self._refused(job, died.problem)
         elif asked_of(job) in worker.known:
             self.offer(job)
         else:
             problem = worker.verdict or f"its process {how}"
-            yield Refused(job, f"{job.function} cannot be imported here: {problem}.", is_costly=True)
+            yield self._refused(job, f"{job.function} cannot be imported here: {problem}.", is_costly=True)
 
     def _discard(self, worker: Worker) -> None:
         """Have a worker go."""
@@ -438,17 +455,34 @@ class Pool:
             self._lose_patience(worker)
 
     def _lose_patience(self, worker: Worker) -> None:
-        """Give up an import that takes too long, or longer than it may while others do the same."""
+        """Give up an import that takes too long, or break it off if enough others take as long."""
         now = time.monotonic()
-        slow = [each for each in self.workers if each.is_resolving and each.since <= now - SLOW_IMPORT]
         if now - worker.since >= IMPORT_PATIENCE:
             worker.verdict = f"its import took longer than {IMPORT_PATIENCE:g} s"
-        elif len(slow) > max(self.size, SLOW_IMPORTS):
-            worker.verdict = f"its import takes longer than {SLOW_IMPORT:g} s, and {len(slow) - 1} others take as long"
+        elif (others := self._slow_imports(now) - 1) >= self._room_for_slow():
+            assert worker.job is not None
+            said = "Job %r waits: the import of %s takes longer than %g s, and %d others take as long."
+            logger.info(said, worker.job.name, worker.job.function, SLOW_IMPORT, others)
+            self._crowd.join(worker.job)
+            worker.job = None
         else:
             worker.deadline = worker.since + IMPORT_PATIENCE
             return
         worker.kill()
+
+    def _slow_imports(self, now: float) -> int:
+        return sum(worker.is_resolving and worker.since <= now - SLOW_IMPORT for worker in self.workers)
+
+    def _room_for_slow(self) -> int:
+        return max(self.size, SLOW_IMPORTS)
+
+    def _see_to_crowd(self) -> Iterator[Event]:
+        """Offer those again whose imports wait for others, if there is room; refuse who has waited too long."""
+        for job in self._crowd.take_overdue():
+            problem = f"it takes longer than {SLOW_IMPORT:g} s, and so did others for {crowd.PATIENCE:g} s"
+            yield self._refused(job, f"{job.function} could not be imported here yet: {problem}.")
+        while self._crowd and self.has_room() and self._slow_imports(time.monotonic()) < self._room_for_slow():
+            self.offer(self._crowd.take())
 
     def _end(self, worker: Worker, status: str, reason: str) -> None:
         worker.end = End(status, reason)

@@ -41,10 +41,9 @@ class TestApp(AppConfig):
 
             heartbeat.EVERY = float(os.environ["CRONKITE_TEST_BEAT"])
         if "CRONKITE_TEST_UNHURRIED" in os.environ:
-            # Not shorter than a busy machine needs: what this bounds is a test of its own, see impatient.py.
-            from cronkite.runs import guards, pool
+            # Not shorter than a busy machine needs.
+            from cronkite.runs import guards
 
-            pool.SLOW_IMPORTS = 1000
             guards.LAST_WORDS = 60.0
         if "CRONKITE_TEST_TELLING" in os.environ:
             from cronkite.database import teller

@@ -157,6 +157,20 @@ def test_a_page_whose_jobs_are_struck_off_is_no_end(make_job, monkeypatch, why):
     assert names(agenda) == ["say"]
 
 
+def test_a_module_that_was_imported_since_is_left_alone_as_after_its_first_refusal(make_job, stopwatch):
+    """A refusal a month is no reason to leave its jobs alone for half an hour."""
+    job = make_job("app.alerted.hang", due=0)
+    agenda = Agenda(stays=True)
+    pauses = []
+    for _ in range(3):
+        agenda.leave_alone(job, longer=True)
+        pauses.append(agenda._avoided["app.alerted"] - time.monotonic())
+    agenda.trust(job)
+    agenda.leave_alone(job, longer=True)
+    pauses.append(agenda._avoided["app.alerted"] - time.monotonic())
+    assert pauses == [60, 120, 240, 60]
+
+
 def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):
     for _ in range(3):
         agenda.take()

@@ -389,13 +389,25 @@ def test_many_imports_that_hang_starve_nobody(make_job, evidence, tmp_path):
     for number in range(3):
         make_job("app.jobs.note", name=f"good {number}", due=0, args=[str(evidence), str(number)])
     log = tmp_path / "log"
-    with nodes(("cron", "--workers", "1"), script="impatient.py", log=log) as (each,):
+    with nodes(("cron", "-v", "2", "--workers", "1"), script="impatient.py", log=log) as (each,):
         until(lambda: sorted(evidence.texts()) == list("012"))
         until(lambda: "s, and 2 others take as long" in log.read_text())
         for number in range(5):
             until(lambda number=number: f"app.hung.h{number}.anything cannot be imported here" in log.read_text())
         each.signal(signal.SIGTERM)
         assert each.wait() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_imports_that_only_take_their_time_are_had_one_after_another(make_job, evidence, tmp_path):
+    """Twice as many as a node with one worker has at a time: each job is run in this tick, and nobody is alarmed."""
+    for number in range(4):
+        make_job(f"app.slow.s{number}.note", name=f"slow {number}", due=0, args=[str(evidence), str(number)])
+    make_job("app.jobs.note", name="quick", due=0, args=[str(evidence), "quick"])
+    with nodes(TICK, CRONKITE_TEST_LOG="1") as (each,):
+        assert each.wait() == 0
+    assert sorted(evidence.texts()) == ["0", "1", "2", "3", "quick"]
+    assert "cannot be run" not in each.output
 
 
 @pytest.mark.django_db(transaction=True)

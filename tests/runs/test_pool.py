@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from nodes import until
+from nodes import PATIENCE, until
 
 from cronkite.claims import claiming
 from cronkite.models import Job, Log
 from cronkite.processes import kin
-from cronkite.runs import channels
+from cronkite.runs import channels, crowd
 from cronkite.runs.events import Ended, Ready, Refused, Wrote
 from cronkite.runs.pool import LEAST_PATIENCE, Pool
 
@@ -116,6 +116,66 @@ def test_a_worker_that_dies_is_replaced_though_slow_imports_made_room_for_others
     (dead,) = [worker for worker in pool.workers if worker.job is slow]
     pool.nursery.kill(dead.number)
     assert events(pool, wake) == [Ready(slow)]
+
+
+# More imports that take long than there may be at a time.
+
+
+@pytest.fixture
+def crowded(make_job, pool, wake, monkeypatch):
+    """Two hang, and the third has been broken off."""
+    monkeypatch.setattr("cronkite.runs.pool.SLOW_IMPORT", 0.1)
+    jobs = [make_job(f"app.hung.h{number}.anything", name=f"hung {number}") for number in range(3)]
+    deadline = time.monotonic() + PATIENCE
+    for job in jobs:
+        while not pool.has_room():
+            assert list(pool.wait(0.1, wake)) == []
+            assert time.monotonic() < deadline
+        pool.offer(job)
+    while len(imports_in(pool)) > 2:
+        assert list(pool.wait(0.1, wake)) == []
+        assert time.monotonic() < deadline
+    return jobs
+
+
+def imports_in(pool):
+    """Return the jobs whose functions are being imported."""
+    return [worker.job for worker in pool.workers if worker.is_resolving]
+
+
+def test_a_job_whose_import_was_broken_off_is_under_way_and_makes_room_for_others(make_job, crowded, pool, wake):
+    assert imports_in(pool) == crowded[:2]
+    assert pool.offered() == {job.pk for job in crowded}
+    quick = make_job()
+    while not pool.has_room():
+        assert list(pool.wait(0.1, wake)) == []
+    pool.offer(quick)
+    assert events(pool, wake) == [Ready(quick)]
+
+
+def test_it_is_tried_again_when_one_of_the_others_has_ended(crowded, pool, wake, monkeypatch):
+    monkeypatch.setattr("cronkite.runs.pool.IMPORT_PATIENCE", 0)
+    first = next(worker for worker in pool.workers if worker.job is crowded[0])
+    first.deadline = time.monotonic()
+    (refused,) = events(pool, wake)
+    assert (refused.job, refused.is_costly) == (crowded[0], True)
+    until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
+
+
+def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake, monkeypatch):
+    """It is left to other nodes then, and its module is not to blame."""
+    assert pool.next_deadline() <= time.monotonic() + crowd.PATIENCE
+    monkeypatch.setattr("cronkite.runs.pool.SLOW_IMPORTS", 3)
+    until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
+    monkeypatch.setattr("cronkite.runs.pool.SLOW_IMPORTS", 2)
+    monkeypatch.setattr(crowd, "PATIENCE", 1_000_000)
+    until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] not in imports_in(pool))
+    soon = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: soon)
+    refused = [event for event in events(pool, wake) if event.job is crowded[2]]
+    assert [each.is_costly for each in refused] == [False]
+    assert "app.hung.h2.anything could not be imported here yet" in refused[0].problem
+    assert crowded[2].pk not in pool.offered()
 
 
 @pytest.fixture

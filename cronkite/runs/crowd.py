@@ -1,0 +1,53 @@
+"""Which jobs wait until fewer imports take long?
+
+Where several modules take their time, on a small machine or with a large library each, that is no fault of theirs. They
+come one after another then.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from cronkite.models import Job
+
+#: How long (seconds) a job may wait for the imports of others, before it is left to other nodes, or to a later look.
+PATIENCE = 60.0
+
+
+class Crowd:
+    """The jobs whose imports were broken off, as too many others took as long."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, Job] = {}
+        #: Until when (monotonic seconds) each may wait, those included that are tried again and may have to come back.
+        self._until: dict[int, float] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._jobs)
+
+    def keys(self) -> set[int]:
+        """Return the keys of the jobs that wait."""
+        return set(self._jobs)
+
+    def join(self, job: Job) -> None:
+        """Have the job wait; for how long it may counts from the first time."""
+        self._jobs[job.pk] = job
+        self._until.setdefault(job.pk, time.monotonic() + PATIENCE)
+
+    def take(self) -> Job:
+        """Return one that is to be tried again: any, or those that come first, whose imports may hang, always would."""
+        return self._jobs.pop(random.choice(list(self._jobs)))  # noqa: S311 - only to be fair
+
+    def take_overdue(self) -> list[Job]:
+        """Return those that have waited for too long, and wait no more."""
+        now = time.monotonic()
+        return [self._jobs.pop(key) for key in list(self._jobs) if self._until[key] <= now]
+
+    def forget(self, job: Job) -> None:
+        """Take note that it is known what became of the job's import."""
+        self._until.pop(job.pk, None)
+
+    def next_at(self) -> float | None:
+        """Return when (monotonic seconds) one will have waited for too long, or ``None`` if none waits."""
+        return min((self._until[key] for key in self._jobs), default=None)

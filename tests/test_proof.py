@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from nodes import PATIENCE
 
 from proof import results, table
-from proof.__main__ import FAILURE, SUMMARY, main, rounds_of
+from proof.__main__ import FAILURE, STORMS, SUMMARY, main, rounds_of
 from proof.race import ledger
 from proof.tally import Tally
 
@@ -145,6 +148,25 @@ def test_more_lanes_than_rounds_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--repeat", "2", "--lanes", "3"])
     assert "--lanes parts the rounds of --repeat" in capsys.readouterr().err
+
+
+@pytest.mark.once
+def test_each_storm_is_repeated_and_each_saboteur_is_had_once():
+    pytest_of_proof = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "CRONKITE_PROOF_REPEAT": "3"}
+    environment.pop("PYTEST_ADDOPTS", None)
+    listed = subprocess.run(
+        [*pytest_of_proof, str(STORMS / "test_holders.py")],
+        cwd=STORMS.parent.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    ).stdout
+    named = [line.partition("::")[2] for line in listed.splitlines() if "::" in line]
+    storm, saboteur = "test_rows_that_are_locked_hold_up_their_own_jobs_only", "test_where_nodes_wait_for_rows"
+    assert [name for name in named if name.startswith(storm)] == [f"{storm}[round-{n}]" for n in (1, 2, 3)]
+    assert len([name for name in named if name.startswith(saboteur)]) == 1
 
 
 def test_a_line_of_evidence_that_is_half_written_is_read_later(tmp_path):

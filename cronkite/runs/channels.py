@@ -10,6 +10,7 @@ import pickle
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -37,6 +38,8 @@ class Channel:
         self._identity = identity(end.fileno())
         self._received = bytearray()
         self._unsent = bytearray()
+        # Messages of two threads are to arrive whole, too.
+        self._sending = threading.Lock()
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -50,11 +53,16 @@ class Channel:
     def send(self, message: object) -> None:
         """Send the message, or what can be sent of it now. Raises :class:`HungUp`."""
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        self._unsent += _HEAD.pack(_MARK, len(data)) + data
-        self.flush()
+        with self._sending:
+            self._unsent += _HEAD.pack(_MARK, len(data)) + data
+            self._flush()
 
     def flush(self) -> None:
         """Send what has been kept, as far as the other side takes it. Raises :class:`HungUp`."""
+        with self._sending:
+            self._flush()
+
+    def _flush(self) -> None:
         self._require_own()
         try:
             while self._unsent:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 
 from cronkite.models import Job
 
@@ -42,7 +43,11 @@ class Crowd:
     def take_overdue(self) -> list[Job]:
         """Return those that have waited for too long, and wait no more."""
         now = time.monotonic()
-        return [self._jobs.pop(key) for key in list(self._jobs) if self._until[key] <= now]
+        return self.take_those(lambda job: self._until[job.pk] <= now)
+
+    def take_those(self, condition: Callable[[Job], bool]) -> list[Job]:
+        """Return those that meet the condition, and wait no more."""
+        return [self._jobs.pop(key) for key, job in list(self._jobs.items()) if condition(job)]
 
     def forget(self, job: Job) -> None:
         """Take note that it is known what became of the job's import."""

@@ -75,6 +75,13 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class Over:
+    """The worker says: the function has returned, and its end can't be written yet. So there is nothing to end."""
+
+    token: UUID
+
+
+@dataclass(frozen=True)
 class Returned:
     """The worker says: the run has ended so, and the node is to write it, as its process may not be able to any more.
 

@@ -6,6 +6,7 @@ is in :mod:`cronkite.runs.nurse`; this is how its node talks to it.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -46,6 +47,8 @@ class Nursery:
         # Nothing that it holds goes over the fork, unless a receiver does not come back.
         teller.wait(TELLER_PATIENCE)
         _tell_of_threads()
+        # Its thread does not come along either, and who cancels it there, as is done after each run, waits for that.
+        faulthandler.cancel_dump_traceback_later()
         ours, theirs = channels.pair()
         with forks.signals_held(FOR_THE_NODE) as release, warnings.catch_warnings():
             # Of threads of C libraries, too, which can't hold anything of ours.
@@ -158,11 +161,19 @@ class Nursery:
 
     def _say(self, word: bytes, number: int, end: socket.socket | None = None) -> None:
         message = REQUEST.pack(word, number)
-        try:
-            # It reads what is as short as this at once; a socket takes thousands of them without waiting.
-            socket.send_fds(self._control, [message], [] if end is None else [end.fileno()])
-        except OSError:
-            self.is_gone = True
+        deadline, pause = time.monotonic() + PATIENCE, SHORTEST_PAUSE
+        while not self.is_gone:
+            try:
+                socket.send_fds(self._control, [message], [] if end is None else [end.fileno()])
+            except BlockingIOError:
+                # A socket takes some hundreds at a time, and it reads what is as short as this at once.
+                self.is_gone = time.monotonic() > deadline
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            except OSError:
+                self.is_gone = True
+            else:
+                return
 
 
 def _tell_of_threads() -> None:

@@ -10,6 +10,7 @@ import logging
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from cronkite.claims.verdicts import Claim
@@ -20,7 +21,7 @@ from cronkite.runs import channels, crowd
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.crowd import Crowd
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
-from cronkite.runs.messages import KILL_AFTER, Born, Died, End, Recorded, Resolve, Resolved, Returned, Written
+from cronkite.runs.messages import KILL_AFTER, Born, Died, End, Over, Recorded, Resolve, Resolved, Returned, Written
 from cronkite.runs.nursery import Nursery
 
 logger = logging.getLogger("cronkite")
@@ -65,6 +66,8 @@ class Worker:
     deadline: float | None = None
     #: Why it was killed while it resolved its job's function.
     verdict: str = ""
+    #: The function of its run has returned, and the end is to be written still.
+    is_over: bool = False
     #: Its end of the channel is closed, and yet it lives: the function has closed it.
     is_deaf: bool = False
     is_killed: bool = False
@@ -84,7 +87,7 @@ class Worker:
         return self.job is not None and asked_of(self.job) not in self.known
 
     def busy(self, *, job: Job | None = None, claim: Claim | None = None, seconds: float | None = None) -> None:
-        self.job, self.claim, self.end = job, claim, None
+        self.job, self.claim, self.end, self.is_over = job, claim, None, False
         self.since = time.monotonic()
         self.deadline = None if seconds is None else self.since + seconds
 
@@ -111,14 +114,20 @@ class Pool:
     leaving: list[Worker] = field(default_factory=list)
     #: The jobs that are to be offered again when fewer imports take long.
     _crowd: Crowd = field(default_factory=Crowd)
+    #: The modules whose imports were given up since it was last seen to these, and why.
+    _given_up: dict[str, str] = field(default_factory=dict)
     _reserved: list[Worker] = field(default_factory=list)
     _stillborn: list[Ended] = field(default_factory=list)
+    #: What could not be asked.
+    _unborn: list[Refused] = field(default_factory=list)
 
     def prepare(self, wanted: int) -> None:
         """Have as many of ``wanted`` workers idle as the size allows."""
         missing = min(self.size - self._counting(), wanted - sum(worker.is_idle for worker in self.workers))
-        for _ in range(missing):
-            self._fork()
+        # Where the machine has no room for more, whoever is offered is told so.
+        with suppress(OSError):
+            for _ in range(missing):
+                self._fork()
 
     def has_room(self) -> bool:
         """Tell whether one more job can be offered."""
@@ -126,12 +135,17 @@ class Pool:
 
     def offer(self, job: Job) -> None:
         """Reserve a worker that can resolve the job's function, or ask one; :meth:`wait` will tell."""
-        self.prepare(1)
-        if not any(worker.is_idle for worker in self.workers):
-            # In the place of one that has died, after slow imports had made room for others.
-            self._fork()
         question = asked_of(job)
-        worker = self._fitting(question)
+        try:
+            self.prepare(1)
+            if not any(worker.is_idle for worker in self.workers):
+                # In the place of one that has died, after slow imports had made room for others.
+                self._fork()
+            worker = self._fitting(question)
+        except OSError as error:
+            # Too many processes or descriptors, most likely a run's, are no end of the others.
+            self._unborn.append(self._refused(job, f"no worker can be started here: {error}"))
+            return
         if question in worker.known:
             worker.busy(job=job)
             self._reserved.append(worker)
@@ -176,12 +190,16 @@ class Pool:
 
     def offered(self) -> set[int]:
         """Return the ids of the jobs that were offered and are not claimed yet."""
-        return self._crowd.keys() | {worker.job.pk for worker in self.workers if worker.job is not None}
+        refused = {refused.job.pk for refused in self._unborn}
+        return refused | self._crowd.keys() | {worker.job.pk for worker in self.workers if worker.job is not None}
 
     def end(self, claim: Claim, status: str, reason: str) -> None:
         """Tell the run to end: SIGTERM within its process, and SIGKILL if that does not help."""
-        for worker in self.workers:
-            if worker.claim is claim and worker.end is None:
+        for worker in list(self.workers):
+            if worker.claim is claim and worker.is_over:
+                # Nobody but itself knows how, and it writes that when it can, whatever becomes of its node.
+                self._discard(worker)
+            elif worker.claim is claim and worker.end is None:
                 self._end(worker, status, reason)
 
     def peek(self, claim: Claim) -> None:
@@ -196,19 +214,22 @@ class Pool:
 
     def next_deadline(self) -> float | None:
         """Return when (monotonic) :meth:`wait` has to be called at the latest."""
-        every = [*self.workers, *self.leaving]
+        now, every = time.monotonic(), [*self.workers, *self.leaving]
         deadlines = [worker.deadline for worker in every if worker.deadline is not None]
         if any(worker.is_orphan for worker in every):
-            deadlines.append(time.monotonic() + GLANCE)
+            deadlines.append(now + GLANCE)
         if self._needs_nursery():
             deadlines.append(self.nursery.attend_at)
         if (overdue_at := self._crowd.next_at()) is not None:
-            deadlines.append(overdue_at)
+            deadlines.append(now if self._has_room_for_crowd() else overdue_at)
+        # Then there is room for others.
+        deadlines += [each.since + LONG for each in self.workers if each.claim is not None and each.since > now - LONG]
         return min(deadlines, default=None)
 
     def wait(self, timeout: float, wake: int) -> Iterator[Event]:
         """Wait for up to ``timeout`` seconds, or until ``wake`` is readable or a worker has something to say."""
-        stillborn, self._stillborn = self._stillborn, []
+        stillborn: list[Event] = [*self._stillborn, *self._unborn]
+        self._stillborn, self._unborn = [], []
         reserved, self._reserved = self._reserved, []
         ready = channels.wait([wake, *self._listening()], 0 if stillborn or reserved else timeout)
         yield from stillborn
@@ -314,23 +335,9 @@ class Pool:
         if isinstance(message, Born):
             worker.process = worker.process or message.process
         elif isinstance(message, Resolved) and worker.job is not None:
-            job = worker.job
-            if message.problem is None and not message.engine and not message.retires:
-                worker.deadline = None
-                worker.known.add(asked_of(job))
-                worker.bound_to = asked_of(job).home if message.bound else ""
-                yield self._ready(job)
-                return
-            worker.busy()
-            if message.retires:
-                self._discard(worker)
-            if message.passes:
-                self.offer(job)
-            elif message.problem is None:
-                self._crowd.forget(job)
-                yield ForEngine(job, message.engine)
-            else:
-                yield self._refused(job, message.problem)
+            yield from self._resolved(worker, worker.job, message)
+        elif isinstance(message, Over) and worker.claim is not None and worker.claim.token == message.token:
+            worker.is_over, worker.deadline = True, None
         elif isinstance(message, Recorded) and worker.claim is not None:
             claim = worker.claim
             worker.busy()
@@ -345,12 +352,32 @@ class Pool:
             self._discard(worker)
             yield Ended(claim, message.outcome, is_told=True)
 
+    def _resolved(self, worker: Worker, job: Job, message: Resolved) -> Iterator[Event]:
+        if message.problem is None and not message.engine and not message.retires:
+            worker.deadline = None
+            worker.known.add(asked_of(job))
+            worker.bound_to = asked_of(job).home if message.bound else ""
+            yield self._ready(job)
+            return
+        worker.busy()
+        if message.retires:
+            self._discard(worker)
+        if message.passes:
+            self.offer(job)
+        elif message.problem is None:
+            self._crowd.forget(job)
+            yield ForEngine(job, message.engine)
+        else:
+            yield self._refused(job, message.problem)
+
     def _ready(self, job: Job) -> Ready:
         self._crowd.forget(job)
         return Ready(job)
 
     def _refused(self, job: Job, problem: str, *, is_costly: bool = False) -> Refused:
         self._crowd.forget(job)
+        if is_costly:
+            self._given_up[asked_of(job).home] = problem
         return Refused(job, problem, is_costly)
 
     def _bury(self, ready: set[int]) -> Iterator[Event]:
@@ -477,12 +504,19 @@ class Pool:
         return max(self.size, SLOW_IMPORTS)
 
     def _see_to_crowd(self) -> Iterator[Event]:
-        """Offer those again whose imports wait for others, if there is room; refuse who has waited too long."""
+        """Offer those again whose imports wait for others, if there is room; refuse who waits in vain."""
+        given_up, self._given_up = self._given_up, {}
+        for job in self._crowd.take_those(lambda job: asked_of(job).home in given_up):
+            yield self._refused(job, given_up[asked_of(job).home])
         for job in self._crowd.take_overdue():
             problem = f"it takes longer than {SLOW_IMPORT:g} s, and so did others for {crowd.PATIENCE:g} s"
             yield self._refused(job, f"{job.function} could not be imported here yet: {problem}.")
-        while self._crowd and self.has_room() and self._slow_imports(time.monotonic()) < self._room_for_slow():
+        while self._has_room_for_crowd():
             self.offer(self._crowd.take())
+
+    def _has_room_for_crowd(self) -> bool:
+        is_quiet = self._slow_imports(time.monotonic()) < self._room_for_slow()
+        return bool(self._crowd) and is_quiet and self.has_room()
 
     def _end(self, worker: Worker, status: str, reason: str) -> None:
         worker.end = End(status, reason)

@@ -18,7 +18,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
@@ -37,7 +37,7 @@ from cronkite.runs import capture, channels, farewell, runner
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.heirs import Heir
 from cronkite.runs.imports import Imports
-from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, Born, End, Recorded, Resolve, Resolved, Returned
+from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, Born, End, Over, Recorded, Resolve, Resolved, Returned
 from cronkite.runs.nurse import Birth, unread
 from cronkite.runs.runner import Ending
 from cronkite.runs.surroundings import Surroundings, apart, reseed
@@ -54,6 +54,8 @@ OUTPUT_PATIENCE = 5.0
 LOST_OUTPUT = "[its output is lost]"
 #: How long (seconds) a worker that leaves may take to tell the log how its last run ended.
 LINGER = 30.0
+#: How long (seconds) it may take to write the end of a run until the node is told that it is over all the same.
+RECORD_PATIENCE = 1.0
 #: The signals that the node heeds, and a worker by itself does not.
 FOR_THE_NODE = (signal.SIGTERM, signal.SIGINT)
 
@@ -69,6 +71,8 @@ class _Done:
     ending: Ending
     retires: bool
     is_whole: bool
+    #: Set when the end is written, or left to the node.
+    is_recorded: threading.Event = field(default_factory=threading.Event)
 
 
 def serve(birth: Birth) -> None:
@@ -119,13 +123,15 @@ def _work(clerk: _Clerk, output: int) -> None:
         # it has started lives on, but is not to be taken for the next run's.
         has_left = not present.issuperset(farewell.strangers()) or kin.have_children()
         retires = runs >= RUNS_PER_WORKER or not is_whole or has_left
-        clerk.take(_Done(task, ending, retires, is_whole))
+        done = _Done(task, ending, retires, is_whole)
+        clerk.take(done)
         # While the clerk records the end.
         runner.announce(task, ending)
         farewell.flush()
         # A handler of the log's may have opened some.
         leftovers.close(everything=True)
         clerk.said.set()
+        clerk.see_to_record(done)
 
 
 def _do_nothing(signum: int, frame: FrameType | None) -> None:
@@ -170,6 +176,12 @@ class _Clerk(threading.Thread):
         # Where the function has closed this, the clerk looks around by itself.
         with suppress(HungUp):
             self._waker.send(None)
+
+    def see_to_record(self, done: _Done) -> None:
+        """Tell the node, where the end can't be written soon, that there is nothing left to be ended."""
+        if not done.is_recorded.wait(RECORD_PATIENCE):
+            with suppress(HungUp):
+                self._node.send(Over(done.claim.token))
 
     @property
     def told_to_end(self) -> End | None:
@@ -293,9 +305,11 @@ class _Clerk(threading.Thread):
             return
         outcome = replace(done.ending.outcome, output=self._output())
         if not done.is_whole and self._hand_over(done.claim, outcome):
+            done.is_recorded.set()
             return
         # The order matters. Once the node is told, the next run may begin, and stderr be its output.
         runner.record(done.claim, outcome)
+        done.is_recorded.set()
         self._connection = connections[primary.alias()]
         self._connection.queries_log.clear()
         is_said = self.said.wait(farewell.PATIENCE)

@@ -1,6 +1,7 @@
 """The test app, and what a test may have done to a node that is about to start."""
 
 import atexit
+import faulthandler
 import os
 import threading
 from pathlib import Path
@@ -24,7 +25,7 @@ class TestApp(AppConfig):
 
     name = "app"
 
-    def ready(self):
+    def ready(self):  # noqa: C901 - one after the other
         if "CRONKITE_TEST_POLL" in os.environ:
             from cronkite.nodes import agenda
 
@@ -32,6 +33,8 @@ class TestApp(AppConfig):
         if "CRONKITE_TEST_THREAD" in os.environ:
             name = os.environ["CRONKITE_TEST_THREAD"]
             threading.Thread(target=threading.Event().wait, name=name, daemon=True).start()
+        if "CRONKITE_TEST_WATCHDOG" in os.environ:
+            faulthandler.dump_traceback_later(3600)
         if "CRONKITE_TEST_SESSION" in os.environ:
             from app import sessions
 

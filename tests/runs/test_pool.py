@@ -1,19 +1,23 @@
 """The worker processes, as their node sees them."""
 
+import errno
 import os
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from nodes import PATIENCE, until
+from rivals import rival
 
 from cronkite.claims import claiming
 from cronkite.models import Job, Log
 from cronkite.processes import kin
 from cronkite.runs import channels, crowd
 from cronkite.runs.events import Ended, Ready, Refused, Wrote
-from cronkite.runs.pool import LEAST_PATIENCE, Pool
+from cronkite.runs.pool import LEAST_PATIENCE, LONG, Pool
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,6 +180,117 @@ def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake
     assert [each.is_costly for each in refused] == [False]
     assert "app.hung.h2.anything could not be imported here yet" in refused[0].problem
     assert crowded[2].pk not in pool.offered()
+
+
+def test_it_is_tried_again_when_a_worker_was_released(make_job, pool, wake):
+    """Nobody would come back to it before its time is over."""
+    other, waiting = make_job(), make_job()
+    pool.offer(other)
+    assert events(pool, wake) == [Ready(other)]
+    pool._crowd.join(waiting)
+    assert pool.next_deadline() > time.monotonic() + 1
+    pool.release(other)
+    assert pool.next_deadline() <= time.monotonic()
+    assert list(pool.wait(0, wake)) == []
+    assert events(pool, wake) == [Ready(waiting)]
+
+
+def test_with_a_module_that_is_given_up_all_are_who_wait_for_it(make_job, crowded, pool, wake, monkeypatch):
+    another = make_job("app.hung.h0.another", name="another")
+    pool._crowd.join(another)
+    monkeypatch.setattr("cronkite.runs.pool.IMPORT_PATIENCE", 0)
+    next(worker for worker in pool.workers if worker.job is crowded[0]).deadline = time.monotonic()
+    first, second = events(pool, wake)
+    assert (first.job, first.is_costly) == (crowded[0], True)
+    assert (second.job, second.is_costly, second.problem) == (another, False, first.problem)
+
+
+def test_a_machine_that_has_no_room_for_a_worker_refuses_the_job(make_job, pool, wake, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(pool.nursery, "fork", fail)
+    job = make_job()
+    pool.prepare(1)
+    pool.offer(job)
+    assert pool.offered() == {job.pk}
+    (refused,) = events(pool, wake)
+    assert (refused.job, refused.is_costly) == (job, False)
+    assert "no worker can be started here: " in refused.problem
+    assert pool.offered() == set()
+
+
+def test_a_burst_of_requests_is_no_end_of_the_nursery(pool):
+    """More than its socket takes at a time."""
+    pool.nursery.warm_up()
+    for _ in range(3000):
+        pool.nursery.peek(1)
+    assert not pool.nursery.is_gone
+
+
+def test_a_nursery_that_reads_nothing_is_given_up(pool, monkeypatch):
+    monkeypatch.setattr("cronkite.runs.nursery.PATIENCE", 0.1)
+    pool.nursery.signal(signal.SIGSTOP)
+    try:
+        until(lambda: pool.nursery.peek(1) or pool.nursery.is_gone)
+    finally:
+        os.kill(pool.nursery.pid, signal.SIGCONT)
+
+
+def test_room_that_a_long_run_makes_is_used_at_once(make_job, pool, wake):
+    job = make_job("app.jobs.hang", args=["/dev/null"])
+    claim = claiming.claim_by_hand(job, "here")
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+    pool.start(job, claim)
+    (worker,) = pool.workers
+    assert pool.next_deadline() == worker.since + LONG
+    worker.since -= LONG
+    assert pool.has_room()
+    assert pool.next_deadline() is None or pool.next_deadline() > time.monotonic()
+    pool.end(claim, Log.Status.INTERRUPTED, "the test is over")
+    (ended,) = events(pool, wake)
+    assert isinstance(ended, Ended)
+
+
+# A function that has returned, whose end can't be written yet.
+
+
+@pytest.fixture
+def over(make_job, pool, wake, tmp_path):
+    """The claim of a run of which only the record is left, and what keeps it from being written."""
+    seen = []
+    job = make_job("app.jobs.nap", kwargs={"seconds": 0.1}, timeout=2)
+    other = make_job()
+    claim = claiming.claim_by_hand(job, "here")
+    pool.offer(job)
+    assert events(pool, wake) == [Ready(job)]
+    with ExitStack() as stack:
+        keep = Job.objects.filter(pk=other.pk if connection.vendor == "sqlite" else job.pk)
+        held = stack.enter_context(rival(lambda: keep.update(description="held")))
+        pool.start(job, claim)
+        (worker,) = pool.workers
+        until(lambda: seen.extend(pool.wait(0.1, wake)) or seen or worker.is_over)
+        assert seen == []
+        yield claim, held
+
+
+def test_it_is_not_ended_any_more(over, pool, wake, monkeypatch):
+    """It has not timed out, and nobody but its own process knows what it has returned."""
+    claim, held = over
+    (worker,) = pool.workers
+    assert worker.deadline is None
+    held.roll_back()
+    assert events(pool, wake) == [Ended(claim)]
+    assert Log.objects.get().status == Log.Status.SUCCEEDED
+
+
+def test_a_node_that_stops_leaves_it_to_itself(over, pool):
+    claim, held = over
+    pool.end(claim, Log.Status.INTERRUPTED, "its node was stopped")
+    assert pool.claims() == []
+    held.roll_back()
+    until(lambda: Log.objects.get().status == Log.Status.SUCCEEDED)
 
 
 @pytest.fixture

@@ -28,8 +28,12 @@ QUICK = Patience(limit=10.0)
 #: How long (seconds) a verdict holds: whatever was to blame may be mended.
 KEPT = 300.0
 
+#: How many trials there may be at a time: each is a process, and one that hangs is to hold up no other.
+AT_A_TIME = 8
+
 _verdicts: dict[str, tuple[float, Verdict]] = {}
 _lock = threading.Lock()
+_trials = threading.BoundedSemaphore(AT_A_TIME)
 _untried: list[None] = []
 
 
@@ -60,17 +64,24 @@ def try_all(names: Iterable[str], patience: Patience) -> dict[str, Verdict]:
     wanted = [name for name in dict.fromkeys(names) if _is_worth_it(name)]
     if not wanted or _untried or taster.is_taster():
         return {}
-    with _lock:
-        long_ago = time.monotonic() - KEPT
-        known = {name: verdict for name, (at, verdict) in _verdicts.items() if at > long_ago}
-        untried = [name for name in wanted if name not in known]
-        found = dict(apart.try_imports(untried, patience))
+    known = _known()
+    untried = [name for name in wanted if name not in known]
+    found: dict[str, Verdict] = {}
+    if untried:
+        with _trials:
+            found = dict(apart.try_imports(untried, patience))
         if patience != QUICK:
             # What could not be tried is let pass, and not tried in vain again and again.
             found = dict.fromkeys(untried, Verdict()) | found
-        for name, verdict in found.items():
-            _verdicts[name] = time.monotonic(), verdict
+        with _lock:
+            _verdicts.update({name: (time.monotonic(), verdict) for name, verdict in found.items()})
     return {name: verdict for name, verdict in (known | found).items() if name in wanted}
+
+
+def _known() -> dict[str, Verdict]:
+    long_ago = time.monotonic() - KEPT
+    with _lock:
+        return {name: verdict for name, (at, verdict) in _verdicts.items() if at > long_ago}
 
 
 def _is_worth_it(name: str) -> bool:

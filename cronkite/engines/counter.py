@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Hashable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ logger = logging.getLogger("cronkite")
 
 #: How far an error is looked into for the one that caused it.
 MOST_CAUSES = 10
+#: For how long (seconds) tasks are sent until what came of them is told; what is left is sent afterwards.
+ENOUGH = 15.0
 
 
 @dataclass(frozen=True)
@@ -102,15 +105,20 @@ def hand_over(wanted: list[tuple[Sorted, Decision]], node: str) -> list[Claim | 
         return [claim]
 
 
-def enqueue(claimed: list[tuple[Sorted, Claim]]) -> Found:
-    """Hand over what was claimed before; return the receipt of each, or why it was not handed over."""
-    found: Found = []
+def enqueue(claimed: list[tuple[Sorted, Claim]], found: Found) -> None:
+    """Hand over what was claimed before; add the receipt of each to ``found``, or why it was not handed over.
+
+    After ``ENOUGH`` seconds, what is left is not sent: there is nothing of it in ``found``.
+    """
     first, _ = claimed[0]
+    began = time.monotonic()
     assert first.order is not None
     try:
         with kinds.bearing(), kinds.get(first.order.engine).line(first.order) as line:
             for each, claim in claimed:
                 assert each.order is not None
+                if found and time.monotonic() > began + ENOUGH:
+                    return
                 try:
                     with kinds.bearing():
                         found.append((each, claim, line.enqueue(each.order, claim)))
@@ -124,7 +132,6 @@ def enqueue(claimed: list[tuple[Sorted, Claim]]) -> Found:
         cause = error.__cause__ if isinstance(error, Unanswered) and error.__cause__ is not None else error
         assert isinstance(cause, Exception)
         found += [(each, claim, NotSent(cause)) for each, claim in claimed[len(found) :]]
-    return found
 
 
 def record(found: Found) -> Found:

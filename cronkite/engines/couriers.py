@@ -62,9 +62,17 @@ class Couriers:
         if self._at_once:
             _do(errand)
             return
-        if place not in self._threads:
-            self._threads[place] = _Courier(place, self._wake)
-        self._threads[place].errands.put(errand)
+        self._give(place, errand)
+
+    def _give(self, place: Hashable, errand: _Errand) -> None:
+        try:
+            if place not in self._threads:
+                self._threads[place] = _Courier(place, self._wake)
+        except RuntimeError as error:
+            # The machine has no room for another thread.
+            errand.result = _raising(error)
+        else:
+            self._threads[place].errands.put(errand)
 
     def is_idle(self) -> bool:
         """Tell whether there is nothing that is not told yet."""
@@ -101,9 +109,9 @@ class Couriers:
             logger.error("What was to be done with %s takes longer than %g s. The node goes on.", place, PATIENCE)
             errand.is_over, errand.result = True, _raising(Overdue(f"it took longer than {PATIENCE:g} s"))
             # Another one takes its place, and what was not begun.
-            self._threads[place] = successor = _Courier(place, self._wake)
+            del self._threads[place]
             for waiting in courier.dismiss():
-                successor.errands.put(waiting)
+                self._give(place, waiting)
 
 
 class _Courier(threading.Thread):

@@ -42,6 +42,8 @@ PASSING = 0.2
 REFUSAL = 60.0
 #: The longest time (seconds) for which the jobs of a module are left alone whose import hangs, or ends its process.
 LONGEST_REFUSAL = 1800.0
+#: How many refusals are counted: by then the time is the longest.
+MOST_REFUSALS = 10
 
 
 class Agenda:
@@ -64,7 +66,8 @@ class Agenda:
         self.followed: list[Job] = []
         self._reading: Reading | None = None
         self._until: datetime | None = None
-        self._has_more = False
+        #: Whether others stand behind the page, and whether any has come since that may be taken when the others are.
+        self._has_more = self._owes_look = False
         # Since the last look: how many jobs were taken from here, and how many of them others had claimed before.
         self._taken = 0
         self._lost = 0
@@ -84,7 +87,7 @@ class Agenda:
 
         This is the one query of an idle tick. Raises :class:`django.db.DatabaseError`.
         """
-        self.look_at = None
+        self.look_at, self._owes_look = None, False
         if self.stays:
             self._forget()
             if self._reading is None:
@@ -156,7 +159,7 @@ class Agenda:
         if slot <= self.now() and self._is_busy():
             # It has come already, as others have that wait here. It is their turn first: a look for each run of a
             # burst would cost more than the runs.
-            self._has_more = True
+            self._owes_look = True
         elif self.stays:
             self.look_within((slot - self.now()).total_seconds() - LEAD)
         elif self._until is not None and slot <= self._until:
@@ -224,9 +227,9 @@ class Agenda:
         return job
 
     def _look_for_more(self, lane: Lane) -> None:
-        """Look for what stands behind the page, if that is worked off as far as the lane goes."""
-        if not lane.jobs and self._has_more:
-            self._has_more = False
+        """Look for what stands behind the page, or has come meanwhile, if it is time for that."""
+        if (self._has_more and not lane.jobs) or (self._owes_look and not self._is_busy()):
+            self._has_more = self._owes_look = False
             self.look_within(0)
 
     def _next_at(self, lane: Lane) -> float | None:
@@ -240,8 +243,10 @@ class Agenda:
         """Return the jobs whose labels this node has; the others' are left out of the next look."""
         ours = conf.get().node_labels
         foreign = {job.labels for job in jobs if job.labels and not labels.parts(job.labels) <= ours}
-        if foreign:
-            self._foreign |= foreign
+        # Where the database tells no cases apart, to leave out GPU would leave out our own gpu.
+        hidden = {each for each in foreign if not labels.parts(each.lower()) <= {label.lower() for label in ours}}
+        if hidden:
+            self._foreign |= hidden
             if self._has_more:
                 self.look_within(0)
         return [job for job in jobs if job.labels not in foreign]
@@ -261,17 +266,20 @@ class Agenda:
         With ``longer``, the other jobs of its function's module, too, and for longer each time: it is the module that
         can't be imported, and to find that out took a worker a minute.
         """
-        pause = REFUSAL
+        now = time.monotonic()
+        until = now + REFUSAL
         if longer:
             module = _module(job)
-            pause = min(REFUSAL * 2 ** self._refusals[module], LONGEST_REFUSAL)
-            self._refusals[module] += 1
-            self._avoided[module] = time.monotonic() + pause
+            if self._avoided.get(module, now) <= now:
+                # Of several jobs that have found it out together, the first counts.
+                refusals = self._refusals[module] = min(self._refusals[module] + 1, MOST_REFUSALS)
+                self._avoided[module] = now + min(REFUSAL * 2 ** (refusals - 1), LONGEST_REFUSAL)
+            until = self._avoided[module]
             for lane in (self._runs, self._tasks):
                 if not lane.is_empty():
                     lane.keep(lambda each: not self._is_avoided(each))
                     self._look_for_more(lane)
-        self._left_alone[job.pk] = time.monotonic() + pause
+        self._left_alone[job.pk] = until
 
     def trust(self, job: Job) -> None:
         """Take note that the module of the job's function can be imported: the next refusal is a first one again."""
@@ -307,6 +315,11 @@ class Agenda:
             self.move(job)
         else:
             self.look_within(0)
+
+    def pass_room_on(self, group: str) -> None:
+        """Give the turn of a job of this group, which has no use for the room, to who waits for it, if anybody does."""
+        if group and not self._closed and (job := self._rooms.take(group)) is not None:
+            self.move(job)
 
     def _look_for_held(self) -> None:
         if (rest := self._held.rest()) is not None:

@@ -15,7 +15,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from cronkite.claims.verdicts import Claim, Receipt
+from django.db import DatabaseError
+
+from cronkite.claims.verdicts import Claim, Contention, OutcomeUnknown, Receipt, Refused
+from cronkite.code import modules
 from cronkite.database import quirks, waits
 from cronkite.engines import counter, couriers, following
 from cronkite.engines.counter import Found, Sorted
@@ -36,6 +39,8 @@ IMPORTS, TASKS = "imports of tasks", "the ends of tasks"
 OVERDUE = "the engine did not answer, so whether it has the task is not known"
 #: Pause (seconds) before what could not be written is written again.
 PAUSE = 0.5
+#: What a Taker knows what to do about.
+_FOR_THE_TAKER = (DatabaseError, Contention, Refused, OutcomeUnknown)
 
 
 class Dispatch:
@@ -61,8 +66,6 @@ class Dispatch:
         self._held: dict[UUID, bool] = {}
         #: Whether it is just found out which tasks to ask about, and which places are being asked.
         self._follows = False
-        #: Whether any of the tasks that are asked about keeps a seat of its job's group.
-        self._has_seats = False
         self._asked: set[Hashable] = set()
 
     # What the node asks.
@@ -106,7 +109,7 @@ class Dispatch:
     def follow(self, jobs: list[Job]) -> None:
         """Ask what became of the tasks of these jobs, unless somebody is just doing so."""
         if jobs and not self._follows:
-            self._follows, self._has_seats = True, any(job.seat for job in jobs)
+            self._follows = True
             self._couriers.send(TASKS, partial(following.look, jobs), partial(self._ask, jobs))
 
     def go_on(self) -> None:
@@ -151,11 +154,17 @@ class Dispatch:
             for job in jobs:
                 self._refuse(job, f"the import of {job.function} does not end: {error}", longer=True)
             return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is of these jobs
+            for job in jobs:
+                self._refuse(job, modules.said(error))
+            return
         places: dict[Any, list[Sorted]] = {}
         for each in found:
             if each.problem:
                 self._refuse(each.job, each.problem)
-            elif each.order is None:
+                continue
+            self._agenda.trust(each.job)
+            if each.order is None:
                 self._give_back(each.job)
             else:
                 self._sorted[each.job.pk] = each
@@ -174,6 +183,7 @@ class Dispatch:
         logger.error("Job %r cannot be handed over by node %s: %s", job.name, self._name, problem)
         if not job.is_asked and not job.is_retry:
             self.taker.decide(job, problem)
+        self._agenda.pass_room_on(job.group)
 
     def _give_back(self, job: Job) -> None:
         """Have a node run what turned out to be no task."""
@@ -197,6 +207,7 @@ class Dispatch:
             decision = self.taker.decide(each.job) if self.taker.may_claim() else None
             if decision is None:
                 self.release(each.job)
+                self._agenda.pass_room_on(each.job.group)
             else:
                 wanted.append((each, decision))
         if wanted:
@@ -213,6 +224,10 @@ class Dispatch:
                 # It is committed, or it is not: the row tells whoever looks next.
                 logger.error("%d jobs are not known to be handed over: %s.", len(jobs), error)
                 self._agenda.look_within(couriers.PATIENCE)
+            except _FOR_THE_TAKER:
+                raise
+            except Exception as error:  # noqa: BLE001 - no errand ends the node
+                logger.error("%d jobs could not be handed over. %s", len(jobs), modules.said(error))
         lost = []
         for (each, decision), claim in zip(wanted, claims, strict=False):
             if claim is None:
@@ -222,6 +237,9 @@ class Dispatch:
                 self._agenda.look_for(decision.next_run)
                 if claim.receipt is not None:
                     logger.info("%s: handed over by node %s to %s.", claim, self._name, claim.receipt)
+                else:
+                    # It was refused, so it has ended.
+                    self._agenda.have_room(claim.group)
         for job in jobs:
             if not self.taker.is_doubted(job):
                 self.release(job)
@@ -235,13 +253,20 @@ class Dispatch:
             places.setdefault(each.place, []).append((each, claim))
         self._claimed = []
         for place, group in places.items():
-            self._couriers.send(place, partial(counter.enqueue, group), partial(self._enqueued, group))
+            found: Found = []
+            self._couriers.send(place, partial(counter.enqueue, group, found), partial(self._enqueued, group, found))
 
-    def _enqueued(self, group: list[tuple[Sorted, Claim]], result: Callable[[], Found]) -> None:
+    def _enqueued(self, group: list[tuple[Sorted, Claim]], found: Found, result: Callable[[], None]) -> None:
+        # Who is given up may add to it still, and is not heard any more.
+        found = list(found)
+        left = group[len(found) :]
         try:
-            found = result()
+            result()
+            self._claimed += left
         except couriers.Overdue as error:
-            found = [(each, claim, TimeoutError(f"{OVERDUE}; {error}")) for each, claim in group]
+            found += [(each, claim, TimeoutError(f"{OVERDUE}; {error}")) for each, claim in left]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is of these tasks
+            found += [(each, claim, error) for each, claim in left]
         counter.announce(found)
         self._found += found
         self._write_at = 0.0
@@ -287,17 +312,22 @@ class Dispatch:
                 groups = result()
             except couriers.Overdue as error:
                 logger.error("It could not be found out which tasks to ask about: %s.", error)
+            except DatabaseError:
+                raise
+            except Exception as error:  # noqa: BLE001 - no errand ends the node
+                logger.error("It could not be found out which tasks to ask about. %s", modules.said(error))
         for group in groups:
             # Who does not answer is not asked by more and more of us. The tasks have their turn again.
             if group.place not in self._asked:
                 self._asked.add(group.place)
-                action, then = partial(following.ask, group), partial(self._followed, group.place)
+                has_seats = any(job.seat for job in group.jobs.values())
+                action, then = partial(following.ask, group), partial(self._followed, group.place, has_seats)
                 self._couriers.send((TASKS, group.place), action, then)
         if self._agenda.stays and len(jobs) >= following.MOST:
             # There may be more.
             self._agenda.look_within(following.SOONEST.total_seconds())
 
-    def _followed(self, place: Hashable, result: Callable[[], datetime | None]) -> None:
+    def _followed(self, place: Hashable, has_seats: bool, result: Callable[[], datetime | None]) -> None:
         self._asked.discard(place)
         again = None
         with self._outages.lived_through():
@@ -305,7 +335,11 @@ class Dispatch:
                 again = result()
             except couriers.Overdue as error:
                 logger.error("It could not be found out what became of tasks: %s.", error)
-        if self._has_seats:
+            except DatabaseError:
+                raise
+            except Exception as error:  # noqa: BLE001 - no errand ends the node
+                logger.error("It could not be found out what became of tasks. %s", modules.said(error))
+        if has_seats:
             # Of tasks that have ended, the groups have room again.
             self._agenda.look_within(0)
         if again is not None and self._agenda.stays:

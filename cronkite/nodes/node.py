@@ -128,7 +128,7 @@ class Node:
     def _heed(self) -> None:
         """Do what :meth:`stop` asked for."""
         now = time.monotonic()
-        if self._told_to_stop and not self._stopping:
+        if self._told_to_stop and self._stop_by is None and self._leave_by is None:
             logger.info("Node %s stops: it claims no more, and its runs have %g s to finish.", self.name, self._grace)
             self._stop_by = now + self._grace
             self._abandon()
@@ -169,23 +169,16 @@ class Node:
         self._heed()
         now = time.monotonic()
         if self._outages.is_over():
-            self._unsettled.go_on(stopping=self._stopping)
-            self._in_doubt.go_on(stopping=self._stopping)
-            self._dispatch.go_on()
-            if now >= self._renew_at:
-                self._renew()
-            if now >= self._peek_at:
-                self._peek()
-            if self._agenda.look_at is not None and now >= self._agenda.look_at:
-                with self._outages.lived_through(reads=True):
-                    self._agenda.look(self._under_way())
-                    self._beacons.ready.light()
+            for step in (self._settle, self._dispatch.go_on, self._renew, self._peek, self._look):
+                # Each may wait for an answer: what has to be done without the database is not to wait for all of them.
+                if self._outages.retry_at is None:
+                    step()
         self._offer()
         beat_at = self._beat_due_at()
         if beat_at is not None and now >= beat_at:
             self._beat()
         self._is_late = self._leave_by is not None and now >= self._leave_by
-        if self._is_late and not self._outages.is_away:
+        if self._is_late:
             self._unsettled.give_up("as it was told to stop")
             self._in_doubt.give_up("as it was told to stop")
             self._dispatch.give_up("its node was stopped")
@@ -269,7 +262,9 @@ class Node:
             # Somebody's request waits for a node that can, and so does a retry.
             if not event.job.is_asked and not event.job.is_retry:
                 self._taker.decide(event.job, event.problem)
+            self._agenda.pass_room_on(event.job.group)
         elif isinstance(event, ForEngine):
+            self._agenda.trust(event.job)
             self._dispatch.note(event.job, event.engine)
             self._dispatch.offer([event.job])
         elif isinstance(event, Ended):
@@ -277,6 +272,7 @@ class Node:
                 level = logging.DEBUG if event.is_doubtful or event.is_told else logging.ERROR
                 logger.log(level, "%s: %s, %s.", event.claim, event.unrecorded.status, event.unrecorded.reason)
                 self._unsettled.end(event.claim, event.unrecorded)
+                return
             if event.claim.next_run is not None:
                 self._agenda.look_for(event.claim.next_run)
             self._agenda.have_room(event.claim.group)
@@ -299,9 +295,24 @@ class Node:
 
     # What the database has to be told or asked, again and again if it is away.
 
+    def _settle(self) -> None:
+        """Find out whether claims are ours, and write ends."""
+        self._unsettled.go_on(stopping=self._stopping)
+        if self._outages.retry_at is None:
+            self._in_doubt.go_on(stopping=self._stopping)
+
+    def _look(self) -> None:
+        """Look who is due, if it is time to."""
+        if self._agenda.look_at is not None and time.monotonic() >= self._agenda.look_at:
+            with self._outages.lived_through(reads=True):
+                self._agenda.look(self._under_way())
+                self._beacons.ready.light()
+
     def _renew(self) -> None:
-        """Renew the locks of all runs, and end those that have lost theirs."""
+        """Renew the locks of all runs, if it is time to, and end those that have lost theirs."""
         now = time.monotonic()
+        if now < self._renew_at:
+            return
         claims = self._runs.claims() + self._dispatch.claims()
         if not claims:
             self._renew_at = now + self._renewal
@@ -323,7 +334,9 @@ class Node:
         self._tell_held(found.held)
 
     def _peek(self) -> None:
-        """Find out what those runs have written that somebody looks at."""
+        """Find out what those runs have written that somebody looks at, if it is time to."""
+        if time.monotonic() < self._peek_at:
+            return
         self._peek_at = time.monotonic() + onlookers.EVERY
         if claims := self._runs.claims():
             with self._outages.lived_through(reads=True):

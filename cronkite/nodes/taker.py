@@ -75,9 +75,14 @@ class Taker:
                 self._agenda.forget(job)
                 self._runs.start(job, claim)
         taken = {claim.job_id for claim in claims if claim}
+        raced = {job.pk for job, _ in lost}
         for job in jobs:
-            if job.pk not in taken and not self._unsettled.is_doubted(job):
-                self._runs.release(job)
+            if job.pk in taken or self._unsettled.is_doubted(job):
+                continue
+            self._runs.release(job)
+            if job.pk not in raced:
+                # It is not to run, or could not be claimed now.
+                self._agenda.pass_room_on(job.group)
         self.leave(lost)
 
     def leave(self, lost: list[tuple[Job, Decision]]) -> None:
@@ -87,7 +92,9 @@ class Taker:
         skipped = self._skipped([job for job, _ in lost])
         for job, decision in lost:
             self._agenda.lost_race()
-            if job.pk not in skipped:
+            if job.pk in skipped:
+                self._agenda.pass_room_on(job.group)
+            else:
                 self._agenda.look_for(decision.next_run)
                 # There was room for it, which is another one's now.
                 self._agenda.have_room(job.group)
@@ -164,10 +171,12 @@ class Taker:
 
     def _leave(self, job: Job) -> None:
         """Leave what is no slot, and could not be had, to who was first, or to later."""
-        if self.may_claim() and (self._roomless([job]) or self._skipped([job])):
+        if self.may_claim() and self._roomless([job]):
             return
-        # Another node was first, or the job was edited meanwhile, and waits still.
-        self._agenda.look_within(CONFLICT_PAUSE)
+        if not (self.may_claim() and self._skipped([job])):
+            # Another node was first, or the job was edited meanwhile, and waits still.
+            self._agenda.look_within(CONFLICT_PAUSE)
+        self._agenda.pass_room_on(job.group)
 
     def _roomless(self, jobs: list[Job]) -> set[int]:
         """Have those of the jobs wait whose group is full; return their keys."""

@@ -105,8 +105,13 @@ class Unsettled:
             return
         self._at = now + PAUSE
         for doubt in list(self._doubts):
+            is_answered = False
             with self._database():
                 self._settle(doubt, stopping=stopping)
+                is_answered = True
+            if not is_answered:
+                # To ask for each might take a connect's time each, where packets get lost.
+                break
         self._write_ends()
 
     def give_up(self, why: str) -> None:
@@ -176,6 +181,10 @@ class Unsettled:
             self._ends.remove(end)
             if is_kept:
                 told.finished(end.claim.log_id)
+            # Until now, it had its lock still, and its seat.
+            if end.claim.next_run is not None:
+                self._agenda.look_for(end.claim.next_run)
+            self._agenda.have_room(end.claim.group)
         return end not in self._ends
 
     def _writable(self) -> list[_End]:

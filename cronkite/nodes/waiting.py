@@ -41,7 +41,9 @@ class Waiting:
             return
         awaited = [f"the end of {claim}" for claim in self._runs.claims()]
         if (coming := self._agenda.first()) is not None:
-            awaited.append(f"job {coming.name!r}, whose slot is {coming.next_run:%Y-%m-%d %H:%M:%S} UTC")
+            # A one-off that is tried again has no next slot.
+            what, at = ("retry", coming.retry_at) if coming.is_retry else ("slot", coming.next_run)
+            awaited.append(f"job {coming.name!r}, whose {what} is {at:%Y-%m-%d %H:%M:%S} UTC")
         told = "; ".join(awaited or filter(None, [plan]))
         if told and told != self._told:
             self._told = told

@@ -470,9 +470,15 @@ def test_an_end_waits_for_a_row_without_an_alarm(job, impatient, caplog, monkeyp
 
 
 class Nobody:
-    """Who has no worker ready, and so none to release."""
+    """Who has no worker ready, and so none to release, and no job that waits."""
 
     def release(self, job):
+        pass
+
+    def look_for(self, slot):
+        pass
+
+    def have_room(self, group):
         pass
 
 
@@ -480,7 +486,7 @@ class Nobody:
 def ends(make_job):
     """Two runs whose processes have died, of which a node has to write that: ``held`` and ``other``."""
     held, other = (claim(make_job(name=name, due=0)) for name in ("held", "other"))
-    todo = unsettled.Unsettled(Nobody(), None, lambda: suppress(DatabaseError))
+    todo = unsettled.Unsettled(Nobody(), Nobody(), lambda: suppress(DatabaseError))
     for each in (held, other):
         todo.end(each, Outcome(Status.LOST, reason="its process was killed"))
     return held, other, todo

@@ -115,7 +115,8 @@ def test_over_a_connection_on_which_autocommit_is_turned_off_none_is_sent(make_t
 
     connection_created.connect(turn_off)
     try:
-        found = counter.enqueue([(sorted_job, claim)])
+        found = []
+        counter.enqueue([(sorted_job, claim)], found)
     finally:
         connection_created.disconnect(turn_off)
         connection.close()

@@ -19,7 +19,7 @@ from app import engines, handed
 from cronkite.claims import claiming, handing, holding, skips, verdicts
 from cronkite.claims.verdicts import Receipt
 from cronkite.database import clock, waits
-from cronkite.engines import couriers, django_tasks
+from cronkite.engines import counter, couriers, django_tasks
 from cronkite.engines.counter import Sorted
 from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log
@@ -242,6 +242,75 @@ def test_a_thousand_jobs_in_one_slot_are_handed_over_in_one_tick():
     Job.objects.all().write(next_run=slot)
     tick()
     assert Log.objects.filter(status=Status.HANDED_OVER).count() == DBTaskResult.objects.count() == number
+
+
+def test_what_was_sent_in_time_is_known_to_be_though_the_rest_takes_for_ever(make_job, dispatch, monkeypatch):
+    dispatch._agenda.look(set())
+    group = [each[:2] for each in (handed_over(make_job("app.handed.elsewhere", due=0), SAID[0]) for _ in range(3))]
+    dispatch._claims = {claim.job_id: claim for _, claim in group}
+    found = [(*group[0], SAID[0])]
+
+    def result():
+        raise couriers.Overdue("it took longer than 60 s")
+
+    dispatch._enqueued(group, found, result)
+    assert [type(said) for _, _, said in dispatch._found] == [Receipt, TimeoutError, TimeoutError]
+
+
+def test_what_there_was_no_time_to_send_is_sent_by_another_errand(make_task, monkeypatch, tmp_path):
+    """However many tasks a slow broker gets at once, each errand ends in time."""
+    monkeypatch.setenv("CRONKITE_TEST_QUEUE", str(tmp_path / "queue"))
+    monkeypatch.setattr(counter, "ENOUGH", -1)
+    errands, enqueue = [], counter.enqueue
+    monkeypatch.setattr(counter, "enqueue", lambda group, found: errands.append(len(group)) or enqueue(group, found))
+    for _ in range(3):
+        make_task("elsewhere")
+    tick()
+    assert errands == [3, 2, 1]
+    assert list(Log.objects.values_list("status", flat=True)) == [Status.HANDED_OVER] * 3
+
+
+def test_a_module_that_could_be_imported_since_begins_anew(make_task, dispatch):
+    job = make_task("bill")
+    agenda = dispatch._agenda
+    agenda.leave_alone(job, longer=True)
+    dispatch.taker = SimpleNamespace(may_claim=lambda: False)
+    dispatch._take([], lambda: counter.sort([job]))
+    assert agenda._refusals["app.handed"] == 0
+
+
+def test_an_import_of_tasks_that_raises_anything_ends_no_node(make_task, make_job, monkeypatch, caplog):
+    make_task("bill")
+    make_job(due=0)
+
+    def fail(jobs):
+        raise RuntimeError("nobody has thought of it")
+
+    monkeypatch.setattr(counter, "sort", fail)
+    tick()
+    assert "nobody has thought of it" in caplog.text
+    assert Log.objects.get().status == Status.SUCCEEDED
+
+
+def test_a_machine_that_has_no_room_for_a_thread_ends_no_node(make_task, monkeypatch):
+    told = []
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("no new thread")))
+    many = Couriers(lambda: None)
+    many.send("a place", lambda: 1, told.append)
+    many.tell()
+    with pytest.raises(RuntimeError, match="no new thread"):
+        told[0]()
+    assert many.is_idle()
+
+
+def test_the_seats_of_a_question_are_those_of_its_own_tasks(make_task, dispatch):
+    """Another question may have been begun since, of tasks that keep none."""
+    dispatch._agenda.look(set())
+    dispatch._agenda.look_at = None
+    dispatch._followed("a place", False, lambda: None)
+    assert dispatch._agenda.look_at is None
+    dispatch._followed("a place", True, lambda: None)
+    assert dispatch._agenda.look_at is not None
 
 
 def test_a_courier_is_dismissed_though_it_takes_its_last_errand_just_then():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import nullcontext
 from datetime import timedelta
@@ -22,6 +23,7 @@ from cronkite.database import clock, waits
 from cronkite.engines import following
 from cronkite.engines.couriers import Couriers
 from cronkite.models import Job, Log, Task
+from cronkite.nodes import ticks
 from cronkite.nodes.dispatch import Dispatch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,6 +78,31 @@ def result(value):
 
 def due():
     return list(Job.objects.filter(follow_at__lte=clock.Now()).with_now())
+
+
+def test_an_engine_that_is_not_installed_here_ends_no_node(make_job, make_tasks, monkeypatch, caplog):
+    """As on a node with another image, or after Celery was taken out."""
+    make_tasks(1)
+    Task.objects.update(engine="celery", backend="")
+    make_job("app.jobs.ok", due=0)
+    monkeypatch.setitem(sys.modules, "cronkite.engines.celery", None)
+    ticks.tick(workers=0)
+    assert Log.objects.get(function="app.jobs.ok").status == Status.SUCCEEDED
+    assert Log.objects.exclude(function="app.jobs.ok").get().status == Status.HANDED_OVER
+
+
+@pytest.mark.parametrize("part", ["look", "ask"])
+def test_whatever_a_question_raises_ends_no_node(make_job, make_tasks, monkeypatch, caplog, part):
+    make_tasks(1)
+    make_job("app.jobs.ok", due=0)
+
+    def fail(*arguments):
+        raise RuntimeError("nobody has thought of it")
+
+    monkeypatch.setattr(following, part, fail)
+    ticks.tick(workers=0)
+    assert Log.objects.get(function="app.jobs.ok").status == Status.SUCCEEDED
+    assert "nobody has thought of it" in caplog.text
 
 
 def test_of_many_tasks_that_wait_each_has_its_turn(make_tasks, monkeypatch):

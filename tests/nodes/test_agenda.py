@@ -54,9 +54,10 @@ def test_a_slot_that_has_come_waits_its_turn_behind_the_others(agenda):
     agenda.look_at = None
     agenda.look_for(agenda.now() - timedelta(seconds=1))
     taken = []
-    while agenda.look_at is None and agenda._runs.jobs:
+    while agenda.look_at is None and agenda.waiting():
         taken.append(agenda.take().name)
-    assert taken == ["ok", "ok 2", "ok 3", "say"]
+    # What is still to come is not waited for.
+    assert taken == ["ok", "ok 2", "ok 3"]
     assert agenda.look_at is not None
 
 
@@ -162,13 +163,36 @@ def test_a_module_that_was_imported_since_is_left_alone_as_after_its_first_refus
     job = make_job("app.alerted.hang", due=0)
     agenda = Agenda(stays=True)
     pauses = []
-    for _ in range(3):
+
+    def refuse():
+        stopwatch[0] += rows.LONGEST_PAUSE + 3600
         agenda.leave_alone(job, longer=True)
         pauses.append(agenda._avoided["app.alerted"] - time.monotonic())
+
+    for _ in range(3):
+        refuse()
     agenda.trust(job)
-    agenda.leave_alone(job, longer=True)
-    pauses.append(agenda._avoided["app.alerted"] - time.monotonic())
+    refuse()
     assert pauses == [60, 120, 240, 60]
+
+
+def test_however_often_a_module_is_refused_the_time_is_a_number(make_job, stopwatch):
+    """In a loop that goes on for weeks."""
+    job = make_job("app.alerted.hang", due=0)
+    agenda = Agenda(stays=True)
+    for _ in range(1100):
+        stopwatch[0] += 3600
+        agenda.leave_alone(job, longer=True)
+    assert agenda._avoided["app.alerted"] - time.monotonic() == 1800
+
+
+def test_several_jobs_that_find_it_out_together_are_one_refusal(make_job, stopwatch):
+    jobs = [make_job("app.alerted.hang", name=f"hang {n}", due=0) for n in range(4)]
+    agenda = Agenda(stays=True)
+    for job in jobs:
+        agenda.leave_alone(job, longer=True)
+    assert agenda._refusals["app.alerted"] == 1
+    assert {until - time.monotonic() for until in agenda._left_alone.values()} == {60}
 
 
 def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):

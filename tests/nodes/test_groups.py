@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -10,11 +12,12 @@ from django.core.management import call_command
 from nodes import cron, nodes, until
 
 from cronkite import cron as declare
-from cronkite import health
+from cronkite import health, requests
 from cronkite.claims import claiming
 from cronkite.code import declarations, groups
+from cronkite.code.outcomes import Outcome
 from cronkite.models import Group, Job, Log
-from cronkite.nodes import agenda
+from cronkite.nodes import agenda, unsettled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Status = Log.Status
@@ -42,6 +45,35 @@ def test_a_tick_runs_all_jobs_of_a_group_one_after_the_other(make_job, workers):
     cron(CRONKITE_TEST_WORKERS=workers)
     assert Log.objects.filter(status=Status.SUCCEEDED).count() == 5
     assert most_at_a_time() == 1
+
+
+@pytest.mark.parametrize("hopeless", ["can't be imported", "is too late", "was asked for, and can't be imported"])
+def test_room_is_not_lost_with_a_job_that_has_no_use_for_it(make_job, hopeless):
+    """It goes to the next of the group, in the same tick."""
+    first, second, bad, last = reports(make_job, 4, kwargs={"seconds": 0.3})
+    if hopeless == "is too late":
+        Job.objects.filter(pk=bad.pk).write(grace=1, catch_up="latest")
+    else:
+        Job.objects.filter(pk=bad.pk).write(function="app.nowhere.nap")
+    if "asked for" in hopeless:
+        requests.ask(bad, "anna")
+    cron(CRONKITE_TEST_WORKERS="2")
+    ran = Log.objects.filter(status=Status.SUCCEEDED).values_list("job_name", flat=True)
+    assert set(ran) == {first.name, second.name, last.name}
+
+
+def test_room_is_had_when_an_end_is_written_and_not_before(make_job):
+    """Where the node writes it, as the run's process has died."""
+    told = []
+    agenda = SimpleNamespace(look_for=told.append, have_room=told.append)
+    todo = unsettled.Unsettled(None, agenda, nullcontext)
+    (job,) = reports(make_job, 1)
+    taken = claiming.claim_by_hand(job, "here")
+    todo.end(taken, Outcome(Status.LOST))
+    assert told == []
+    todo.go_on(stopping=False)
+    assert told[-1] == "reports"
+    assert Log.objects.get().status == Status.LOST
 
 
 def test_a_tick_runs_as_many_at_a_time_as_the_group_lets(make_job):

@@ -33,6 +33,19 @@ def test_a_node_runs_what_it_has_all_labels_of(make_job, settings):
     assert Node.objects.get().labels == "eu,gpu"
 
 
+def test_a_label_that_differs_in_case_hides_no_job(make_job, settings):
+    """Where the database tells no cases apart, it would be left out with the other."""
+    settings.CRONKITE_NODE_LABELS = ["gpu"]
+    make_job(name="other", due=10, labels="GPU")
+    mine = make_job(name="mine", due=0, labels="gpu")
+    looking = agenda.Agenda(stays=True)
+    for _ in range(2):
+        looking.look(set())
+        assert looking.take() == mine
+    tick()
+    assert ran() == {"mine"}
+
+
 def test_a_node_without_labels_leaves_jobs_with_labels_alone(make_job):
     make_job(name="gpu", due=0, labels="gpu")
     tick()

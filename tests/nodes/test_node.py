@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from conftest import make_due
@@ -19,11 +20,12 @@ from django.test.utils import CaptureQueriesContext
 from nodes import cron, cut_connections, nodes, until, until_seen
 
 from cronkite import conf
-from cronkite.claims import claiming, holding, verdicts
+from cronkite.claims import claiming, holding, skips, verdicts
+from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
 from cronkite.exceptions import DatabaseAway
 from cronkite.models import Job, Log
-from cronkite.nodes import agenda, node, outages, ticks, unsettled
+from cronkite.nodes import agenda, node, outages, ticks, unsettled, waiting
 from cronkite.nodes.wake import stopped_by_signals
 from cronkite.runs import pool
 from cronkite.runs.here import Here
@@ -411,6 +413,15 @@ def test_imports_that_only_take_their_time_are_had_one_after_another(make_job, e
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_watchdog_of_the_projects_keeps_no_run_from_ending(make_job):
+    """One of faulthandler's has a thread, which does not come over a fork; who would cancel it there waits for that."""
+    for number in range(3):
+        make_job(name=f"ok {number}", due=0)
+    cron("--workers", "1", CRONKITE_TEST_WATCHDOG="1")
+    assert statuses() == {Status.SUCCEEDED: 3}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_node_waits_in_peace_for_the_end_of_what_was_killed(monkeypatch):
     """However long that takes: it may be held by a disk."""
     monkeypatch.setattr(node, "KILL_AFTER", 0.0)
@@ -422,6 +433,69 @@ def test_a_node_waits_in_peace_for_the_end_of_what_was_killed(monkeypatch):
     assert one._go_on()
     assert one._go_on()
     assert one._next()[0] > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_that_has_given_up_still_hears_that_it_is_told_to_stop(monkeypatch):
+    """Its runs go on, and may take hours."""
+    one, ended = node.Node("one", Here(), agenda.Agenda()), []
+    monkeypatch.setattr(one._runs, "claims", lambda: ["a claim"])
+    monkeypatch.setattr(one._runs, "end", lambda claim, status, reason: ended.append((claim, status)))
+    one._give_up()
+    one._heed()
+    assert not ended
+    one.stop()
+    one._heed()
+    assert one._stop_by is not None
+    one.stop()
+    one._heed()
+    assert ended == [("a claim", Status.INTERRUPTED)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_node_that_leaves_while_the_database_is_away_says_what_it_could_not_write(make_job, monkeypatch, caplog):
+    one = node.Node("one", Here(), agenda.Agenda(stays=True))
+    one._outages._away_since = one._outages.retry_at = time.monotonic() + 3600
+    taken = claiming.claim_by_hand(make_job(), "one")
+    one._unsettled.end(taken, Outcome(Status.SUCCEEDED))
+    one.stop()
+    one.stop()
+    assert one._go_on()
+    one._leave_by = time.monotonic()
+    assert not one._go_on()
+    assert "could not be written, as it was told to stop" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_for_no_database_waits_for_one_question_at_most(make_job, monkeypatch):
+    """Each may take a connect's time to fail: signals, timeouts and deaths are not to wait for all of them."""
+    one, asked = node.Node("one", Here(), agenda.Agenda(stays=True)), []
+
+    def fail(*arguments):
+        asked.append(arguments)
+        raise OperationalError("away")
+
+    for part, name in [(claiming, "settle"), (holding, "finish"), (skips, "held"), (holding, "renewal")]:
+        monkeypatch.setattr(part, name, fail)
+    monkeypatch.setattr(one._agenda, "look", fail)
+    jobs = [make_job(name=f"job {n}", due=0) for n in range(3)]
+    one._unsettled.doubt([claiming.claim_by_hand(job, "one") for job in jobs], jobs)
+    one._renew_at = 0.0
+    monkeypatch.setattr(one._runs, "claims", lambda: ["a claim"])
+    one._go_on()
+    assert len(asked) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_waited_for_may_be_the_retry_of_a_one_off(make_job, caplog):
+    """Which has no next slot."""
+    caplog.set_level("DEBUG", "cronkite.waiting")
+    job = make_job(due=0)
+    read = Job.objects.agenda().get(pk=job.pk)
+    read.next_run, read.retry_at, read.retry_slot = None, clock.as_utc("2026-01-01 03:04:05"), read.next_run
+    looked = SimpleNamespace(first=lambda: read)
+    waiting.Waiting(Here(), looked).tell(1.0, "the end of the world")
+    assert "job 'ok', whose retry is 2026-01-01 03:04:05 UTC" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -85,11 +85,11 @@ class Teller:
     def wait(self, seconds: float) -> bool:
         """Wait for so long until all is told, and the thread has ended; tell whether it has."""
         with self._changed:
-            self._closing = True
-            self._changed.notify_all()
             thread = self._thread
             if thread is None or thread is threading.current_thread():
                 return thread is None
+            self._closing = True
+            self._changed.notify_all()
             has_ended = self._changed.wait_for(lambda: self._thread is None, max(0.0, seconds))
             self._closing = False
             left = len(self._waiting) + (self._began is not None)

@@ -16,6 +16,7 @@ the database, before it had noted that.
 from __future__ import annotations
 
 import logging
+import random
 from asyncio import CancelledError
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -93,7 +94,8 @@ def _tell(seen: Seen, using: str) -> None:
     for row, notice in told_of:
         if row.pk in ours:
             groups[notice.who].append((row, notice))
-    for pairs in groups.values():
+    # In any order: to tell the first may take for ever, each time.
+    for pairs in random.sample(list(groups.values()), len(groups)):
         _let_go(using)
         try:
             # An async function is awaited.

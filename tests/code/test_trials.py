@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 
 import pytest
 from django.db import connection
 from django.urls import reverse
-from nodes import HERE, manage, nodes, until
+from nodes import HERE, PATIENCE, manage, nodes, until
 
 from cronkite.checks import setting_checks
 from cronkite.code import apart, functions, taster, trials
@@ -414,3 +415,29 @@ def test_checks_are_asked_for_by_check_and_by_programs(monkeypatch):
     ]:
         monkeypatch.setattr(sys, "argv", argv)
         assert setting_checks.is_asked() is expected, argv
+
+
+def test_a_trial_that_takes_long_holds_up_no_other(monkeypatch):
+    """Of tasks that are to be handed over, each module is tried in a thread of its own."""
+    begun, over = threading.Event(), threading.Event()
+
+    def try_imports(names, patience):
+        if names == ["app.hanging"]:
+            begun.set()
+            over.wait(PATIENCE)
+        return {name: trials.Verdict() for name in names}
+
+    monkeypatch.setattr(apart, "try_imports", try_imports)
+    monkeypatch.setattr(trials, "_is_worth_it", lambda name: True)
+    monkeypatch.setattr(trials, "_verdicts", {})
+    hanging = threading.Thread(target=trials.try_all, args=(["app.hanging"], trials.BRIEF), daemon=True)
+    hanging.start()
+    assert begun.wait(PATIENCE)
+    quick = threading.Thread(target=trials.try_all, args=(["app.quick"], trials.BRIEF), daemon=True)
+    quick.start()
+    quick.join(PATIENCE)
+    assert not quick.is_alive()
+    assert hanging.is_alive()
+    over.set()
+    hanging.join(PATIENCE)
+    assert set(trials._verdicts) == {"app.hanging", "app.quick"}

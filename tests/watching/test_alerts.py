@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import django
@@ -14,7 +15,7 @@ from django.core.serializers.base import DeserializationError
 from django.db import OperationalError, connection, transaction
 from django.db.models import CharField, F, Value
 from django.test import override_settings
-from nodes import cron, nodes, until
+from nodes import PATIENCE, cron, nodes, until
 from rivals import committed_when_waited_for, strictly
 
 import cronkite
@@ -24,6 +25,7 @@ from cronkite.checks import setting_checks
 from cronkite.claims import claiming
 from cronkite.code import wishes
 from cronkite.database import clock
+from cronkite.database import teller as teller_module
 from cronkite.database.teller import Teller
 from cronkite.models import Alert, Job, Log, Node
 from cronkite.nodes import heartbeat, ticks
@@ -530,6 +532,30 @@ def test_what_can_not_be_told_is_tried_again_and_not_for_ever(make_job, told, ca
     assert caplog.text.count("That was the last attempt") == 1
     look()
     assert len(told.all()) == telling.ATTEMPTS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_told_after_the_same_others_each_time(make_job, told, monkeypatch):
+    """To tell the first may take for ever, and whoever comes after is told nothing then."""
+    for name in ("anna", "otto"):
+        run(make_job(name=name, alert=f"{name}@example.com"), fails=True)
+    monkeypatch.setattr(telling.random, "sample", lambda groups, number: groups[::-1])
+    look()
+    look()
+    assert [each["name"] for each in told.all()] == ["otto", "anna"]
+
+
+def test_a_teller_that_was_waited_for_before_it_had_a_thread_keeps_it_for_a_while():
+    teller = Teller("early")
+    try:
+        assert teller.wait(0)
+        done = threading.Event()
+        teller.put(done.set)
+        assert done.wait(PATIENCE)
+        assert teller._closing is False
+        assert teller.wait(PATIENCE)
+    finally:
+        teller_module._all.remove(teller)
 
 
 @pytest.mark.django_db(transaction=True)

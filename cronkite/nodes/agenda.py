@@ -121,7 +121,8 @@ class Agenda:
             self._shuffle(in_order=True)
         self._taken = self._lost = 0
         if self._has_more and self._runs.is_empty() and self._tasks.is_empty():
-            # The page was full of others: what is due stands behind them.
+            # The page was full of others: what is due stands behind them, who may stay there.
+            self._places = min(2 * self._places, PLACES)
             self.look_within(PASSING)
         self._look_for_held()
         if self.stays and self._reading is not None:

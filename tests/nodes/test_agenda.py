@@ -137,6 +137,22 @@ def test_a_page_that_others_have_worked_off_is_no_end(make_job, monkeypatch):
     assert [job.pk for job in agenda._runs.jobs] == [jobs[0].pk]
 
 
+def test_a_page_of_what_is_not_to_be_taken_hides_nothing_for_long(make_job, monkeypatch):
+    """As of tasks that nobody can ask about, since a transaction of the project's has locked their jobs' rows."""
+    monkeypatch.setattr("cronkite.nodes.agenda.PAGE", 2)
+    for _ in range(5):
+        job = make_job(due=10)
+        Job.objects.filter(pk=job.pk).write(follow_at=job.next_run, enabled=False, next_run=None)
+    make_job("app.jobs.say", due=0)
+    agenda = Agenda()
+    for _ in range(100):
+        agenda.look(set())
+        if names(agenda):
+            break
+        assert agenda.look_at is not None
+    assert names(agenda) == ["say"]
+
+
 @pytest.mark.parametrize("why", ["the import of their module hangs", "their group is full"])
 def test_a_page_whose_jobs_are_struck_off_is_no_end(make_job, monkeypatch, why):
     """Or a tick would end without what stands behind them, and so would the next."""

@@ -179,6 +179,7 @@ class Node:
             self._beat()
         self._is_late = self._leave_by is not None and now >= self._leave_by
         if self._is_late:
+            self._runs.let_go()
             self._unsettled.give_up("as it was told to stop")
             self._in_doubt.give_up("as it was told to stop")
             self._dispatch.give_up("its node was stopped")

@@ -89,6 +89,9 @@ class Runs(Protocol):
     def peek(self, claim: Claim) -> None:
         """Find out what the run has written until now; an event will tell."""
 
+    def let_go(self) -> None:
+        """Leave to themselves those runs that are over, and of which only the record is left to be written."""
+
     def heed_signal(self) -> None:
         """Do what has to be done in a signal's handler already."""
 

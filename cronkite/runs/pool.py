@@ -195,12 +195,16 @@ class Pool:
 
     def end(self, claim: Claim, status: str, reason: str) -> None:
         """Tell the run to end: SIGTERM within its process, and SIGKILL if that does not help."""
-        for worker in list(self.workers):
-            if worker.claim is claim and worker.is_over:
-                # Nobody but itself knows how, and it writes that when it can, whatever becomes of its node.
-                self._discard(worker)
-            elif worker.claim is claim and worker.end is None:
+        for worker in self.workers:
+            if worker.claim is claim and worker.end is None and not worker.is_over:
                 self._end(worker, status, reason)
+
+    def let_go(self) -> None:
+        """Leave to themselves those that are over: nobody else knows how, and they write that when they can."""
+        for worker in [worker for worker in self.workers if worker.is_over]:
+            said = "%s: how it ended can't be written yet. Its process goes on trying, without this node."
+            logger.warning(said, worker.claim)
+            self._discard(worker)
 
     def peek(self, claim: Claim) -> None:
         """Have the nursery tell what the run has written until now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -202,17 +203,32 @@ def test_missed_slots_of_a_job_that_is_locked_wait_alone(make_job, evidence):
 
 
 def test_a_node_that_is_told_to_stop_waits_for_no_row(make_job, tmp_path):
-    """The end of a run whose process has died is left to the lock's timeout, and that is said."""
-    begun = tmp_path / "begun"
+    """Nor does the end of a run that it has interrupted: its own process writes that when it can, and that is said."""
+    begun, log = tmp_path / "begun", tmp_path / "log"
     job = make_job("app.jobs.hang", due=0, args=[str(begun)])
-    with nodes(("cron", "loop", "--workers", "1"), CRONKITE_TEST_SHUTDOWN_GRACE="0.5", **LOG) as (node,):
+    with nodes(("cron", "loop", "--workers", "1"), log=log, CRONKITE_TEST_SHUTDOWN_GRACE="0.5", **LOG) as (node,):
         until(begun.exists)
         with rival(lambda: lock_row(job)):
             node.signal(signal.SIGTERM)
             assert node.wait() == 0
-    assert "which could not be written, as it was told to stop" in node.output
-    # What the worker had asked for when it was killed, the server may have done since.
-    assert Log.objects.get().status in (Status.RUNNING, Status.INTERRUPTED)
+            assert "how it ended can't be written yet. Its process goes on trying, without this node." in log.read_text()
+            assert Log.objects.get().status == Status.RUNNING
+        until(lambda: Log.objects.get().status == Status.INTERRUPTED)
+
+
+def test_a_node_that_is_told_to_stop_waits_for_no_end_that_it_would_write(make_job, tmp_path):
+    """That of a run whose process has died is left to the lock's timeout, and that is said."""
+    begun = tmp_path / "begun"
+    job = make_job("app.jobs.note_and_wait", due=0, args=[str(begun), str(tmp_path / "never")])
+    with nodes(("cron", "loop", "--workers", "1"), CRONKITE_TEST_SHUTDOWN_GRACE="0.5", **LOG) as (node,):
+        until(begun.exists)
+        with rival(lambda: lock_row(job)):
+            pid = int(begun.read_text().split()[3])
+            os.kill(pid, signal.SIGKILL)
+            node.signal(signal.SIGTERM)
+            assert node.wait() == 0
+            assert "which could not be written, as it was told to stop" in node.output
+    assert Log.objects.get().status == Status.RUNNING
 
 
 # Claims.

@@ -288,6 +288,8 @@ def test_it_is_not_ended_any_more(over, pool, wake, monkeypatch):
 def test_a_node_that_stops_leaves_it_to_itself(over, pool):
     claim, held = over
     pool.end(claim, Log.Status.INTERRUPTED, "its node was stopped")
+    assert pool.claims() == [claim]
+    pool.let_go()
     assert pool.claims() == []
     held.roll_back()
     until(lambda: Log.objects.get().status == Log.Status.SUCCEEDED)

@@ -211,7 +211,7 @@ def test_a_node_that_is_told_to_stop_waits_for_no_row(make_job, tmp_path):
         with rival(lambda: lock_row(job)):
             node.signal(signal.SIGTERM)
             assert node.wait() == 0
-            assert "how it ended can't be written yet. Its process goes on trying, without this node." in log.read_text()
+            assert "can't be written yet. Its process goes on trying, without this node." in log.read_text()
             assert Log.objects.get().status == Status.RUNNING
         until(lambda: Log.objects.get().status == Status.INTERRUPTED)
 

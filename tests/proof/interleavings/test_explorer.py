@@ -62,7 +62,6 @@ def end(order, world):
     ("meeting", "kills"),
     [
         (meetings.claim_against_claim, 0),
-        (meetings.claim_against_edit, 0),
         (meetings.claim_of_a_one_off_against_edit, 0),
         (meetings.request_against_request, 0),
         (meetings.request_against_claim, 0),

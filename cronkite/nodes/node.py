@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import ClassVar
 from uuid import UUID
 
@@ -80,6 +81,7 @@ class Node:
         self._in_doubt = Unsettled(self._dispatch, agenda, self._outages.lived_through)
         self._dispatch.taker = Taker(name, self._dispatch, agenda, self._outages, self._in_doubt, self._may_claim)
         self._waiting = Waiting(runs, agenda)
+        self._steps = deque([self._settle, self._dispatch.go_on, self._renew, self._peek, self._look])
         #: Which locks could not be renewed the last time, and whether anybody was told.
         self._held: dict[UUID, bool] = {}
         # Instants of the stopwatch (monotonic seconds); None: not planned.
@@ -169,10 +171,7 @@ class Node:
         self._heed()
         now = time.monotonic()
         if self._outages.is_over():
-            for step in (self._settle, self._dispatch.go_on, self._renew, self._peek, self._look):
-                # Each may wait for an answer: what has to be done without the database is not to wait for all of them.
-                if self._outages.retry_at is None:
-                    step()
+            self._ask()
         self._offer()
         beat_at = self._beat_due_at()
         if beat_at is not None and now >= beat_at:
@@ -295,6 +294,19 @@ class Node:
         return not self._stopping and self._outages.retry_at is None
 
     # What the database has to be told or asked, again and again if it is away.
+
+    def _ask(self) -> None:
+        """Do what there is to do with the database, until it does not answer.
+
+        To be refused may take a connect's time, each time: what has to be done without the database is not to wait for
+        all that has to be done with it. The next pass begins behind what has failed, which may fail for good.
+        """
+        for _ in range(len(self._steps)):
+            step = self._steps[0]
+            self._steps.rotate(-1)
+            step()
+            if self._outages.retry_at is not None:
+                return
 
     def _settle(self) -> None:
         """Find out whether claims are ours, and write ends."""

@@ -487,6 +487,22 @@ def test_what_waits_for_no_database_waits_for_one_question_at_most(make_job, mon
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_fails_for_good_keeps_nothing_else_from_being_done(make_job, monkeypatch):
+    one, looks = node.Node("one", Here(), agenda.Agenda(stays=True)), []
+
+    def fail(*arguments):
+        raise OperationalError("this, for good")
+
+    monkeypatch.setattr(holding, "finish", fail)
+    monkeypatch.setattr(one._agenda, "look", looks.append)
+    one._unsettled.end(claiming.claim_by_hand(make_job(), "one"), Outcome(Status.SUCCEEDED))
+    for _ in range(2):
+        assert one._go_on()
+        one._outages.retry_at = time.monotonic()
+    assert looks
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_is_waited_for_may_be_the_retry_of_a_one_off(make_job, caplog):
     """Which has no next slot."""
     caplog.set_level("DEBUG", "cronkite.waiting")

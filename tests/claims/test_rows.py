@@ -221,7 +221,8 @@ def test_a_node_that_is_told_to_stop_waits_for_no_end_that_it_would_write(make_j
     begun = tmp_path / "begun"
     job = make_job("app.jobs.note_and_wait", due=0, args=[str(begun), str(tmp_path / "never")])
     with nodes(("cron", "loop", "--workers", "1"), CRONKITE_TEST_SHUTDOWN_GRACE="0.5", **LOG) as (node,):
-        until(begun.exists)
+        # A line is written at once, but not in the moment in which its file is made.
+        until(lambda: begun.exists() and begun.read_text())
         with rival(lambda: lock_row(job)):
             pid = int(begun.read_text().split()[3])
             os.kill(pid, signal.SIGKILL)

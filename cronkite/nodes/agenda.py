@@ -122,7 +122,7 @@ class Agenda:
         self._taken = self._lost = 0
         if self._has_more and self._runs.is_empty() and self._tasks.is_empty():
             # The page was full of others: what is due stands behind them, who may stay there.
-            self._places = min(2 * self._places, PLACES)
+            self._spread()
             self.look_within(PASSING)
         self._look_for_held()
         if self.stays and self._reading is not None:
@@ -140,12 +140,16 @@ class Agenda:
         self._has_more = is_full or place > 0
         # There is room for as many places as there are pages, as far as that shows.
         if self._lost and is_full:
-            self._places = min(2 * self._places, PLACES)
+            self._spread()
         elif not is_full:
             self._places = max(1, place)
         if not jobs and place:
             return self._page(most)
         return jobs
+
+    def _spread(self) -> None:
+        """Begin at one of more places, the next time."""
+        self._places = min(2 * self._places, PLACES)
 
     def look_within(self, seconds: float) -> None:
         """Plan to look again in so many seconds at the latest."""
@@ -245,7 +249,8 @@ class Agenda:
         ours = conf.get().node_labels
         foreign = {job.labels for job in jobs if job.labels and not labels.parts(job.labels) <= ours}
         # Where the database tells no cases apart, to leave out GPU would leave out our own gpu.
-        hidden = {each for each in foreign if not labels.parts(each.lower()) <= {label.lower() for label in ours}}
+        alike = {label.lower() for label in ours}
+        hidden = {each for each in foreign if not labels.parts(each.lower()) <= alike}
         if hidden:
             self._foreign |= hidden
             if self._has_more:
@@ -310,17 +315,15 @@ class Agenda:
 
     def have_room(self, group: str) -> None:
         """Take note that a run of a job of this group has ended: it is another one's turn."""
-        if not group or self._closed:
-            return
-        if (job := self._rooms.take(group)) is not None:
-            self.move(job)
-        else:
+        if group and not self.pass_room_on(group):
             self.look_within(0)
 
-    def pass_room_on(self, group: str) -> None:
+    def pass_room_on(self, group: str) -> bool:
         """Give the turn of a job of this group, which has no use for the room, to who waits for it, if anybody does."""
-        if group and not self._closed and (job := self._rooms.take(group)) is not None:
+        job = self._rooms.take(group)
+        if job is not None:
             self.move(job)
+        return job is not None
 
     def _look_for_held(self) -> None:
         if (rest := self._held.rest()) is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -307,15 +308,8 @@ class Dispatch:
         """Ask engines what became of their tasks."""
         self._follows = False
         groups: list[Group] = []
-        with self._outages.lived_through():
-            try:
-                groups = result()
-            except couriers.Overdue as error:
-                logger.error("It could not be found out which tasks to ask about: %s.", error)
-            except DatabaseError:
-                raise
-            except Exception as error:  # noqa: BLE001 - no errand ends the node
-                logger.error("It could not be found out which tasks to ask about. %s", modules.said(error))
+        with self._outages.lived_through(), _borne("which tasks to ask about"):
+            groups = result()
         for group in groups:
             # Who does not answer is not asked by more and more of us. The tasks have their turn again.
             if group.place not in self._asked:
@@ -330,21 +324,27 @@ class Dispatch:
     def _followed(self, place: Hashable, has_seats: bool, result: Callable[[], datetime | None]) -> None:
         self._asked.discard(place)
         again = None
-        with self._outages.lived_through():
-            try:
-                again = result()
-            except couriers.Overdue as error:
-                logger.error("It could not be found out what became of tasks: %s.", error)
-            except DatabaseError:
-                raise
-            except Exception as error:  # noqa: BLE001 - no errand ends the node
-                logger.error("It could not be found out what became of tasks. %s", modules.said(error))
+        with self._outages.lived_through(), _borne("what became of tasks"):
+            again = result()
         if has_seats:
             # Of tasks that have ended, the groups have room again.
             self._agenda.look_within(0)
         if again is not None and self._agenda.stays:
             rest = again - self._agenda.now()
             self._agenda.look_within(max(rest, following.SOONEST).total_seconds())
+
+
+@contextmanager
+def _borne(what: str) -> Iterator[None]:
+    """Log whatever a question about ``what`` raises, but for errors of the database, and go on."""
+    try:
+        yield
+    except DatabaseError:
+        raise
+    except couriers.Overdue as error:
+        logger.error("It could not be found out %s: %s.", what, error)
+    except Exception as error:  # noqa: BLE001 - no errand ends the node
+        logger.error("It could not be found out %s. %s", what, modules.said(error))
 
 
 def _note(job: Job) -> None:

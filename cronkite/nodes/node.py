@@ -81,7 +81,9 @@ class Node:
         self._in_doubt = Unsettled(self._dispatch, agenda, self._outages.lived_through)
         self._dispatch.taker = Taker(name, self._dispatch, agenda, self._outages, self._in_doubt, self._may_claim)
         self._waiting = Waiting(runs, agenda)
-        self._steps = deque([self._settle, self._dispatch.go_on, self._renew, self._peek, self._look])
+        self._steps = deque(
+            [self._settle, self._settle_doubts, self._dispatch.go_on, self._renew, self._peek, self._look]
+        )
         #: Which locks could not be renewed the last time, and whether anybody was told.
         self._held: dict[UUID, bool] = {}
         # Instants of the stopwatch (monotonic seconds); None: not planned.
@@ -309,10 +311,12 @@ class Node:
                 return
 
     def _settle(self) -> None:
-        """Find out whether claims are ours, and write ends."""
+        """Find out whether claims for runs are ours, and write ends."""
         self._unsettled.go_on(stopping=self._stopping)
-        if self._outages.retry_at is None:
-            self._in_doubt.go_on(stopping=self._stopping)
+
+    def _settle_doubts(self) -> None:
+        """Find out whether claims for engines are ours."""
+        self._in_doubt.go_on(stopping=self._stopping)
 
     def _look(self) -> None:
         """Look who is due, if it is time to."""

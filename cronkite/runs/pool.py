@@ -519,8 +519,10 @@ class Pool:
             self.offer(self._crowd.take())
 
     def _has_room_for_crowd(self) -> bool:
-        is_quiet = self._slow_imports(time.monotonic()) < self._room_for_slow()
-        return bool(self._crowd) and is_quiet and self.has_room()
+        if not self._crowd:
+            # As nearly always, in each pass of the node's loop.
+            return False
+        return self._slow_imports(time.monotonic()) < self._room_for_slow() and self.has_room()
 
     def _end(self, worker: Worker, status: str, reason: str) -> None:
         worker.end = End(status, reason)

@@ -244,7 +244,7 @@ def test_a_thousand_jobs_in_one_slot_are_handed_over_in_one_tick():
     assert Log.objects.filter(status=Status.HANDED_OVER).count() == DBTaskResult.objects.count() == number
 
 
-def test_what_was_sent_in_time_is_known_to_be_though_the_rest_takes_for_ever(make_job, dispatch, monkeypatch):
+def test_what_was_sent_in_time_is_known_to_be_though_the_rest_takes_for_ever(make_job, dispatch):
     dispatch._agenda.look(set())
     group = [each[:2] for each in (handed_over(make_job("app.handed.elsewhere", due=0), SAID[0]) for _ in range(3))]
     dispatch._claims = {claim.job_id: claim for _, claim in group}

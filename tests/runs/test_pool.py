@@ -257,7 +257,7 @@ def test_room_that_a_long_run_makes_is_used_at_once(make_job, pool, wake):
 
 
 @pytest.fixture
-def over(make_job, pool, wake, tmp_path):
+def over(make_job, pool, wake):
     """The claim of a run of which only the record is left, and what keeps it from being written."""
     seen = []
     job = make_job("app.jobs.nap", kwargs={"seconds": 0.1}, timeout=2)
@@ -275,7 +275,7 @@ def over(make_job, pool, wake, tmp_path):
         yield claim, held
 
 
-def test_it_is_not_ended_any_more(over, pool, wake, monkeypatch):
+def test_it_is_not_ended_any_more(over, pool, wake):
     """It has not timed out, and nobody but its own process knows what it has returned."""
     claim, held = over
     (worker,) = pool.workers

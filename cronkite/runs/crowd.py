@@ -1,28 +1,34 @@
 """Which jobs wait until fewer imports take long?
 
 Where several modules take their time, on a small machine or with a large library each, that is no fault of theirs. They
-come one after another then.
+come one after another then; and as an import that takes long may never end, each gives its place to the next after a
+while, and is tried again for twice as long.
 """
 
 from __future__ import annotations
 
-import random
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from cronkite.models import Job
 
 #: How long (seconds) a job may wait for the imports of others, before it is left to other nodes, or to a later look.
 PATIENCE = 60.0
+#: How long (seconds) an import may go on while others wait, at the first time; each further time twice as long.
+SHARE = 5.0
 
 
 class Crowd:
     """The jobs whose imports were broken off, as too many others took as long."""
 
     def __init__(self) -> None:
+        #: Who has waited for longest comes first.
         self._jobs: dict[int, Job] = {}
         #: Until when (monotonic seconds) each may wait, those included that are tried again and may have to come back.
         self._until: dict[int, float] = {}
+        #: How often each has had its share, and its import did not end.
+        self._shares: Counter[int] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self._jobs)
@@ -36,9 +42,22 @@ class Crowd:
         self._jobs[job.pk] = job
         self._until.setdefault(job.pk, time.monotonic() + PATIENCE)
 
+    def given(self, job: Job) -> float:
+        """Return how long (seconds) the job's import went on until it made way for another; 0 if it never did."""
+        return SHARE * 2.0 ** (self._shares[job.pk] - 1) if self._shares[job.pk] else 0
+
+    def share(self, job: Job) -> float:
+        """Return for how long (seconds) the job's import may go on while others wait."""
+        return 2 * self.given(job) or SHARE
+
+    def make_way(self, job: Job) -> None:
+        """Have the job wait again, as its import has had its share."""
+        self._shares[job.pk] += 1
+        self.join(job)
+
     def take(self) -> Job:
-        """Return one that is to be tried again: any, or those that come first, whose imports may hang, always would."""
-        return self._jobs.pop(random.choice(list(self._jobs)))  # noqa: S311 - only to be fair
+        """Return the one that is to be tried again."""
+        return self._jobs.pop(next(iter(self._jobs)))
 
     def take_overdue(self) -> list[Job]:
         """Return those that have waited for too long, and wait no more."""
@@ -52,6 +71,7 @@ class Crowd:
     def forget(self, job: Job) -> None:
         """Take note that it is known what became of the job's import."""
         self._until.pop(job.pk, None)
+        self._shares.pop(job.pk, None)
 
     def next_at(self) -> float | None:
         """Return when (monotonic seconds) one will have waited for too long, or ``None`` if none waits."""

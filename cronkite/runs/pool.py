@@ -225,7 +225,10 @@ class Pool:
         if self._needs_nursery():
             deadlines.append(self.nursery.attend_at)
         if (overdue_at := self._crowd.next_at()) is not None:
-            deadlines.append(now if self._has_room_for_crowd() else overdue_at)
+            deadlines.append(overdue_at)
+            if self.has_room():
+                shares = [self._share_ends(worker) for worker in self.workers if worker.is_resolving]
+                deadlines.append(min(shares) if len(shares) >= self._room_for_slow() else now)
         # Then there is room for others.
         deadlines += [each.since + LONG for each in self.workers if each.claim is not None and each.since > now - LONG]
         return min(deadlines, default=None)
@@ -513,16 +516,32 @@ class Pool:
         for job in self._crowd.take_those(lambda job: asked_of(job).home in given_up):
             yield self._refused(job, given_up[asked_of(job).home])
         for job in self._crowd.take_overdue():
-            problem = f"it takes longer than {SLOW_IMPORT:g} s, and so did others for {crowd.PATIENCE:g} s"
-            yield self._refused(job, f"{job.function} could not be imported here yet: {problem}.")
-        while self._has_room_for_crowd():
+            given = self._crowd.given(job)
+            problem = f"it takes longer than {given or SLOW_IMPORT:g} s, and so did others for {crowd.PATIENCE:g} s"
+            # Who was never given time is not to blame.
+            yield self._refused(job, f"{job.function} could not be imported here yet: {problem}.", is_costly=given > 0)
+        while self._crowd and self.has_room() and (self._has_place_for_slow() or self._make_way()):
             self.offer(self._crowd.take())
 
-    def _has_room_for_crowd(self) -> bool:
-        if not self._crowd:
-            # As nearly always, in each pass of the node's loop.
+    def _has_place_for_slow(self) -> bool:
+        return sum(worker.is_resolving for worker in self.workers) < self._room_for_slow()
+
+    def _make_way(self) -> bool:
+        """Break off the import that has gone on for longest, if it has had its share; tell whether one was."""
+        oldest = min((worker for worker in self.workers if worker.is_resolving), key=self._share_ends)
+        if oldest.job is None or self._share_ends(oldest) > time.monotonic():
             return False
-        return self._slow_imports(time.monotonic()) < self._room_for_slow() and self.has_room()
+        said = "Job %r waits: the import of %s has taken %g s, and other imports wait for their turn."
+        logger.info(said, oldest.job.name, oldest.job.function, self._crowd.share(oldest.job))
+        self._crowd.make_way(oldest.job)
+        oldest.job = None
+        oldest.kill()
+        return True
+
+    def _share_ends(self, worker: Worker) -> float:
+        """Return when (monotonic) the import is to make way, if others wait."""
+        assert worker.job is not None
+        return worker.since + self._crowd.share(worker.job)
 
     def _end(self, worker: Worker, status: str, reason: str) -> None:
         worker.end = End(status, reason)

@@ -129,6 +129,7 @@ def test_a_worker_that_dies_is_replaced_though_slow_imports_made_room_for_others
 def crowded(make_job, pool, wake, monkeypatch):
     """Two hang, and the third has been broken off."""
     monkeypatch.setattr("cronkite.runs.pool.SLOW_IMPORT", 0.1)
+    monkeypatch.setattr(crowd, "SHARE", 1_000_000)
     jobs = [make_job(f"app.hung.h{number}.anything", name=f"hung {number}") for number in range(3)]
     deadline = time.monotonic() + PATIENCE
     for job in jobs:
@@ -150,11 +151,46 @@ def imports_in(pool):
 def test_a_job_whose_import_was_broken_off_is_under_way_and_makes_room_for_others(make_job, crowded, pool, wake):
     assert imports_in(pool) == crowded[:2]
     assert pool.offered() == {job.pk for job in crowded}
+    until(lambda: list(pool.wait(0.1, wake)) == [] and pool.has_room())
     quick = make_job()
-    while not pool.has_room():
-        assert list(pool.wait(0.1, wake)) == []
     pool.offer(quick)
-    assert events(pool, wake) == [Ready(quick)]
+    assert pool.offered() == {job.pk for job in [*crowded, quick]}
+
+
+def test_an_import_that_goes_on_for_long_makes_way_for_those_that_wait(make_job, crowded, pool, wake, monkeypatch):
+    """Those that hang come first for ever, and who takes a moment longer than others is no less worth than they."""
+    first, second, third = crowded
+    monkeypatch.setattr(crowd, "SHARE", 0.3)
+    until(lambda: list(pool.wait(0.1, wake)) == [] and third in imports_in(pool))
+    assert first not in imports_in(pool)
+    assert pool.offered() == {job.pk for job in crowded}
+    until(lambda: list(pool.wait(0.1, wake)) == [] and first in imports_in(pool))
+    assert second not in imports_in(pool)
+    pool.offer(late := make_job("app.slow.moment.ok", name="slow"))
+    assert events(pool, wake) == [Ready(late)]
+
+
+def test_each_time_it_goes_on_for_twice_as_long(make_job):
+    """Or one that needs its time would begin again for ever."""
+    job, waiting = make_job(), crowd.Crowd()
+    shares = [(waiting.given(job), waiting.share(job))]
+    for _ in range(3):
+        waiting.make_way(job)
+        assert waiting.take() is job
+        shares.append((waiting.given(job), waiting.share(job)))
+    assert shares == [(0, 5), (5, 10), (10, 20), (20, 40)]
+    waiting.forget(job)
+    assert waiting.share(job) == 5
+
+
+def test_none_makes_way_where_no_other_would_have_its_worker(crowded, pool, wake, monkeypatch):
+    until(lambda: list(pool.wait(0.1, wake)) == [] and pool.has_room())
+    pool.size = 0
+    assert not pool.has_room()
+    monkeypatch.setattr(crowd, "SHARE", 0.001)
+    assert pool.next_deadline() > time.monotonic()
+    assert list(pool.wait(0, wake)) == []
+    assert imports_in(pool) == crowded[:2]
 
 
 def test_it_is_tried_again_when_one_of_the_others_has_ended(crowded, pool, wake, monkeypatch):
@@ -166,20 +202,28 @@ def test_it_is_tried_again_when_one_of_the_others_has_ended(crowded, pool, wake,
     until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
 
 
-def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake, monkeypatch):
-    """It is left to other nodes then, and its module is not to blame."""
+def test_who_has_waited_for_too_long_is_left_to_other_nodes(crowded, pool, wake, monkeypatch):
+    """And its module is not to blame, as it was given no time."""
     assert pool.next_deadline() <= time.monotonic() + crowd.PATIENCE
-    monkeypatch.setattr("cronkite.runs.pool.SLOW_IMPORTS", 3)
-    until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
-    monkeypatch.setattr("cronkite.runs.pool.SLOW_IMPORTS", 2)
-    monkeypatch.setattr(crowd, "PATIENCE", 1_000_000)
-    until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] not in imports_in(pool))
     soon = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: soon)
     refused = [event for event in events(pool, wake) if event.job is crowded[2]]
     assert [each.is_costly for each in refused] == [False]
     assert "app.hung.h2.anything could not be imported here yet" in refused[0].problem
     assert crowded[2].pk not in pool.offered()
+
+
+def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake, monkeypatch):
+    """And who was given time counts as one that can't be imported here: it is the one that others waited for."""
+    monkeypatch.setattr(crowd, "PATIENCE", 1_000_000)
+    monkeypatch.setattr(crowd, "SHARE", 0.3)
+    until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
+    until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] not in imports_in(pool))
+    monkeypatch.setattr(crowd, "SHARE", 1_000_000)
+    soon = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: soon)
+    refused = [event for event in events(pool, wake) if event.job is crowded[2]]
+    assert [each.is_costly for each in refused] == [True]
 
 
 def test_it_is_tried_again_when_a_worker_was_released(make_job, pool, wake):

@@ -1,4 +1,4 @@
-"""Modules that take five seconds to import, as of those with a large library on a small machine."""
+"""Modules that take their time to import, as of those with a large library on a small machine."""
 
 import time
 

@@ -12,7 +12,7 @@ import pytest
 from nodes import PATIENCE
 
 from proof import results, table
-from proof.__main__ import FAILURE, STORMS, SUMMARY, main, rounds_of
+from proof.__main__ import FAILURE, HAS_ORDERS_APART, ORDERS, STORMS, SUMMARY, main, rounds_of, rows_of
 from proof.race import ledger
 from proof.tally import Tally
 
@@ -137,6 +137,27 @@ def test_a_database_that_nobody_knows_is_refused(capsys):
 def test_lanes_share_all_rounds():
     assert rounds_of(50, 3) == [17, 17, 16]
     assert rounds_of(2, 1) == [2]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "pg", "mysql", "mariadb"])
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_each_database_has_all_parts_once_and_each_lane_its_storms(database, lanes):
+    shares = [{"repeat": number} for number in rounds_of(7, lanes)]
+    rows = rows_of(database, shares)
+    assert [share for _, parts, share in rows if STORMS in parts] == shares
+    assert sum((parts for _, parts, _ in rows), []).count(STORMS) == lanes
+    assert [part for _, parts, _ in rows for part in parts if part != STORMS] == ORDERS
+    assert len({name for name, _, _ in rows}) == len(rows) == lanes + (database == HAS_ORDERS_APART)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("asked_for, passed, code", [("nothing_has_this_name", 0, 1), ("test_a_running_node_is_refused", 1, 0)])
+def test_a_row_may_have_none_of_the_tests_that_are_asked_for_but_not_all(
+    tmp_path, monkeypatch, capsys, asked_for, passed, code
+):
+    monkeypatch.setattr("proof.__main__.HAS_ORDERS_APART", "sqlite")
+    assert main(["--databases", "sqlite", "--json", str(tmp_path / "proof.json"), "-k", asked_for]) == code
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{passed} passed, 0 failed")
 
 
 def test_what_lanes_counted_is_added_up(report, tmp_path):

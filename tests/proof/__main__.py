@@ -34,11 +34,13 @@ from proof.results import Result
 
 HERE = Path(__file__).parent
 USAGE = "proof [--databases A,B] [--slots N] [--repeat N [--lanes N]] [--json FILE] [--add] [PYTEST…]"
-#: The part that is repeated, and the others. Storms wait more than they work, and those only work: so one database
-#: begins with them, and two cores have some of both to do all the time.
+#: The part that is repeated, and the others. Storms wait more than they work, and those only work: so one database has
+#: both at a time, and two cores have enough to do from the first minute to the last.
 STORMS = HERE / "race"
 ORDERS = [HERE / "interleavings", HERE / "model"]
-BEGINS_WITH_ORDERS = "mysql"
+HAS_ORDERS_APART = "mysql"
+#: pytest's exit code where none of the tests was asked for.
+NONE_ASKED_FOR = 5
 #: pytest's last line.
 SUMMARY = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$")
 #: What pytest's summary says of a test that failed.
@@ -46,13 +48,12 @@ FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+.*)$")
 
 
 class Run(threading.Thread):
-    """The proof on one database, or a lane of it, in processes of its own; each of their lines is shown with its name.
+    """Parts of the proof on one database, in processes of their own; each of their lines is shown with its name."""
 
-    The first lane has all parts of the proof, the others have the storms alone.
-    """
-
-    def __init__(self, database: str, lane: int, more: dict[str, int], arguments: list[str], folder: Path) -> None:
-        super().__init__(name=database if lane == 1 else f"{database}-{lane}")
+    def __init__(
+        self, name: str, database: str, parts: list[Path], more: dict[str, int], arguments: list[str], folder: Path
+    ) -> None:
+        super().__init__(name=name)
         self.database = database
         self.tally = folder / f"{self.name}.jsonl"
         self.tally.touch()
@@ -61,14 +62,13 @@ class Run(threading.Thread):
         self.outcomes: Counter[str] = Counter()
         self.failures: list[str] = []
         server = [sys.executable, "-m", "databases", database, "--durable", "--own", "--restart", "--clock"]
-        parts = [*ORDERS, STORMS] if database == BEGINS_WITH_ORDERS else [STORMS, *ORDERS]
         # A storm of a million slots does not hang. What does is found by the storms' own deadlines.
         limit = ["-o", "faulthandler_timeout=0"] if "slots" in more else ["-o", "faulthandler_timeout=1200"]
         pytest = [
             sys.executable,
             "-m",
             "pytest",
-            *map(str, parts if lane == 1 else [STORMS]),
+            *map(str, parts),
             "-p",
             "no:cacheprovider",
             "--durations=5",
@@ -78,6 +78,11 @@ class Run(threading.Thread):
         self.command = [*server, "--", *pytest]
         asked = {f"CRONKITE_PROOF_{option.upper()}": str(number) for option, number in more.items()}
         self.environment = {**os.environ, "CRONKITE_PROOF_TALLY": str(self.tally), **asked}
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended otherwise than well."""
+        return self.code not in (0, NONE_ASKED_FOR)
 
     def run(self) -> None:
         """Run to the end."""
@@ -93,14 +98,26 @@ class Run(threading.Thread):
         if found := FAILURE.match(line):
             self.failures.append(f"{self.name}: {found[1]}")
         if line:
-            print(f"{self.name:<10}{seconds:>6.0f} s  {line}", flush=True)
+            print(f"{self.name:<13}{seconds:>6.0f} s  {line}", flush=True)
 
 
-def result(database: str, lanes: list[Run]) -> Result:
-    """Return what came of all lanes of a database."""
-    tallies = [run.tally for run in lanes]
-    seconds = max(run.seconds for run in lanes)
-    return results.read(database, tallies, seconds, failed=any(run.code for run in lanes))
+def rows_of(database: str, shares: list[dict[str, int]]) -> list[tuple[str, list[Path], dict[str, int]]]:
+    """Return what is run at a time on a database: names, the parts of the proof that each has, and its share of storms.
+
+    The first lane has all parts, unless the orders have a row of their own, and the others have the storms alone.
+    """
+    is_apart = database == HAS_ORDERS_APART
+    first, *others = shares
+    rows = [(database, [STORMS] if is_apart else [STORMS, *ORDERS], first)]
+    rows += [(f"{database}-{lane}", [STORMS], share) for lane, share in enumerate(others, start=2)]
+    return rows + ([(f"{database}-orders", ORDERS, {})] if is_apart else [])
+
+
+def result(database: str, rows: list[Run]) -> Result:
+    """Return what came of all rows of a database."""
+    tallies = [run.tally for run in rows]
+    seconds = max(run.seconds for run in rows)
+    return results.read(database, tallies, seconds, failed=any(run.has_failed for run in rows))
 
 
 def rounds_of(repeat: int, lanes: int) -> list[int]:
@@ -131,13 +148,14 @@ def main(arguments: list[str]) -> int:
         parser.error(f"--add: {options.json} is no sum of proofs ({error!r}); name another with --json")
     slots = {} if options.slots is None else {"slots": options.slots}
     repeats = [{}] if options.repeat is None else [{"repeat": n} for n in rounds_of(options.repeat, options.lanes)]
+    shares = [slots | repeat for repeat in repeats]
     words = " ".join(["tox -e proof", *(["--", shlex.join(arguments)] if arguments else [])])
     date, commit, began = datetime.now(timezone.utc), results.commit(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cronkite-proof-") as folder:
         runs = [
-            Run(name, lane, slots | repeat, rest, Path(folder))
+            Run(row, name, parts, share, rest, Path(folder))
             for name in names
-            for lane, repeat in enumerate(repeats, start=1)
+            for row, parts, share in rows_of(name, shares)
         ]
         for run in runs:
             run.start()
@@ -159,7 +177,7 @@ def main(arguments: list[str]) -> int:
         f"{', '.join(f'{number} {word}' for word, number in counts.items())} in {time.monotonic() - began:.2f}s",
         flush=True,
     )
-    return 1 if any(run.code for run in runs) else 0
+    return 1 if any(run.has_failed for run in runs) or not counts["passed"] else 0
 
 
 if __name__ == "__main__":

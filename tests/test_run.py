@@ -65,11 +65,11 @@ def test_what_failed_is_said_once_more_at_the_end(script, capsys):
 
 
 OF_BOTH = """
-    py311-dj52-sqlite-split py311-dj52-pg py311-dj52-mariadb
-    py313-dj61-pg3-pool-cover py313-dj61-mysql
+    py311-dj52-sqlite-split py311-dj52-pg-cover py311-dj52-mariadb
+    py313-dj61-pg3-pool py313-dj61-mysql
 """
 OF_THE_NEWEST = """
-    py313-dj61-sqlite-split py313-dj61-pg py313-dj61-pg3-pool-cover py313-dj61-mysql py313-dj61-mariadb
+    py313-dj61-sqlite-split py313-dj61-pg py313-dj61-pg3-pool py313-dj61-mysql py313-dj61-mariadb
 """
 
 

@@ -55,6 +55,15 @@ def callee(function: str, args: Any) -> str:
     return f"{function} {command}" if (command := named(function, args)) else function
 
 
+def home(callee: str) -> str:
+    """Return what is imported for such a text: the function's module or, if a command is called, that command.
+
+    >>> home("cronkite.commands.call clearsessions"), home("shop.crontab.bill")
+    ('cronkite.commands.call clearsessions', 'shop.crontab')
+    """
+    return callee if " " in callee else callee.rpartition(".")[0]
+
+
 def of(callee: str) -> str:
     """Return the name of the command that such a text has, or nothing."""
     function, _, command = callee.partition(" ")

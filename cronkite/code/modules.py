@@ -112,17 +112,25 @@ def _traits_kept_unless_imported() -> Iterator[None]:
 
 @contextmanager
 def _directory_kept() -> Iterator[None]:
-    try:
-        before = os.open(".", os.O_RDONLY)
-    except OSError:  # it is gone, or not ours to read
-        yield
-        return
+    before = open_directory()
     try:
         yield
     finally:
-        with suppress(OSError):
-            os.fchdir(before)
+        if before is not None:
+            with suppress(OSError):
+                os.fchdir(before)
             os.close(before)
+
+
+def open_directory() -> int | None:
+    """Return a descriptor of the working directory, to come back to it; ``None`` where its permissions forbid that.
+
+    A process may be in a directory that its user has no right to, as by ``sudo -u``.
+    """
+    with suppress(OSError):
+        # To read it is not necessary.
+        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+    return None
 
 
 @contextmanager

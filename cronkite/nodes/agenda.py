@@ -13,7 +13,7 @@ from django.db import connections
 
 from cronkite import conf
 from cronkite.claims.rows import HeldRows
-from cronkite.code import labels
+from cronkite.code import commands, labels
 from cronkite.database import clock, quirks
 from cronkite.database.clock import Reading
 from cronkite.database.statements import Select, place
@@ -383,7 +383,7 @@ class Agenda:
 
 
 def _module(job: Job) -> str:
-    return job.function.rpartition(".")[0]
+    return commands.home(job.callee)
 
 
 # The one query, put together once.

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from cronkite.code import commands
 from cronkite.code.outcomes import Outcome
 from cronkite.processes.kin import Known
 from cronkite.runs.capture import Piece
@@ -39,8 +40,8 @@ class Resolve:
 
     @property
     def home(self) -> str:
-        """The module that is imported for it; where a command is called, that and the command."""
-        return self.function if " " in self.function else self.function.rpartition(".")[0]
+        """What is imported for it: a module or, where one is called, a command."""
+        return commands.home(self.function)
 
 
 @dataclass(frozen=True)

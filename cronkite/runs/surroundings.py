@@ -41,9 +41,9 @@ class Surroundings:
     """What a function finds of its process, as it was at first."""
 
     def __init__(self) -> None:
-        self._directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        self._directory, self._path = modules.open_directory(), _path()
         #: Descriptors that are kept for what has to be done when a function has left no other.
-        self._spare = [os.dup(self._directory) for _ in range(SPARE)]
+        self._spare = [os.open(os.devnull, os.O_RDONLY) for _ in range(SPARE)]
         self._stdin = sys.stdin
         self._handlers = {number: _handler(number) for number in map(int, signal.valid_signals())}
         self.take_as_they_are()
@@ -79,16 +79,24 @@ class Surroundings:
         reset_queries()
         reseed()
         self.put_input_back()
-        try:
-            os.fchdir(self._directory)
-        except OSError:
+        if not self._return():
             return False
-        if _has_descriptors(self._directory):
+        if _has_descriptors(self._spare[0]):
             return is_whole and self._bonds.are_still()
         for descriptor in self._spare:
             with suppress(OSError):
                 os.close(descriptor)
         return False
+
+    def _return(self) -> bool:
+        """Go back to the working directory; tell whether this process is there."""
+        if self._directory is None:
+            return _path() == self._path
+        try:
+            os.fchdir(self._directory)
+        except OSError:
+            return False
+        return True
 
     def put_input_back(self) -> None:
         """Have stdin be what finds nothing, as it was at first, whoever has closed it."""
@@ -116,6 +124,14 @@ def reseed() -> None:
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()
+
+
+def _path() -> str:
+    """Return where this process is, or nothing if that is nowhere any more."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def _has_descriptors(any_one: int) -> bool:

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cronkite.claims import rows, skips
+from cronkite.code import commands
 from cronkite.database import clock
 from cronkite.models import Job
 from cronkite.nodes.agenda import Agenda
@@ -209,6 +210,21 @@ def test_several_jobs_that_find_it_out_together_are_one_refusal(make_job, stopwa
         agenda.leave_alone(job, longer=True)
     assert agenda._refusals["app.alerted"] == 1
     assert {until - time.monotonic() for until in agenda._left_alone.values()} == {60}
+
+
+def test_a_command_that_cannot_be_imported_is_left_alone_by_itself(make_job):
+    """All are called by the same function of ours; each is a module of its own."""
+    broken, healthy = (
+        make_job(commands.CALL, name=name, args=[name], due=due) for due, name in enumerate(["broken", "clearsessions"])
+    )
+    agenda = Agenda()
+    agenda.look(set())
+    agenda.leave_alone(broken, longer=True)
+    assert names(agenda) == ["clearsessions"]
+    agenda.look(set())
+    assert names(agenda) == ["clearsessions"]
+    agenda.leave_alone(healthy, longer=True)
+    assert {*agenda._refusals} == {f"{commands.CALL} broken", f"{commands.CALL} clearsessions"}
 
 
 def test_a_race_that_is_lost_for_the_only_job_is_no_reason_to_look(agenda):

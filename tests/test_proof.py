@@ -151,7 +151,9 @@ def test_each_database_has_all_parts_once_and_each_lane_its_storms(database, lan
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("asked_for, passed, code", [("nothing_has_this_name", 0, 1), ("test_a_running_node_is_refused", 1, 0)])
+@pytest.mark.parametrize(
+    "asked_for, passed, code", [("nothing_has_this_name", 0, 1), ("test_a_running_node_is_refused", 1, 0)]
+)
 def test_a_row_may_have_none_of_the_tests_that_are_asked_for_but_not_all(
     tmp_path, monkeypatch, capsys, asked_for, passed, code
 ):

@@ -45,8 +45,9 @@ from cronkite.code import functions, modules
 from cronkite.exceptions import FunctionError, JobIsLocked, RunEnded
 from cronkite.models import Job, Log, primary
 from cronkite.processes import kin, owner
-from cronkite.runs import runner
+from cronkite.runs import interrupts, runner
 from cronkite.runs.guards import FAILED, Guard
+from cronkite.runs.interrupts import Person
 from cronkite.schedules.durations import in_short
 
 LOCKED = 3
@@ -66,9 +67,24 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     job = jobs.find(options["job"])
     if options["ask"]:
         return _ask(job, options, terminal)
+    guard = Guard()
+    # From before the claim, which nobody would take back. SIGHUP comes when the terminal is closed.
+    with guard.listening(signal.SIGTERM, signal.SIGHUP), interrupts.noted() as person:
+        claim = _claim(job)
+        with redirect_stdout(sys.stderr) if options["json"] else _as_it_is():
+            ended_by = _run(person, claim, guard)
+    log = Log.objects.using(primary.alias()).get(pk=claim.log_id)
+    if options["json"]:
+        terminal.json({field.attname: getattr(log, field.attname) for field in log._meta.concrete_fields})  # noqa: SLF001
+    else:
+        _tell(job, log, ended_by, terminal)
+    return 0 if log.status == Log.Status.SUCCEEDED else FAILED
+
+
+def _claim(job: Job) -> verdicts.Claim:
     try:
         functions.look_up(job.callee)
-        claim = runner.claim_by_hand(job, people.name())
+        return runner.claim_by_hand(job, people.name())
     except JobIsLocked as error:
         raise CommandError(f"{error}{_held(job)}", returncode=LOCKED) from None
     except FunctionError as error:
@@ -77,14 +93,6 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
         raise CommandError("Others keep changing the job. Try again.", returncode=FAILED) from None
     except verdicts.OutcomeUnknown as doubt:
         raise CommandError(f"{doubt} Nothing was run.", returncode=FAILED) from None
-    with redirect_stdout(sys.stderr) if options["json"] else _as_it_is():
-        ended_by = _run(claim)
-    log = Log.objects.using(primary.alias()).get(pk=claim.log_id)
-    if options["json"]:
-        terminal.json({field.attname: getattr(log, field.attname) for field in log._meta.concrete_fields})  # noqa: SLF001
-    else:
-        _tell(job, log, ended_by, terminal)
-    return 0 if log.status == Log.Status.SUCCEEDED else FAILED
 
 
 def _ask(job: Job, options: dict[str, Any], terminal: Terminal) -> int:
@@ -104,18 +112,15 @@ def _held(job: Job) -> str:
     return f" That was last seen alive {seen} ago; if it is gone, say `manage.py cron unlock {job.pk}`."
 
 
-def _run(claim: verdicts.Claim) -> BaseException | None:
+def _run(person: Person, claim: verdicts.Claim, guard: Guard) -> BaseException | None:
     """Run the claim; return what the function raised."""
     if owner.is_ours():
         # What the run starts is to be found, whatever becomes of who started it.
         kin.adopt_orphans()
-    guard = Guard()
-    # SIGHUP comes when the terminal is closed.
-    with guard.listening(signal.SIGTERM, signal.SIGHUP):
-        try:
-            runner.run_here(claim, guard)
-        except BaseException as error:  # noqa: BLE001 - the job's, not ours
-            return error
+    try:
+        runner.run_before(person, claim, guard)
+    except BaseException as error:  # noqa: BLE001 - the job's, not ours
+        return error
     return None
 
 

@@ -15,4 +15,16 @@ From the node that started it to the function, and back with its outcome.
 """
 
 #: What other wings may use.
-__all__ = ["capture", "events", "guards", "here", "messages", "nursery", "onlookers", "pool", "runner", "worker"]
+__all__ = [
+    "capture",
+    "events",
+    "guards",
+    "here",
+    "interrupts",
+    "messages",
+    "nursery",
+    "onlookers",
+    "pool",
+    "runner",
+    "worker",
+]

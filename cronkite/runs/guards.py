@@ -61,6 +61,8 @@ class Guard:
         self._is_past = False
         self._word: RunEnded | None = None
         self._times_told = 0
+        #: Whether it was told to end after it had ended: what is still to be done is to take no more time.
+        self.is_hurried = False
         self._listens = False
         self._wake: Wake | None = None
         self._wake_before = -1
@@ -131,7 +133,9 @@ class Guard:
 
     def interrupt(self, word: RunEnded) -> None:
         """Raise ``word`` in the function, now or when it begins; in the main thread only. The first word counts."""
-        if not self._is_past:
+        if self._is_past:
+            self.is_hurried = True
+        else:
             self._word = self._word or word
             self._interrupt()
 

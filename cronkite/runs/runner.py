@@ -31,15 +31,20 @@ from cronkite.processes import forks
 from cronkite.runs import guards, interrupts, onlookers
 from cronkite.runs.capture import Tee
 from cronkite.runs.guards import Guard
+from cronkite.runs.interrupts import Person
 
 logger = logging.getLogger("cronkite")
 
 #: For how long (seconds) the end of a run is tried to be written while the database is away, and how often.
 RECORD_PATIENCE = 3600.0
 RECORD_PAUSE = 1.0
+#: For how long (seconds) it is tried still where the process has been told to end.
+HURRY = 2.0
 #: Pause (seconds) after another transaction came first, and how often a run by hand tries to get its lock so.
 CONFLICT_PAUSE = 0.1
 CLAIM_ATTEMPTS = 20
+#: For how long (seconds) a run by hand tries to find out whether an unanswered claim of its lock is one.
+DOUBT_PATIENCE = 30.0
 #: How long (seconds) other transactions may come first before that is told.
 CONFLICT_PATIENCE = 2.0
 #: How many errors are looked at to find the word to end among those of task groups.
@@ -62,24 +67,25 @@ class Ending:
 def execute(
     claim: Claim,
     guard: AbstractContextManager[None] | None = None,
-    interrupted: Callable[[], bool] = bool,
+    person: Person | None = None,
     call: Call = calls.call,
 ) -> Ending:
     """Call the function of ``claim``, within ``guard``, and return how it ended; what it raises is not raised here.
 
-    ``interrupted`` tells whether a person has interrupted it; nobody does unless it is given. ``call`` calls it.
-    Whatever it leaves open in the database is rolled back and closed, except within a transaction of the caller's.
+    ``person`` may interrupt it; nobody does unless it is given. ``call`` calls it. Whatever it leaves open in the
+    database is rolled back and closed, except within a transaction of the caller's.
     """
     borrowed = _in_transaction()
     run = CurrentRun(claim.job_id, claim.job_name, claim.slot, claim.fence, claim.log_id, claim.attempt)
     try:
         # Checked again: the row may have been edited, or the settings, since the job was saved.
         function = functions.resolve(claim.function)
-        with current.entered(run), guard or nullcontext():
+        with current.entered(run), guard or nullcontext(), person or nullcontext():
             value = forks.only_here(call, function, claim.args, claim.kwargs)
         ending = Ending(Outcome(Log.Status.SUCCEEDED, result=keep_result(value)), value)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's end, not ours
-        ending = Ending(_outcome_of(error, is_interrupted=interrupted()), error=error)
+        is_interrupted = person is not None and person.came
+        ending = Ending(_outcome_of(error, is_interrupted=is_interrupted), error=error)
     finally:
         if not borrowed:
             leftovers.close()
@@ -158,14 +164,19 @@ def announce(claim: Claim, ending: Ending) -> None:
         logger.error("%s: %s. %s", claim, status.replace("_", " "), why, exc_info=raised)
 
 
-def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = time.sleep) -> bool:
+def record(
+    claim: Claim,
+    outcome: Outcome,
+    pause: Callable[[float], object] = time.sleep,
+    is_to_leave: Callable[[], bool] = bool,
+) -> bool:
     """Write how the run ended, for as long as it takes the database to be back; ``False`` if the lock was lost.
 
-    ``pause`` waits for some seconds between two tries. After ``RECORD_PATIENCE`` the outcome is left to the logger,
-    and the lock to its timeout.
+    ``pause`` waits for some seconds between two tries. After ``RECORD_PATIENCE``, or ``HURRY`` once the process
+    ``is_to_leave``, the outcome is left to the logger, and the lock to its timeout.
     """
     began = time.monotonic()
-    deadline, is_told = began + RECORD_PATIENCE, False
+    deadline, is_told, is_hurried = began + RECORD_PATIENCE, False, False
     while True:
         try:
             kept = holding.finish(claim, outcome)
@@ -173,18 +184,20 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
             connection = connections[primary.alias()]
             if quirks.is_borrowed(connection):
                 raise
-            if quirks.is_conflict(error):
-                if not is_told and time.monotonic() - began > CONFLICT_PATIENCE:
-                    is_told = True
-                    logger.warning("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
-                pause(CONFLICT_PAUSE)
-                continue
-            connection.close()
-            if time.monotonic() > deadline:
+            is_conflict = quirks.is_conflict(error)
+            if not is_conflict:
+                connection.close()
+            if is_to_leave() and not is_hurried:
+                deadline, is_hurried = min(deadline, time.monotonic() + HURRY), True
+            if time.monotonic() > deadline and (is_hurried or not is_conflict):
                 logger.critical("%s: %s, which could not be written. %s", claim, outcome.status, error)
                 return False
-            logger.error("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
-            pause(RECORD_PAUSE)
+            if not is_conflict:
+                logger.error("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
+            elif not is_told and time.monotonic() - began > CONFLICT_PATIENCE:
+                is_told = True
+                logger.warning("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
+            pause(CONFLICT_PAUSE if is_conflict else RECORD_PAUSE)
         else:
             if not kept:
                 logger.warning("%s: %s, but its lock was lost before it ended.", claim, outcome.status)
@@ -194,14 +207,31 @@ def record(claim: Claim, outcome: Outcome, pause: Callable[[float], object] = ti
 def run_here(claim: Claim, guard: Guard | None = None, call: Call = calls.call) -> Any:
     """Run ``claim`` in this process, its function within ``guard``; return its result, or raise what it raised.
 
+    Whoever interrupts this before the function begins, or after it, interrupts the function, or the caller.
+
     The lock is renewed meanwhile. If that finds it gone, the guard ends the run; without one, only a warning tells of
     it, since whoever called us has nobody who could end the function. What it writes to stdout and stderr is shown and
     kept, in the main thread: elsewhere it could not be told from what other threads write. No timeout is enforced.
     """
+    with interrupts.noted() as person:
+        return run_before(person, claim, guard, call)
+
+
+def run_before(person: Person, claim: Claim, guard: Guard | None = None, call: Call = calls.call) -> Any:
+    """Do so where the caller has noted already whether a person interrupts it."""
     told.started(claim.log_id)
-    with _shown_and_kept() as written, _renewed(claim, guard, written), interrupts.noted() as interrupted:
-        ending = execute(claim, guard, interrupted, call)
-    if record(claim, replace(ending.outcome, output=written())):
+    with _shown_and_kept() as written:
+        try:
+            with _renewed(claim, guard, written):
+                ending = execute(claim, guard, person, call)
+        except RuntimeError as error:
+            # No thread is to be had, so it has not begun.
+            ending = Ending(Outcome(Log.Status.FAILED, reason=f"it could not begin: {error}"), error=error)
+
+    def is_to_leave() -> bool:
+        return person.waits or (guard is not None and guard.is_hurried)
+
+    if record(claim, replace(ending.outcome, output=written()), is_to_leave=is_to_leave):
         told.finished(claim.log_id)
     announce(claim, ending)
     if ending.error is not None:
@@ -212,7 +242,8 @@ def run_here(claim: Claim, guard: Guard | None = None, call: Call = calls.call) 
 def run_by_hand(job: Job) -> Any:
     """Run ``job`` now, here, without a slot: the code behind :meth:`Job.run`."""
     functions.resolve(job.callee)
-    return run_here(claim_by_hand(job))
+    with interrupts.noted() as person:
+        return run_before(person, claim_by_hand(job))
 
 
 def claim_by_hand(job: Job, by: str = "") -> Claim:
@@ -244,11 +275,17 @@ def claim_by_hand(job: Job, by: str = "") -> Claim:
 
 
 def _settled(claim: Claim) -> Claim | None:
-    for _ in range(CLAIM_ATTEMPTS):
+    """Return the claim if it is ours, for which the database has to be back."""
+    conflicts, deadline = 0, time.monotonic() + DOUBT_PATIENCE
+    while conflicts < CLAIM_ATTEMPTS and time.monotonic() < deadline:
         try:
             return claiming.settle(claim)
         except verdicts.Contention:
+            conflicts += 1
             time.sleep(CONFLICT_PAUSE)
+        except DatabaseError:
+            connections[primary.alias()].close()
+            time.sleep(RECORD_PAUSE)
     raise verdicts.OutcomeUnknown([claim])
 
 

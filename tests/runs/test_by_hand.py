@@ -7,6 +7,7 @@ import io
 import logging
 import signal
 import threading
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from cronkite.exceptions import FunctionNotAllowed, JobIsLocked, RunEnded
 from cronkite.models import Job, Log
 from cronkite.nodes import ticks
 from cronkite.runs import capture, runner
+from cronkite.runs.guards import Guard
 
 Status = Log.Status
 
@@ -212,6 +214,61 @@ def test_a_claim_in_doubt_is_settled_first(make_job, monkeypatch, committed):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_unanswered_claim_waits_for_the_database_to_be_back(make_job, monkeypatch):
+    """As when the server is restarted: the claim may be there, and nobody else knows its token."""
+    claim, settle, refused = claiming.claim_by_hand, claiming.settle, []
+
+    def unanswered(*arguments):
+        raise verdicts.OutcomeUnknown([claim(*arguments)])
+
+    def refuse_at_first(taken):
+        if not refused:
+            refused.append(taken)
+            raise OperationalError("the connection was refused")
+        return settle(taken)
+
+    monkeypatch.setattr(claiming, "claim_by_hand", unanswered)
+    monkeypatch.setattr(claiming, "settle", refuse_at_first)
+    monkeypatch.setattr(runner, "RECORD_PAUSE", 0.01)
+    make_job().run()
+    assert refused
+    assert Log.objects.get().status == Status.SUCCEEDED
+    assert not Job.objects.get().is_locked
+
+
+@pytest.mark.django_db
+def test_an_unanswered_claim_is_not_waited_for_for_ever(make_job, monkeypatch):
+    def unknown(job, *_):
+        raise verdicts.OutcomeUnknown([job])
+
+    def refuse(_):
+        raise OperationalError("the connection was refused")
+
+    monkeypatch.setattr(claiming, "claim_by_hand", unknown)
+    monkeypatch.setattr(claiming, "settle", refuse)
+    monkeypatch.setattr(runner, "DOUBT_PATIENCE", 0.1)
+    monkeypatch.setattr(runner, "RECORD_PAUSE", 0.01)
+    monkeypatch.setattr(connection, "close", lambda: None)
+    with pytest.raises(verdicts.OutcomeUnknown):
+        make_job().run()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_for_which_there_is_no_thread_leaves_no_lock(make_job, monkeypatch):
+    monkeypatch.setattr(runner.quirks, "is_in_memory", lambda _: False)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        make_job().run()
+    log = Log.objects.get()
+    assert (log.status, log.reason) == (Status.FAILED, "it could not begin: can't start new thread")
+    assert not Job.objects.get().is_locked
+
+
+def no_thread(_):
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_error_at_the_end_within_a_callers_transaction_is_the_callers(make_job, monkeypatch):
     job = make_job()
     monkeypatch.setattr(holding, "finish", lambda *_: (_ for _ in ()).throw(OperationalError("gone")))
@@ -229,6 +286,56 @@ def test_a_function_that_a_person_interrupts_is_an_interrupted_run(make_job, mon
     log = Log.objects.get()
     assert (log.status, log.reason) == (Status.INTERRUPTED, "interrupted by a person")
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("way", ["run", "cron"])
+@pytest.mark.parametrize(("where", "status"), [("claim_by_hand", Status.INTERRUPTED), ("finish", Status.SUCCEEDED)])
+def test_who_is_interrupted_before_or_after_the_function_leaves_no_lock(make_job, monkeypatch, way, where, status):
+    """When it has been claimed, and before its end is written: that is done all the same."""
+    home = claiming if where == "claim_by_hand" else holding
+    original = getattr(home, where)
+
+    def interrupted_around_it(*arguments):
+        if where == "finish":
+            signal.raise_signal(signal.SIGINT)
+        result = original(*arguments)
+        if where == "claim_by_hand":
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(home, where, interrupted_around_it)
+    job = make_job()
+    with pytest.raises(KeyboardInterrupt) if (way, where) != ("cron", "claim_by_hand") else nullcontext():
+        job.run() if way == "run" else cron("run", str(job.pk))
+    assert Log.objects.get().status == status
+    assert not Job.objects.get().is_locked
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", ["signal", "guard"])
+def test_an_end_that_cannot_be_written_keeps_no_process_that_is_told_to_end(make_job, monkeypatch, caplog, how):
+    """A debugger's node, say, in whose job's row somebody has edited something and not committed."""
+    guard = Guard()
+
+    def locked(*_):
+        if how == "signal":
+            # Who insists needs not wait at all.
+            if len(tries) == 3:
+                signal.raise_signal(signal.SIGINT)
+        else:
+            guard.stop()
+        tries.append(None)
+        raise DatabaseError("the row is locked")
+
+    tries = []
+    monkeypatch.setattr(runner, "HURRY", 0.2)
+    monkeypatch.setattr(runner.quirks, "is_conflict", lambda _: True)
+    monkeypatch.setattr(holding, "finish", locked)
+    taken = claiming.claim_by_hand(make_job(), "web-1")
+    with pytest.raises(KeyboardInterrupt) if how == "signal" else nullcontext():
+        runner.run_here(taken, guard)
+    assert "succeeded, which could not be written" in caplog.text
 
 
 @pytest.mark.django_db

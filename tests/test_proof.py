@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import os
 import re
 import subprocess
@@ -145,14 +147,14 @@ def test_each_database_has_all_parts_once_and_each_lane_its_storms(database, lan
     shares = [{"repeat": number} for number in rounds_of(7, lanes)]
     rows = rows_of(database, shares)
     assert [share for _, parts, share in rows if STORMS in parts] == shares
-    assert sum((parts for _, parts, _ in rows), []).count(STORMS) == lanes
+    assert functools.reduce(operator.iadd, (parts for _, parts, _ in rows), []).count(STORMS) == lanes
     assert [part for _, parts, _ in rows for part in parts if part != STORMS] == ORDERS
     assert len({name for name, _, _ in rows}) == len(rows) == lanes + (database == HAS_ORDERS_APART)
 
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "asked_for, passed, code", [("nothing_has_this_name", 0, 1), ("test_a_running_node_is_refused", 1, 0)]
+    ("asked_for", "passed", "code"), [("nothing_has_this_name", 0, 1), ("test_a_running_node_is_refused", 1, 0)]
 )
 def test_a_row_may_have_none_of_the_tests_that_are_asked_for_but_not_all(
     tmp_path, monkeypatch, capsys, asked_for, passed, code

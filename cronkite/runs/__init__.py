@@ -4,7 +4,7 @@ From the node that started it to the function, and back with its outcome.
 
 - ``events``: what a node asks of that which runs its jobs, and hears from it.
 - ``here``: runs in the node's own process.
-- ``pool``, ``crowd``: runs in worker processes, and jobs whose imports wait for those of others.
+- ``pool``, ``members``, ``crowd``: runs in worker processes, what is known of these, and jobs that wait for one.
 - ``nursery``, ``nurse``: where workers come from, and who sees them die.
 - ``worker``, ``imports``: what a worker does, and what it answers when it is asked for a function.
 - ``runner``: from a claim to a call, and from its end to the log.

@@ -1,4 +1,4 @@
-"""Which jobs wait until fewer imports take long?
+"""Which jobs wait until there are more workers, or fewer imports that take long?
 
 Where several modules take their time, on a small machine or with a large library each, that is no fault of theirs. They
 come one after another then; and as an import that takes long may never end, each gives its place to the next after a
@@ -20,13 +20,15 @@ SHARE = 5.0
 
 
 class Crowd:
-    """The jobs whose imports were broken off, as too many others took as long."""
+    """The jobs that are to be offered again: their imports were broken off, or no worker could be had for them."""
 
     def __init__(self) -> None:
         #: Who has waited for longest comes first.
         self._jobs: dict[int, Job] = {}
         #: Until when (monotonic seconds) each may wait, those included that are tried again and may have to come back.
         self._until: dict[int, float] = {}
+        #: What there was none of for each, if that is why it waits.
+        self._lacks: dict[int, str] = {}
         #: How often each has had its share, and its import did not end.
         self._shares: Counter[int] = Counter()
 
@@ -37,14 +39,19 @@ class Crowd:
         """Return the keys of the jobs that wait."""
         return set(self._jobs)
 
-    def join(self, job: Job) -> None:
-        """Have the job wait; for how long it may counts from the first time."""
+    def join(self, job: Job, lack: str = "") -> None:
+        """Have the job wait, maybe since there was no worker; for how long it may counts from the first time."""
         self._jobs[job.pk] = job
+        self._lacks[job.pk] = lack
         self._until.setdefault(job.pk, time.monotonic() + PATIENCE)
 
     def given(self, job: Job) -> float:
         """Return how long (seconds) the job's import went on until it made way for another; 0 if it never did."""
         return SHARE * 2.0 ** (self._shares[job.pk] - 1) if self._shares[job.pk] else 0
+
+    def lack(self, job: Job) -> str:
+        """Return what there was none of; nothing where it is imports that take too long."""
+        return self._lacks.get(job.pk, "")
 
     def share(self, job: Job) -> float:
         """Return for how long (seconds) the job's import may go on while others wait."""
@@ -72,6 +79,7 @@ class Crowd:
         """Take note that it is known what became of the job's import."""
         self._until.pop(job.pk, None)
         self._shares.pop(job.pk, None)
+        self._lacks.pop(job.pk, None)
 
     def next_at(self) -> float | None:
         """Return when (monotonic seconds) one will have waited for too long, or ``None`` if none waits."""

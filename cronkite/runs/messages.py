@@ -60,6 +60,13 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class Unable:
+    """The worker says: it can't be one, for lack of this. It ends."""
+
+    lack: str
+
+
+@dataclass(frozen=True)
 class End:
     """The node says: end the run, and record this status for this reason."""
 
@@ -104,6 +111,11 @@ class Died:
     code: int = 0
     output: Piece = field(default_factory=Piece)
     problem: str = ""
+
+    @property
+    def lack(self) -> str:
+        """Why it was never born; nothing if it was."""
+        return "" if self.code else self.problem
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ hears of them comes through channels that hold up nobody, and that one has died 
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -21,7 +22,20 @@ from cronkite.runs import channels, crowd
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.crowd import Crowd
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Wrote
-from cronkite.runs.messages import KILL_AFTER, Born, Died, End, Over, Recorded, Resolve, Resolved, Returned, Written
+from cronkite.runs.members import Worker, asked_of
+from cronkite.runs.messages import (
+    KILL_AFTER,
+    Born,
+    Died,
+    End,
+    Over,
+    Recorded,
+    Resolve,
+    Resolved,
+    Returned,
+    Unable,
+    Written,
+)
 from cronkite.runs.nursery import Nursery
 
 logger = logging.getLogger("cronkite")
@@ -38,69 +52,10 @@ IMPORT_PATIENCE = 60.0
 #: How long (seconds) a worker that is to go may take, as to send a mail; and at least when its node is in a hurry.
 LEAVE_PATIENCE = 35.0
 LEAST_PATIENCE = 0.5
+#: For how long (seconds) no other worker is asked for where one could not be had.
+CRAMPED = 1.0
 #: How often (seconds) to see whether workers live whose nursery has died.
 GLANCE = 0.5
-
-
-def asked_of(job: Job) -> Resolve:
-    """Return what a worker is asked before it is given the job."""
-    return Resolve(job.callee, job.run_mode, job.backend)
-
-
-@dataclass(eq=False)
-class Worker:
-    """A worker process as its node sees it: resolving ``job``, reserved for it, running ``claim``, or idle."""
-
-    nursery: Nursery
-    number: int
-    channel: Channel
-    job: Job | None = None
-    claim: Claim | None = None
-    end: End | None = None
-    since: float = 0.0
-    #: What it has been asked, and said yes to.
-    known: set[Resolve] = field(default_factory=set)
-    #: The only module that it serves, if that has changed its process.
-    bound_to: str = ""
-    #: When (monotonic) something has to be done: a timeout, the end of a patience.
-    deadline: float | None = None
-    #: Why it was killed while it resolved its job's function.
-    verdict: str = ""
-    #: The function of its run has returned, and the end is to be written still.
-    is_over: bool = False
-    #: Its end of the channel is closed, and yet it lives: the function has closed it.
-    is_deaf: bool = False
-    is_killed: bool = False
-    #: Which process it is, once it has said so: before all else.
-    process: kin.Known | None = None
-    #: Its nursery has died, so nobody tells any more how it ends.
-    is_orphan: bool = False
-    #: The run whose output the nursery was asked for, until it has answered.
-    peeked: Claim | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        return self.job is None and self.claim is None and not self.is_deaf and not self.is_killed
-
-    @property
-    def is_resolving(self) -> bool:
-        return self.job is not None and asked_of(self.job) not in self.known
-
-    def busy(self, *, job: Job | None = None, claim: Claim | None = None, seconds: float | None = None) -> None:
-        self.job, self.claim, self.end, self.is_over = job, claim, None, False
-        self.since = time.monotonic()
-        self.deadline = None if seconds is None else self.since + seconds
-
-    def kill(self) -> None:
-        """Kill it, with all that it has started; that it has died will be heard of."""
-        self.deadline, self.is_killed = None, True
-        self.nursery.kill(self.number)
-        if self.nursery.is_gone and self.process is not None:
-            self.process.kill()
-
-    def has_ended_unseen(self) -> bool:
-        """Tell whether it has ended where nobody else tells."""
-        return self.is_orphan and not (self.process.lives() if self.process else self.claim and not self.is_deaf)
 
 
 @dataclass
@@ -118,11 +73,15 @@ class Pool:
     _given_up: dict[str, str] = field(default_factory=dict)
     _reserved: list[Worker] = field(default_factory=list)
     _stillborn: list[Ended] = field(default_factory=list)
+    #: Until when (monotonic) there is no room for another worker on this machine, as far as is known.
+    _cramped_until: float = 0.0
     #: What could not be asked.
     _unborn: list[Refused] = field(default_factory=list)
 
     def prepare(self, wanted: int) -> None:
         """Have as many of ``wanted`` workers idle as the size allows."""
+        if self._is_cramped():
+            return
         missing = min(self.size - self._counting(), wanted - sum(worker.is_idle for worker in self.workers))
         # Where the machine has no room for more, whoever is offered is told so.
         with suppress(OSError):
@@ -131,7 +90,11 @@ class Pool:
 
     def has_room(self) -> bool:
         """Tell whether one more job can be offered."""
-        return any(worker.is_idle for worker in self.workers) or self._counting() < self.size
+        is_idle = any(worker.is_idle for worker in self.workers)
+        return is_idle or (self._counting() < self.size and not self._is_cramped())
+
+    def _is_cramped(self) -> bool:
+        return time.monotonic() < self._cramped_until
 
     def offer(self, job: Job) -> None:
         """Reserve a worker that can resolve the job's function, or ask one; :meth:`wait` will tell."""
@@ -152,6 +115,10 @@ class Pool:
         else:
             worker.busy(job=job, seconds=min(SLOW_IMPORT, IMPORT_PATIENCE))
             self._send(worker, question)
+            if worker.is_deaf:
+                # It has just died, most likely, and the function has nothing to do with that.
+                worker.is_unasked = True
+                worker.kill()
 
     def _fitting(self, question: Resolve) -> Worker:
         """Return the idle worker that knows the answer, or else one that can find it out, if there may be one."""
@@ -224,11 +191,12 @@ class Pool:
             deadlines.append(now + GLANCE)
         if self._needs_nursery():
             deadlines.append(self.nursery.attend_at)
+        if self._is_cramped():
+            deadlines.append(self._cramped_until)
         if (overdue_at := self._crowd.next_at()) is not None:
             deadlines.append(overdue_at)
             if self.has_room():
-                shares = [self._share_ends(worker) for worker in self.workers if worker.is_resolving]
-                deadlines.append(min(shares) if len(shares) >= self._room_for_slow() else now)
+                deadlines.append(now if self._has_place_for_slow() else self._way_is_made_at())
         # Then there is room for others.
         deadlines += [each.since + LONG for each in self.workers if each.claim is not None and each.since > now - LONG]
         return min(deadlines, default=None)
@@ -341,6 +309,8 @@ class Pool:
     def _heard(self, worker: Worker, message: object) -> Iterator[Event]:
         if isinstance(message, Born):
             worker.process = worker.process or message.process
+        elif isinstance(message, Unable):
+            worker.lack = message.lack
         elif isinstance(message, Resolved) and worker.job is not None:
             yield from self._resolved(worker, worker.job, message)
         elif isinstance(message, Over) and worker.claim is not None and worker.claim.token == message.token:
@@ -412,7 +382,7 @@ class Pool:
         """Have a worker go whose nursery has died, unless it is busy: then it goes at the end of its run."""
         if not worker.is_deaf:
             yield from self._receive(worker)
-        is_resolving = worker.is_resolving and worker.process is not None
+        is_resolving = worker.is_resolving and worker.process is not None and not worker.is_unasked
         if worker.is_killed or is_resolving:
             # What the nursery was asked for it may not have done.
             worker.kill()
@@ -465,9 +435,14 @@ class Pool:
         job, worker.job = worker.job, None
         if job is None:
             return
-        if died.problem:
-            yield self._refused(job, died.problem)
-        elif asked_of(job) in worker.known:
+        if lack := worker.lack or died.lack:
+            self._cramped_until = time.monotonic() + CRAMPED
+            if any(not other.is_killed for other in self.workers):
+                # One of these may take it.
+                self._crowd.join(job, lack)
+            else:
+                yield self._refused(job, lack)
+        elif asked_of(job) in worker.known or worker.is_unasked:
             self.offer(job)
         else:
             problem = worker.verdict or f"its process {how}"
@@ -516,6 +491,9 @@ class Pool:
         for job in self._crowd.take_those(lambda job: asked_of(job).home in given_up):
             yield self._refused(job, given_up[asked_of(job).home])
         for job in self._crowd.take_overdue():
+            if lack := self._crowd.lack(job):
+                yield self._refused(job, lack)
+                continue
             given = self._crowd.given(job)
             problem = f"it takes longer than {given or SLOW_IMPORT:g} s, and so did others for {crowd.PATIENCE:g} s"
             # Who was never given time is not to blame.
@@ -528,8 +506,8 @@ class Pool:
 
     def _make_way(self) -> bool:
         """Break off the import that has gone on for longest, if it has had its share; tell whether one was."""
-        oldest = min((worker for worker in self.workers if worker.is_resolving), key=self._share_ends)
-        if oldest.job is None or self._share_ends(oldest) > time.monotonic():
+        oldest = min(self._importing(), key=self._share_ends, default=None)
+        if oldest is None or oldest.job is None or self._share_ends(oldest) > time.monotonic():
             return False
         said = "Job %r waits: the import of %s has taken %g s, and other imports wait for their turn."
         logger.info(said, oldest.job.name, oldest.job.function, self._crowd.share(oldest.job))
@@ -537,6 +515,13 @@ class Pool:
         oldest.job = None
         oldest.kill()
         return True
+
+    def _way_is_made_at(self) -> float:
+        """Return when (monotonic) the first import is to make way; never, if all that go on are being given up."""
+        return min(map(self._share_ends, self._importing()), default=math.inf)
+
+    def _importing(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.is_resolving and not worker.is_killed]
 
     def _share_ends(self, worker: Worker) -> float:
         """Return when (monotonic) the import is to make way, if others wait."""

@@ -175,8 +175,7 @@ def record(
     ``pause`` waits for some seconds between two tries. After ``RECORD_PATIENCE``, or ``HURRY`` once the process
     ``is_to_leave``, the outcome is left to the logger, and the lock to its timeout.
     """
-    began = time.monotonic()
-    deadline, is_told, is_hurried = began + RECORD_PATIENCE, False, False
+    tries = _Tries(is_to_leave)
     while True:
         try:
             kept = holding.finish(claim, outcome)
@@ -187,21 +186,43 @@ def record(
             is_conflict = quirks.is_conflict(error)
             if not is_conflict:
                 connection.close()
-            if is_to_leave() and not is_hurried:
-                deadline, is_hurried = min(deadline, time.monotonic() + HURRY), True
-            if time.monotonic() > deadline and (is_hurried or not is_conflict):
+            if tries.are_over(is_conflict=is_conflict):
                 logger.critical("%s: %s, which could not be written. %s", claim, outcome.status, error)
                 return False
             if not is_conflict:
                 logger.error("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
-            elif not is_told and time.monotonic() - began > CONFLICT_PATIENCE:
-                is_told = True
+            elif tries.are_many():
                 logger.warning("%s: %s, which can't be written yet. Trying again. %s", claim, outcome.status, error)
             pause(CONFLICT_PAUSE if is_conflict else RECORD_PAUSE)
         else:
             if not kept:
                 logger.warning("%s: %s, but its lock was lost before it ended.", claim, outcome.status)
             return kept
+
+
+class _Tries:
+    """For how long it is tried to write how a run ended."""
+
+    def __init__(self, is_to_leave: Callable[[], bool]) -> None:
+        self._is_to_leave = is_to_leave
+        self._began = time.monotonic()
+        self._hurry_ends: float | None = None
+        self._are_many = False
+
+    def are_over(self, *, is_conflict: bool) -> bool:
+        """Tell whether it is not tried again; after a conflict, it is for as long as nobody is in a hurry."""
+        now = time.monotonic()
+        if self._hurry_ends is None and self._is_to_leave():
+            self._hurry_ends = now + HURRY
+        is_hurried = self._hurry_ends is not None and now > self._hurry_ends
+        return is_hurried or (not is_conflict and now > self._began + RECORD_PATIENCE)
+
+    def are_many(self) -> bool:
+        """Tell, once, that others have come first for a while."""
+        if self._are_many or time.monotonic() - self._began <= CONFLICT_PATIENCE:
+            return False
+        self._are_many = True
+        return True
 
 
 def run_here(claim: Claim, guard: Guard | None = None, call: Call = calls.call) -> Any:

@@ -129,7 +129,7 @@ def reseed() -> None:
 def _path() -> str:
     """Return where this process is, or nothing if that is nowhere any more."""
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except OSError:
         return ""
 

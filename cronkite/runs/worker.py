@@ -37,7 +37,19 @@ from cronkite.runs import capture, channels, farewell, runner
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.heirs import Heir
 from cronkite.runs.imports import Imports
-from cronkite.runs.messages import KILL_AFTER, LEAVING, OUTPUT, Born, End, Over, Recorded, Resolve, Resolved, Returned
+from cronkite.runs.messages import (
+    KILL_AFTER,
+    LEAVING,
+    OUTPUT,
+    Born,
+    End,
+    Over,
+    Recorded,
+    Resolve,
+    Resolved,
+    Returned,
+    Unable,
+)
 from cronkite.runs.nurse import Birth, unread
 from cronkite.runs.runner import Ending
 from cronkite.runs.surroundings import Surroundings, apart, reseed
@@ -86,7 +98,11 @@ def serve(birth: Birth) -> None:
     signal.signal(signal.SIGINT, _do_nothing)
     signal.signal(signal.SIGTERM, clerk.on_sigterm)
     clerk.introduce()
-    clerk.start()
+    try:
+        clerk.start()
+    except RuntimeError as error:
+        # Nobody's function is to blame for that.
+        clerk.give_up(str(error))
     with forks.keeping(before, clerk.let_go):
         _work(clerk, birth.output)
     clerk.leave()
@@ -170,6 +186,11 @@ class _Clerk(threading.Thread):
         """Tell the node which process this is: if the nursery dies, nobody else can."""
         self._send(Born(kin.Known.this()))
 
+    def give_up(self, lack: str) -> None:
+        """End the process, which can't be a worker for lack of this."""
+        self._send(Unable(lack))
+        os._exit(1)
+
     def take(self, done: Resolved | _Done) -> None:
         """Take what the main thread has done, to pass it on."""
         self._taken.put(done)
@@ -220,7 +241,15 @@ class _Clerk(threading.Thread):
     # Called in the clerk's own thread.
 
     def run(self) -> None:
-        """Attend to both sides until there is nothing left to do."""
+        """Be the clerk. Nobody can be told anything without one, so the process ends with it, whatever ends it."""
+        try:
+            self._attend_to_both()
+        except BaseException:
+            logger.exception("The thread that sees to this worker's runs has failed, so its process ends.")
+            os._exit(1)
+
+    def _attend_to_both(self) -> None:
+        """See to the node and to the main thread until there is nothing left to do."""
         while not self._closing:
             ready = channels.wait(self._listening(), self._pause())
             if self._wake.fileno() in ready:
@@ -337,7 +366,7 @@ class _Clerk(threading.Thread):
         self._claim = None
         return True
 
-    def _send(self, message: Born | Resolved | Recorded) -> None:
+    def _send(self, message: Born | Unable | Resolved | Recorded) -> None:
         try:
             self._node.send(message)
         except HungUp:

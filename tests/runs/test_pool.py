@@ -17,7 +17,10 @@ from cronkite.models import Job, Log
 from cronkite.processes import kin
 from cronkite.runs import channels, crowd
 from cronkite.runs.events import Ended, Ready, Refused, Wrote
+from cronkite.runs.messages import Died
+from cronkite.runs.nursery import Nursery
 from cronkite.runs.pool import LEAST_PATIENCE, LONG, Pool
+from cronkite.runs.worker import _Clerk, serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -262,6 +265,90 @@ def test_a_machine_that_has_no_room_for_a_worker_refuses_the_job(make_job, pool,
     assert (refused.job, refused.is_costly) == (job, False)
     assert "no worker can be started here: " in refused.problem
     assert pool.offered() == set()
+
+
+@pytest.fixture
+def cramped(make_job, pool, wake, monkeypatch):
+    """A job for which there is no worker to be had, beside one that is ready for another."""
+    pool.size = 2
+    first, second = make_job(), make_job()
+    pool.offer(first)
+    assert events(pool, wake) == [Ready(first)]
+    pool.offer(second)
+    lacking = pool.workers[-1]
+    assert lacking.job is second
+    monkeypatch.setattr("cronkite.runs.pool.CRAMPED", 1_000_000)
+    assert list(pool._died(lacking, Died(lacking.number, problem="no worker process could be started"))) == []
+    return first, second
+
+
+def test_where_no_other_worker_can_be_had_a_job_waits_for_one_that_is_there(cramped, pool, wake):
+    """It is not left alone for a minute, and its module is not to blame."""
+    first, second = cramped
+    assert (pool.offered(), pool.has_room()) == ({first.pk, second.pk}, False)
+    assert pool.next_deadline() > time.monotonic() + 1
+    assert list(pool.wait(0, wake)) == []
+    pool.release(first)
+    assert pool.next_deadline() <= time.monotonic()
+    assert list(pool.wait(0, wake)) == []
+    assert events(pool, wake) == [Ready(second)]
+
+
+def test_that_it_waited_for_a_worker_in_vain_is_told(cramped, pool, wake, monkeypatch):
+    _, second = cramped
+    soon = time.monotonic() + crowd.PATIENCE
+    monkeypatch.setattr(time, "monotonic", lambda: soon)
+    assert events(pool, wake) == [Refused(second, "no worker process could be started")]
+
+
+def test_a_while_later_another_worker_is_asked_for(cramped, pool, wake):
+    _, second = cramped
+    pool._cramped_until = time.monotonic() + 0.1
+    assert pool.next_deadline() == pool._cramped_until
+    assert events(pool, wake) == [Ready(second)]
+
+
+def test_a_worker_that_can_have_no_thread_blames_no_function(make_job, monkeypatch, wake):
+    monkeypatch.setattr(_Clerk, "start", no_thread)
+    nursery = Nursery(lambda: serve)
+    crippled = Pool(1, nursery)
+    job = make_job()
+    try:
+        crippled.offer(job)
+        assert events(crippled, wake) == [Refused(job, "can't start new thread")]
+    finally:
+        crippled.close(by=None)
+
+
+def no_thread(_):
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_worker_that_dies_before_it_can_be_asked_blames_no_function(make_job, pool, wake):
+    """As when the machine is out of memory: that it has died is heard of only when it has been given a job."""
+    _, dead = released(make_job, pool, wake)
+    pool.nursery.kill(dead.number)
+    assert channels.wait([pool.nursery.fileno()], 60)
+    other = make_job("app.edges.describe")
+    pool.offer(other)
+    assert events(pool, wake) == [Ready(other)]
+
+
+def test_a_worker_ends_with_the_thread_that_tells_of_its_runs(make_job, monkeypatch, wake):
+    """Else the node would renew the lock of a run that has ended, for ever."""
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(_Clerk, "_pass_on", fail)
+    crippled = Pool(1, Nursery(lambda: serve))
+    job = make_job()
+    try:
+        crippled.offer(job)
+        (refused,) = events(crippled, wake)
+        assert "its process exited with code 1" in refused.problem
+    finally:
+        crippled.close(by=None)
 
 
 def test_a_burst_of_requests_is_no_end_of_the_nursery(pool):

@@ -54,8 +54,11 @@ def has_waited_in_vain(error: DatabaseError) -> bool:
     return _state(error) in IN_VAIN or (bool(error.args) and error.args[0] in IN_VAIN)
 
 
-def lacks_characters(error: DatabaseError) -> bool:
-    """Tell whether ``error`` says that a text has characters which the database, or its column, does not know."""
+def lacks_characters(error: DatabaseError | UnicodeEncodeError) -> bool:
+    """Tell whether ``error`` says that a text has characters which the database, its column or the driver lacks."""
+    if isinstance(error, UnicodeEncodeError):
+        # A connection may have a character set of its own, as MySQL's have.
+        return True
     return _state(error) in LACKING or (bool(error.args) and error.args[0] in LACKING)
 
 
@@ -168,7 +171,7 @@ def _spelled(using: str, action: Callable[[], T]) -> T:
         try:
             with texts.spelled(way):
                 return action()
-        except DatabaseError as error:
+        except (DatabaseError, UnicodeEncodeError) as error:
             if not lacks_characters(error):
                 raise
     with texts.spelled(last):

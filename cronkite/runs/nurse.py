@@ -173,6 +173,9 @@ class Nurse:
             if self._channel.has_unsent:
                 self._channel.flush()
             message, ends, _, _ = socket.recv_fds(self._control, REQUEST.size, 1)
+            for end in ends:
+                # As all others, and as PEP 446 has it: programs that a function starts are not to have it.
+                os.set_inheritable(end, False)
         except BlockingIOError:
             return
         except (HungUp, OSError):

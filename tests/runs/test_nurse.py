@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from contextlib import suppress
 
 import pytest
@@ -52,6 +53,22 @@ def test_a_worker_that_could_not_be_started_leaves_no_descriptor_open(node, monk
     (died,) = node.receive()
     assert (died.number, died.problem.partition(":")[0]) == (1, "no worker process could be started")
     asked.close()
+
+
+def test_no_program_that_a_function_starts_has_the_channel_of_its_worker(node, monkeypatch):
+    asked, given = channels.pair()
+    seen = []
+
+    def note(number, end):
+        with end:
+            seen.append(end.get_inheritable())
+
+    monkeypatch.setattr(node.nurse, "_fork", note)
+    socket.send_fds(node._socket, [REQUEST.pack(FORK, 1)], [given.fileno()])
+    node.nurse._heed()
+    assert seen == [False]
+    asked.close()
+    given.close()
 
 
 def test_a_nursery_that_has_no_room_for_a_channel_says_so(node):

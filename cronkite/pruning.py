@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from django.db import DatabaseError, models, router, transaction
-from django.db.models import Count, Exists, F, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from cronkite.database import clock, quirks
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, Task
 from cronkite.models.logs import also
 
 logger = logging.getLogger("cronkite")
@@ -80,7 +80,10 @@ def lose_unlocked() -> int:
 
 
 def _ended(using: str) -> models.QuerySet[Log]:
-    return Log.objects.using(using).exclude(status=Log.Status.RUNNING)
+    tasks = Task.objects.using(using).filter(job=OuterRef("job"), fence=OuterRef("fence"))
+    # How it ends is to be written there still.
+    is_waiting = Q(status=Log.Status.HANDED_OVER) & Exists(tasks)
+    return Log.objects.using(using).exclude(status=Log.Status.RUNNING).filter(~is_waiting)
 
 
 def _older(ended: models.QuerySet[Log], limit: object, using: str) -> Iterator[int]:

@@ -16,13 +16,26 @@ from cronkite import crontab, pruning
 from cronkite.claims import claiming, holding
 from cronkite.code import declarations, functions
 from cronkite.database import clock
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, Task
 from cronkite.schedules import catch_up
 from cronkite.schedules.catch_up import CatchUp
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DAY = timedelta(days=1)
+
+
+def test_what_waits_at_an_engine_keeps_its_log(make_job):
+    """How it ends is written there; of what the engine can't tell of, nobody knows more."""
+    job = make_job()
+    now = clock.now("default")
+    handed = {"job": job, "job_name": "ok", "function": "app.jobs.ok", "status": Log.Status.HANDED_OVER}
+    Log.objects.bulk_create([Log(fence=n, created=now - DAY, **handed) for n in (1, 2)])
+    Task.objects.create(job=job, fence=1, engine="celery", task_id="1", created=now, ask_at=now)
+    assert sum(pruning.prune(keep=0)) == 1
+    assert Log.objects.get().fence == 1
+    Task.objects.all().delete()
+    assert sum(pruning.prune(older_than=timedelta(0))) == 1
 
 
 @pytest.fixture

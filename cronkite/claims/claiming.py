@@ -225,6 +225,8 @@ def claim_retry(job: Job, node: str) -> Claim | None:
     assert job.retry_attempt is not None
     using, attempt = primary.alias(), job.retry_attempt
     commits.demand_of(using)
+    if restores.is_retry_void(job, using):
+        return None
     claim = replace(
         _intend(job, None, uuid4(), job.fence + 1, _counted(job, attempt)),
         slot=job.retry_slot,

@@ -145,7 +145,7 @@ def _plan(answers: Answers, jobs: Collection[int], using: str) -> None:
         if get_conf().lock_timeout is None:
             # Or its lock would be taken for that of a run which is gone. With a timeout, that is what it goes by.
             for task in answers.going_on:
-                if task.lock is not None:
+                if task.lock is not None and task.job_id in available:
                     _held(task, using).write(locked_at=Now())
         for at, group in groupby(sorted(answers.going_on, key=_turn), key=_turn):
             _put_off(list(group), at, using)

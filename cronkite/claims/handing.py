@@ -195,8 +195,8 @@ def _record(handed: list[Handed], using: str) -> list[Claim]:
 
 
 def _tell_late(each: Handed, using: str) -> int:
-    log = Log.objects.using(using).filter(pk=each.claim.log_id, status=Log.Status.LOST)
-    return log.update(
+    logs = Log.objects.using(using).of_run(each.claim.log_id, each.claim.job_id, each.claim.fence)
+    return logs.filter(status=Log.Status.LOST).update(
         engine=each.receipt.engine,
         backend=each.receipt.backend,
         queue=each.receipt.queue,
@@ -274,7 +274,9 @@ _RELEASE = Update(_release)
 
 
 def _tell(using: str, variant: None) -> tuple[Any, dict[str, Any]]:
-    rows = Log.objects.using(using).filter(pk=place(Log, "id", "claim.log_id"), status=Log.Status.RUNNING)
+    claim = stand_in(Log, "claim", log_id="id", job_id="job", fence="fence")
+    running = Log.objects.using(using).filter(status=Log.Status.RUNNING)
+    rows = running.of_run(claim.log_id, claim.job_id, claim.fence)
     receipt = {name: name for name in ("engine", "backend", "queue", "task_id")}
     return rows, {
         "status": Log.Status.HANDED_OVER,

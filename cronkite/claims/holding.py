@@ -69,8 +69,10 @@ def _renewal(claims: list[Claim]) -> Renewal:
     logs = Log.objects.using(using).filter(pk__in=[claim.log_id for claim in (*gone, *held)])
     # Of a job that was deleted, the key may be another's by now, whose lock was never this run's.
     over = logs.filter(~Q(status__in=[Log.Status.RUNNING, Log.Status.LOST]) | Q(job__isnull=True))
-    without = set(over.values_list("pk", flat=True))
-    return Renewal(*([claim for claim in claims if claim.log_id not in without] for claims in (gone, held)))
+    without = set(over.values_list("pk", "fence"))
+    return Renewal(
+        *([claim for claim in claims if (claim.log_id, claim.fence) not in without] for claims in (gone, held))
+    )
 
 
 def finish(claim: Claim, outcome: Outcome) -> bool:
@@ -116,15 +118,17 @@ def _finish(claim: Claim, outcome: Outcome) -> bool:
         return True
     # Neither running nor lost by another's hand: this very end was written before, and only the answer did not
     # arrive. A process that died is lost, too, and for a reason of its own.
-    late = Log.objects.using(using).filter(waits.limit(is_borrowed), pk=claim.log_id, status=Log.Status.LOST)
-    late = late.exclude(reason=reason)
-    return not late.update(
+    log = Log.objects.using(using).filter(waits.limit(is_borrowed)).of_run(claim.log_id, claim.job_id, claim.fence)
+    late = log.filter(status=Log.Status.LOST).exclude(reason=reason)
+    is_late = late.update(
         finished_at=Now(),
         result=outcome.result,
         output=outcome.output,
         exc_info=outcome.exc_info,
         reason=also(f"its lock was lost while it ran; it ended late, as {outcome.status}"),
     )
+    # Where the log is gone, as in a fail-over that lost commits, so was the lock.
+    return not is_late and log.exists()
 
 
 def _is_to_be_tried_again(claim: Claim, outcome: Outcome) -> bool:
@@ -169,7 +173,8 @@ def _free(using: str, variant: _Variant) -> tuple[JobQuerySet, dict[str, Any]]:
 def _close(using: str, variant: _Variant) -> tuple[models.QuerySet[Log], dict[str, Any]]:
     # Lost because its job is gone: this run's end is its own all the same.
     running = Q(status=Log.Status.RUNNING) | Q(status=Log.Status.LOST, reason__endswith=JOB_DELETED)
-    log = Log.objects.using(using).filter(running, pk=place(Log, "id", "claim.log_id"))
+    claim = stand_in(Log, "claim", log_id="id", job_id="job", fence="fence")
+    log = Log.objects.using(using).filter(running).of_run(claim.log_id, claim.job_id, claim.fence)
     outcome = {name: name for name in ("status", "result", "output", "exc_info", "reason")}
     return log, {"finished_at": Now(), **vars(stand_in(Log, "outcome", **outcome))}
 

@@ -10,7 +10,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import ModuleType
 from typing import TypeVar
@@ -119,13 +119,20 @@ def declared_by_apps() -> list[Declaration]:
 
 def declared_in_all(names: list[str]) -> list[Declaration]:
     """Return what these modules declare; one that can't be imported declares nothing."""
+    return _seen_in_all(names)[0]
+
+
+def _seen_in_all(names: list[str]) -> tuple[list[Declaration], list[str]]:
+    """Return what these modules declare, and which of them could not be looked at."""
     found: list[Declaration] = []
+    broken: list[str] = []
     trials.try_all(names, trials.BRIEF)
     for module in names:
-        # Code of others may raise anything, and discover_apps logs it.
-        with suppress(Exception):
+        try:
             found += declarations_in(trials.load(module, trials.BRIEF))
-    return found
+        except Exception:  # noqa: BLE001 - code of others may raise anything, and discover_apps logs it
+            broken.append(module)
+    return found, broken
 
 
 def crontabs() -> list[str]:
@@ -232,15 +239,27 @@ def _synchronise(module: str, declared: list[Declaration], delete_first: bool, d
     _add_groups(groups_of(declared), inserts)
     inserts.tell(module)
     if delete_first and present:
-        elsewhere = {declaration.function for declaration in declared_by_apps()}
-        for job in present:
-            # What another module declares, of a function that is defined here, or the other way round, is that one's.
-            if job.declared_as in elsewhere or job.function in foreign or _is_held(job, until):
-                continue
-            # What another node inserted since we looked is not among these.
-            if _is_deleted(job, using):
-                logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
-                deeds.deleted.append(f"{job.name} ({job.function}): deleted, as {module} does not declare it")
+        _delete_others(module, present, foreign, until, deeds)
+
+
+def _delete_others(module: str, present: list[Job], foreign: list[str], until: float, deeds: Deeds) -> None:
+    """Delete the jobs that ``module`` does not declare, unless another module does, or may do so."""
+    using = primary.alias()
+    declared, broken = _seen_in_all(crontabs())
+    if broken:
+        # A broken module harms no jobs but its own.
+        said = "What %s does not declare any more is not deleted: %s could not be looked at."
+        logger.warning(said, module, ", ".join(broken))
+        return
+    elsewhere = {declaration.function for declaration in declared}
+    for job in present:
+        # What another module declares, of a function that is defined here, or the other way round, is that one's.
+        if job.declared_as in elsewhere or job.function in foreign or _is_held(job, until):
+            continue
+        # What another node inserted since we looked is not among these.
+        if _is_deleted(job, using):
+            logger.info("Job %r (%s) is deleted: %s does not declare it.", job.name, job.function, module)
+            deeds.deleted.append(f"{job.name} ({job.function}): deleted, as {module} does not declare it")
 
 
 class _Inserts:

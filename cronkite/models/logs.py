@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
@@ -59,8 +59,20 @@ def also(note: str) -> Case:
     )
 
 
+def is_of_run(job: Any, fence: Any) -> models.Q:
+    """Return the condition that a log is of this run, whose job may have been deleted meanwhile.
+
+    By its key alone it might be another's: where commits were lost, as in a fail-over, keys are given anew.
+    """
+    return models.Q(models.Q(job=job) | models.Q(job__isnull=True), fence=fence)
+
+
 class LogQuerySet(PrimaryQuerySet["Log"]):
     """Queries over logs."""
+
+    def of_run(self, key: Any, job: Any, fence: Any) -> LogQuerySet:
+        """Return the query for the log with this key, if it is that run's."""
+        return self.filter(is_of_run(job, fence), pk=key)
 
     def lose(self, reason: str) -> int:
         """Mark those that run as lost, and say why; return how many that were."""

@@ -19,12 +19,15 @@ from cronkite import conf
 from cronkite.database import quirks, waits
 from cronkite.exceptions import ScheduleError
 from cronkite.models.logs import Log, LogQuerySet
-from cronkite.models.queries import FREE, is_free, is_same
+from cronkite.models.queries import FREE, NO_RETRY, is_free, is_same
 
 if TYPE_CHECKING:
     from cronkite.models.jobs import Job
 
 logger = logging.getLogger("cronkite")
+
+#: How an attempt has ended, or has yet to, for which there is another.
+RETRIED = frozenset({Log.Status.FAILED, Log.Status.LOST, Log.Status.RUNNING})
 
 REPLACED = "its lock was lost when the row of its job was replaced by an older one"
 
@@ -35,6 +38,47 @@ def is_realigned(job: Job, using: str) -> bool:
     One query, by an index, where all is well.
     """
     return _slot_moves(job, _newest_slot(_logs(job, using))) and realign(job, using)
+
+
+def is_retry_void(job: Job, using: str) -> bool:
+    """Tell whether the retry that the row of ``job`` tells of is none, by the logs of its slot; the row then has none.
+
+    Its attempt was made, or the one before has ended well: an older row has come back. One query, by an index, where
+    all is well.
+    """
+    return _is_made(job, _logs(job, using)) and _retry_is_forgotten(job, using)
+
+
+def _is_made(job: Job, logs: LogQuerySet) -> bool:
+    """Whether there is nothing left to be tried of what the row tells of."""
+    attempt = job.retry_attempt or 0
+    made = logs.filter(slot=job.retry_slot, attempt__gte=attempt - 1).values_list("attempt", "status")
+    return any(number >= attempt or status not in RETRIED for number, status in made)
+
+
+def _retry_is_forgotten(job: Job, using: str) -> bool:
+    """Have the row tell of no retry; ``False`` if the logs tell otherwise when it is locked."""
+    rows = type(job).objects.using(using).filter(pk=job.pk, fence=job.fence, lock=job.lock)
+    rows = rows.filter(retry_slot=job.retry_slot, retry_attempt=job.retry_attempt)
+    try:
+        with waits.limited(using):
+            # A write first, as below: what was read before may be undone.
+            if rows.write(fence=F("fence")):
+                if not _is_made(job, _logs(job, using).select_for_update()):
+                    return False
+                rows.write(**NO_RETRY)
+    except DatabaseError as error:
+        if quirks.is_conflict(error):
+            return True
+        raise
+    logger.error(
+        "Job %r was to be tried again for %s UTC, as attempt %s. Its logs tell that this was done, or need not be, as "
+        "if its row was replaced by an older one.",
+        job.name,
+        f"{job.retry_slot:%Y-%m-%d %H:%M:%S}",
+        job.retry_attempt,
+    )
+    return True
 
 
 def realign(job: Job, using: str) -> bool:

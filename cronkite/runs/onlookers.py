@@ -16,7 +16,7 @@ from django.db.models import Q
 from cronkite.claims.verdicts import Claim
 from cronkite.database import quirks, waits
 from cronkite.database.clock import Now
-from cronkite.models import Log
+from cronkite.models import Log, logs
 from cronkite.models.primary import alias as database
 
 #: How often (seconds) it is asked who looks at a run.
@@ -32,7 +32,8 @@ def look(log: Log) -> None:
     if log.status != Log.Status.RUNNING:
         return
     try:
-        _write(log.pk, Q(watched_at__isnull=True) | Q(watched_at__lt=Now() - FRESH), watched_at=Now())
+        unseen = Q(watched_at__isnull=True) | Q(watched_at__lt=Now() - FRESH)
+        _write(log.pk, unseen, watched_at=Now())
     except DatabaseError:
         # Such as a page's connection that may only read. What there is to see is seen all the same.
         return
@@ -54,7 +55,8 @@ def show(claim: Claim, output: str) -> None:
     What somebody else has locked is left as it is: there is a next time.
     """
     try:
-        quirks.anew(database(), lambda: _write(claim.log_id, output=output))
+        of_run = logs.is_of_run(claim.job_id, claim.fence)
+        quirks.anew(database(), lambda: _write(claim.log_id, of_run, output=output))
     except DatabaseError as error:
         if not quirks.is_conflict(error):
             raise

@@ -10,10 +10,13 @@ from conftest import put_in_place_of
 from deciding import claim, make_stale
 from django.db import connection
 
-from cronkite.claims import claiming, holding
+from cronkite.claims import claiming, handing, holding
+from cronkite.claims.handing import Handed
+from cronkite.claims.verdicts import Receipt
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
 from cronkite.models import Job, Log
+from cronkite.runs import onlookers
 
 Status = Log.Status
 
@@ -102,6 +105,35 @@ def test_the_run_of_a_deleted_job_goes_on_when_its_key_is_used_again(make_job):
     assert holding.finish(claims[1], Outcome(Status.SUCCEEDED, result=1))
     assert Job.objects.get(pk=new[1].pk).lock == held.token
     assert Log.objects.get(pk=claims[1].log_id).result == 1
+
+
+@pytest.mark.django_db
+def test_a_run_whose_log_is_gone_writes_into_no_other_that_has_its_key(make_job):
+    """As in a fail-over that lost the claim's commit: the next log is given the same key, and nodes and runs go on."""
+    forgotten, other = make_job(name="forgotten", due=0), make_job(name="other", due=0)
+    taken = claim(forgotten)
+    Log.objects.all().delete()
+    Job.objects.filter(pk=forgotten.pk).write(lock=None, locked_by="", locked_at=None, fence=0)
+    running = claim(other)
+    Log.objects.filter(pk=running.log_id).delete()
+    Log.objects.bulk_create(
+        [
+            Log(
+                pk=taken.log_id,
+                job=other,
+                fence=1,
+                job_name="other",
+                function="app.jobs.ok",
+                created=clock.now("default"),
+            )
+        ]
+    )
+    assert holding.renew([taken]) == [taken]
+    assert not holding.finish(taken, Outcome(Status.FAILED, exc_info="of another"))
+    onlookers.show(taken, "written by another")
+    handing.record([Handed(taken, Receipt("celery", "7"), keeps_lock=False)])
+    log = Log.objects.get()
+    assert (log.status, log.exc_info, log.output, log.engine) == (Status.RUNNING, "", "", "")
 
 
 @pytest.mark.django_db

@@ -620,6 +620,22 @@ def test_an_error_that_no_rival_caused_comes_out(monkeypatch):
             Job.auto_discover("app.declared")
 
 
+@pytest.mark.django_db
+def test_with_delete_first_nothing_goes_while_another_module_is_broken_that_may_declare_it(module, monkeypatch, caplog):
+    """As one is for which a variable is missing on one of the machines."""
+    made = module("tidied", stays="@daily", goes="@daily")
+    Job.auto_discover(made)
+    before = names()
+    del made.goes.schedule
+    monkeypatch.setattr(discovery, "crontabs", lambda: ["app.broken"])
+    Job.auto_discover(made, delete_first=True)
+    assert names() == before
+    assert "does not declare any more is not deleted: app.broken could not be looked at" in caplog.text
+    monkeypatch.setattr(discovery, "crontabs", list)
+    Job.auto_discover(made, delete_first=True)
+    assert names() != before
+
+
 def test_it_can_be_called_with_the_module_itself_or_its_name():
     assert discovery.declarations_in(import_module("app.declared"))[0].function == "app.declared.nightly"
     assert logging.getLogger("cronkite") is discovery.logger

@@ -7,6 +7,7 @@ import threading
 from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from conftest import put_in_place_of
@@ -17,7 +18,7 @@ from rivals import rival
 
 from app import engines
 from cronkite.claims import concluding
-from cronkite.claims.concluding import Answers
+from cronkite.claims.concluding import Answers, Ended
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock, waits
 from cronkite.engines import following
@@ -74,6 +75,21 @@ def elsewhere(monkeypatch):
 def result(value):
     nothing = dict.fromkeys(("started_at", "finished_at"))
     return SimpleNamespace(status="SUCCESSFUL", return_value=value, errors=[], worker_ids=[], **nothing)
+
+
+def test_a_row_that_is_locked_keeps_no_other_jobs_task_from_its_end(make_tasks, monkeypatch, lock_timeout):
+    """Where there is no lock timeout, a task that goes on has its lock renewed: but not in a row of somebody else's."""
+    lock_timeout(None)
+    (ended,), (goes_on,) = make_tasks(1), make_tasks(1, "elsewhere")
+    token = uuid4()
+    Task.objects.filter(task_id=goes_on).update(lock=token)
+    tasks = {task.task_id: task for task in Task.objects.all()}
+    Job.objects.filter(pk=tasks[goes_on].job_id).write(lock=token, locked_by="node", locked_at=clock.now("default"))
+    answers = Answers([Ended(tasks[ended], Outcome(Status.SUCCEEDED), None, None, "")], [], [tasks[goes_on]])
+    locked = Job.objects.filter(pk=tasks[goes_on].job_id)
+    with rival(lambda: list(locked.select_for_update())) if waits.skips(connection) else nullcontext():
+        concluding.conclude(answers, {task.job_id for task in tasks.values()})
+    assert list(Task.objects.values_list("task_id", flat=True)) == [goes_on]
 
 
 def due():

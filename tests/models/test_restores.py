@@ -24,6 +24,7 @@ Status = Log.Status
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
 #: What nodes keep of a job, and so what an older row of it has otherwise.
+RETRY = ["retry_at", "retry_slot", "retry_attempt"]
 KEPT = ["next_run", "last_slot", "fence", "lock", "locked_by", "locked_at"]
 
 
@@ -178,6 +179,55 @@ def test_a_live_lock_keeps_its_token(an_hour):
 
 
 # The slots.
+
+
+@pytest.fixture
+def failed(make_job):
+    """A job whose slot has failed, and is to be tried again now before any other is run; and its row."""
+    job = make_job("app.jobs.fail", due=0, retries=3, retry_delay=1, retry_until="last retry")
+    assert holding.finish(claim(job), Outcome(Status.FAILED))
+    Job.objects.all().write(retry_at=clock.now("default") - MINUTE)
+    return job, Job.objects.filter(pk=job.pk).values(*KEPT, *RETRY).get()
+
+
+def test_a_retry_that_was_made_is_not_made_again_and_holds_up_no_slot(failed, caplog):
+    """Else the database would refuse it each minute, and slots that wait for retries would never run."""
+    job, before = failed
+    retried = claiming.claim_retry(Job.objects.agenda().get(), "node")
+    assert holding.finish(retried, Outcome(Status.SUCCEEDED))
+    restore(job, before)
+    read = Job.objects.agenda().get()
+    assert (read.is_retry, read.retry_attempt) == (True, 2)
+    assert claiming.claim_retry(read, "node") is None
+    assert "was to be tried again" in caplog.text
+    assert Job.objects.get().retry_at is None
+    made = list(Log.objects.order_by("pk").values_list("attempt", "status"))
+    assert made == [(1, Status.FAILED), (2, Status.SUCCEEDED)]
+
+
+def test_a_retry_that_was_not_made_yet_is_made(failed):
+    job, before = failed
+    run_by_hand(job, 1)
+    restore(job, before)
+    read = Job.objects.agenda().get()
+    taken = claiming.claim_retry(read, "node") or claiming.claim_retry(Job.objects.agenda().get(), "node")
+    assert (taken.attempt, taken.fence) == (2, 3)
+
+
+def test_a_slot_that_has_ended_well_since_is_not_tried_again(make_job, lock_timeout):
+    """Of a job that may run twice, each claim says when to do so if it is lost: a backup made meanwhile has that."""
+    lock_timeout(1)
+    job = make_job(due=0, retries=1, on_lost="retry")
+    taken = claim(job)
+    during = Job.objects.filter(pk=job.pk).values(*KEPT, *RETRY).get()
+    assert during["retry_slot"] == taken.slot
+    during |= {column: during[column] - MINUTE for column in ("locked_at", "retry_at")}
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED))
+    restore(job, during)
+    read = Job.objects.agenda().get()
+    assert read.is_retry
+    assert claiming.claim_retry(read, "node") is None
+    assert Log.objects.get().status == Status.SUCCEEDED
 
 
 def test_a_slot_that_has_a_log_does_not_run_again_and_the_next_one_does(job, caplog):

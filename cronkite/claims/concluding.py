@@ -83,7 +83,8 @@ def writable(answers: Answers) -> Answers:
         return answers
     logs = Log.objects.using(primary.alias()).filter(status=Log.Status.HANDED_OVER)
     rows = logs.filter(job__in={job_id for job_id, _ in over}, fence__in={fence for _, fence in over})
-    keys = {(job_id, fence): key for key, job_id, fence in rows.values_list("pk", "job", "fence")}
+    found = quirks.anew(primary.alias(), lambda: list(rows.values_list("pk", "job", "fence")))
+    keys = {(job_id, fence): key for key, job_id, fence in found}
     locked = skips.held_logs([keys[each] for each in over if each in keys])
     held = {each for each in over if keys.get(each) in locked}
     return Answers(

@@ -25,6 +25,8 @@ logger = logging.getLogger("cronkite")
 
 #: How long (seconds) one errand may take before the node goes on without it.
 PATIENCE = 60.0
+#: How long (seconds) a courier keeps its connections while there is nothing to do.
+IDLE = 1.0
 
 #: What is called with what gives the errand's result, or raises what it raised.
 Then = Callable[[Callable[[], Any]], None]
@@ -126,13 +128,21 @@ class _Courier(threading.Thread):
     def run(self) -> None:
         """Do errands until there is none to come."""
         with waits.impatient(primary.alias()):
-            while not self._dismissed and (errand := self.errands.get()) is not None:
+            while not self._dismissed and (errand := self._next()) is not None:
                 self.errand = errand
                 _do(errand)
                 _give_back()
                 self.errand = None
                 self._wake()
         connections.close_all()
+
+    def _next(self) -> _Errand | None:
+        """Return what is to be done next; nothing where nothing is to come."""
+        with suppress(Empty):
+            return self.errands.get(timeout=IDLE)
+        # Whoever ends connections that are idle, as a server does that is restarted, would have the next errand fail.
+        connections.close_all()
+        return self.errands.get()
 
     def dismiss(self) -> list[_Errand]:
         """Have it do nothing more after what it does now; return what it has not begun."""
@@ -148,9 +158,12 @@ class _Courier(threading.Thread):
 
 
 def _give_back() -> None:
-    """Keep no connection of a pool for the next errand: a pool of Django's has four, and there may be more couriers."""
+    """Keep no connection for the next errand that is of a pool, or that may be dead.
+
+    A pool of Django's has four, and there may be more couriers.
+    """
     for connection in connections.all(initialized_only=True):
-        if quirks.is_of_pool(connection):
+        if quirks.is_of_pool(connection) or connection.errors_occurred:
             connection.close()
 
 

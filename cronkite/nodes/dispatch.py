@@ -38,6 +38,8 @@ BATCH = 100
 IMPORTS, TASKS = "imports of tasks", "the ends of tasks"
 #: What is said of a hand-off that is not known to have come about.
 OVERDUE = "the engine did not answer, so whether it has the task is not known"
+#: What is to be done where a node and its workers have different code.
+RESTART = "Restart this node if its code was replaced while it was running."
 #: Pause (seconds) before what could not be written is written again.
 PAUSE = 0.5
 #: What a Taker knows what to do about.
@@ -65,6 +67,10 @@ class Dispatch:
         self._write_at = 0.0
         #: Which of these could not be written the last time, and whether anybody was told.
         self._held: dict[UUID, bool] = {}
+        #: The jobs of which a worker has said that their functions are tasks.
+        self._called_tasks: set[int] = set()
+        #: Which claims that can't be written this node has said it leaves.
+        self._left: set[UUID] = set()
         #: Whether it is just found out which tasks to ask about, and which places are being asked.
         self._follows = False
         self._asked: set[Hashable] = set()
@@ -107,6 +113,12 @@ class Dispatch:
             # Apart, as an import that hangs holds up its own jobs only.
             self._couriers.send((IMPORTS, module), partial(counter.sort, group), partial(self._take, group))
 
+    def offer_task(self, job: Job, engine: str) -> None:
+        """Hand over a job whose function turned out, in a worker, to be a task of this engine."""
+        self.note(job, engine)
+        self._called_tasks.add(job.pk)
+        self.offer([job])
+
     def follow(self, jobs: list[Job]) -> None:
         """Ask what became of the tasks of these jobs, unless somebody is just doing so."""
         if jobs and not self._follows:
@@ -132,6 +144,15 @@ class Dispatch:
             counter.announce(found)
             self._found += found
             self._write()
+        self.leave(why)
+
+    def leave(self, why: str) -> None:
+        """Say what can't be written, and ``why`` nobody will try again."""
+        for _, claim, said in self._found:
+            if claim.token not in self._left:
+                self._left.add(claim.token)
+                what = f"handed over to {said}" if isinstance(said, Receipt) else modules.said(said)
+                logger.critical("%s: %s, which could not be written, %s.", claim, what, why)
 
     # As what a Taker has its claims started by.
 
@@ -159,6 +180,8 @@ class Dispatch:
             for job in jobs:
                 self._refuse(job, modules.said(error))
             return
+        called = {job.pk for job in jobs} & self._called_tasks
+        self._called_tasks -= called
         places: dict[Any, list[Sorted]] = {}
         for each in found:
             if each.problem:
@@ -166,7 +189,7 @@ class Dispatch:
                 continue
             self._agenda.trust(each.job)
             if each.order is None:
-                self._give_back(each.job)
+                self._give_back(each.job, is_called_task=each.job.pk in called)
             else:
                 self._sorted[each.job.pk] = each
                 # What is no slot is claimed first, as for runs.
@@ -186,8 +209,12 @@ class Dispatch:
             self.taker.decide(job, problem)
         self._agenda.pass_room_on(job.group)
 
-    def _give_back(self, job: Job) -> None:
-        """Have a node run what turned out to be no task."""
+    def _give_back(self, job: Job, *, is_called_task: bool) -> None:
+        """Have a node run what turned out to be no task, unless it is that for the node's own workers."""
+        if is_called_task:
+            # To ask them once more would go on for ever.
+            self._refuse(job, f"{job.function} is a task for its workers, and none for itself. {RESTART}")
+            return
         self.release(job)
         self.note(job, "")
         self._agenda.move(job)

@@ -39,6 +39,7 @@ from cronkite.processes.wakes import Wake
 from cronkite.runs import onlookers
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused, Runs, Wrote
 from cronkite.runs.messages import KILL_AFTER
+from cronkite.runs.runner import RECORD_PATIENCE
 
 logger = logging.getLogger("cronkite")
 
@@ -92,6 +93,8 @@ class Node:
         self._beat_at: float | None = time.monotonic()
         self._has_beaten = False
         self._gave_up = False
+        #: For how long it is tried, after that, to write which tasks were handed over.
+        self._tells_until = 0.0
         self._told_to_stop = 0
         self._stopping = False
         self._stop_by: float | None = None
@@ -161,11 +164,20 @@ class Node:
             return False
         if not self._in_doubt.is_empty() or not self._dispatch.is_idle():
             # An engine that does not answer keeps no node from leaving, when it is written what is not known of it.
-            return self._gave_up or self._is_late
+            return self._is_late or (self._gave_up and not self._has_tasks_to_tell_of())
         if self._stopping:
             return True
         # Without room and without claims, the runs have an end to tell of, after which there may be more to look for.
         return not self._stays and self._agenda.is_empty() and not self._runs.offered() and self._runs.has_room()
+
+    def _has_tasks_to_tell_of(self) -> bool:
+        """Tell whether tasks are waited for that engines have been given: nobody else knows of them."""
+        if not self._dispatch.claims():
+            return False
+        if time.monotonic() < self._tells_until:
+            return True
+        self._dispatch.leave("as the database is out of reach")
+        return False
 
     def _go_on(self) -> bool:
         """Do what is to be done now; return whether there is anything left to wait for."""
@@ -267,8 +279,7 @@ class Node:
             self._agenda.pass_room_on(event.job.group)
         elif isinstance(event, ForEngine):
             self._agenda.trust(event.job)
-            self._dispatch.note(event.job, event.engine)
-            self._dispatch.offer([event.job])
+            self._dispatch.offer_task(event.job, event.engine)
         elif isinstance(event, Ended):
             if event.unrecorded is not None:
                 level = logging.DEBUG if event.is_doubtful or event.is_told else logging.ERROR
@@ -369,7 +380,8 @@ class Node:
         self._held = {claim.token: claim.token in self._held for claim in claims}
 
     def _give_up(self) -> None:
-        self._gave_up = True
+        if not self._gave_up:
+            self._gave_up, self._tells_until = True, time.monotonic() + RECORD_PATIENCE
         self._unsettled.give_up("as the database is out of reach")
         self._in_doubt.give_up("as the database is out of reach")
         self._abandon()

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 
 from cronkite.claims import claiming, holding, skips, verdicts
 from cronkite.claims.verdicts import Claim
 from cronkite.code.outcomes import Outcome
-from cronkite.models import Job, Log, told
+from cronkite.database import quirks
+from cronkite.models import Job, Log, primary, told
 from cronkite.nodes.agenda import Agenda
 from cronkite.nodes.starts import Starts
 
@@ -30,6 +31,8 @@ PAUSE = 0.5
 VAIN_PAUSE = 1.0
 #: How long (seconds) a worker is kept ready for a claim whose transaction the server has open still.
 DOUBT_PATIENCE = 5.0
+#: How long (seconds) a tick tries to write an end that the database refuses.
+REFUSAL_PATIENCE = 30.0
 
 
 @dataclass(eq=False)
@@ -52,6 +55,8 @@ class _End:
     claim: Claim
     outcome: Outcome
     is_told: bool = False
+    #: Since when (monotonic seconds) the database has refused it.
+    refused_since: float | None = None
 
 
 class Unsettled:
@@ -175,9 +180,12 @@ class Unsettled:
         with self._database():
             try:
                 is_kept = holding.finish(end.claim, end.outcome)
-            except DatabaseError:
+            except DatabaseError as error:
                 self._ends.append(self._ends.pop(self._ends.index(end)))
-                raise
+                if not self._is_refused(error):
+                    raise
+                self._bear_refusal(end, error)
+                return True
             self._ends.remove(end)
             if is_kept:
                 told.finished(end.claim.log_id)
@@ -186,6 +194,22 @@ class Unsettled:
                 self._agenda.look_for(end.claim.next_run)
             self._agenda.have_room(end.claim.group)
         return end not in self._ends
+
+    @staticmethod
+    def _is_refused(error: DatabaseError) -> bool:
+        """Tell whether it is this very end which a database refuses that answers: that keeps nothing else from it."""
+        return not quirks.is_conflict(error) and quirks.lives(connections[primary.alias()])
+
+    def _bear_refusal(self, end: _End, error: DatabaseError) -> None:
+        """Try again later; a tick leaves it when it has for a while."""
+        now = time.monotonic()
+        if end.refused_since is None:
+            end.refused_since = now
+            said = "%s: %s, which the database refuses to record; trying again. %s"
+            logger.error(said, end.claim, end.outcome.status, error)
+        elif not self._agenda.stays and now - end.refused_since > REFUSAL_PATIENCE:
+            logger.critical("%s: %s, which could not be written. %s", end.claim, end.outcome.status, error)
+            self._ends.remove(end)
 
     def _writable(self) -> list[_End]:
         """Return those ends whose rows nobody has locked; tell of the others, once."""

@@ -328,6 +328,51 @@ def test_a_courier_is_dismissed_though_it_takes_its_last_errand_just_then():
         own.put(None)
 
 
+def test_a_job_on_which_a_node_and_its_workers_disagree_does_not_go_round_and_round(dispatch, make_job, caplog):
+    """As when the code was replaced under a loop: the worker has imported the new one, and the node the old one."""
+    job = due(make_job(due=0))
+    dispatch.taker = SimpleNamespace(decide=lambda *_: None)
+    dispatch.offer_task(job, "celery")
+    dispatch.go_on()
+    assert dispatch._agenda.waiting() == 0
+    assert dispatch.offered() == set()
+    assert "is a task for its workers, and none for itself. Restart this node" in caplog.text
+    assert job.pk in dispatch._agenda._left_alone
+
+
+def fail_in_the_database():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM nothing_of_that_name")
+
+
+@pytest.mark.parametrize("what", ["works", "fails", "is idle"])
+def test_a_courier_keeps_no_connection_that_may_be_dead(what, monkeypatch):
+    """Whoever ends those that are idle, as a server that is restarted, would have the next hand-over fail for good."""
+    monkeypatch.setattr(couriers, "IDLE", 0.01 if what == "is idle" else 1_000_000)
+    closed, has_one, close_all = [], [], connections.close_all
+
+    def note():
+        close_all()
+        closed.append(threading.current_thread().name)
+
+    monkeypatch.setattr(connections, "close_all", note)
+
+    def look():
+        has_one.append(connection.connection is not None)
+
+    told = Couriers(lambda: None)
+    for errand in (fail_in_the_database if what == "fails" else Job.objects.count, look):
+        told.send("a place", errand, lambda result: None)
+    until(lambda: told.tell() or told.is_idle())
+    is_of_pool = "pool" in connection.settings_dict["OPTIONS"]
+    assert has_one == [what != "fails" and not is_of_pool]
+    if what == "is idle":
+        until(lambda: "cronkite courier, a place" in closed)
+    else:
+        assert closed == []
+    told.close()
+
+
 def test_couriers_that_have_nothing_to_do_keep_no_connections_of_a_pool():
     if "pool" not in connection.settings_dict["OPTIONS"]:
         pytest.skip("these connections are of no pool")

@@ -21,12 +21,15 @@ from nodes import cron, cut_connections, nodes, until, until_seen
 
 from cronkite import conf
 from cronkite.claims import claiming, holding, skips, verdicts
+from cronkite.claims.verdicts import Receipt
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
+from cronkite.engines.counter import Sorted
 from cronkite.exceptions import DatabaseAway
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, Node
 from cronkite.nodes import agenda, node, outages, ticks, unsettled, waiting
 from cronkite.nodes.wake import stopped_by_signals
+from cronkite.processes.wakes import Wake
 from cronkite.runs import pool
 from cronkite.runs.here import Here
 from cronkite.schedules.catch_up import ALL_CAP, Decision
@@ -500,6 +503,66 @@ def test_what_fails_for_good_keeps_nothing_else_from_being_done(make_job, monkey
         assert one._go_on()
         one._outages.retry_at = time.monotonic()
     assert looks
+
+
+@pytest.fixture
+def refused(make_job, monkeypatch):
+    """A run whose end, and no other, is refused by a database that answers, as by a trigger of the project's."""
+    taken, original = claiming.claim_by_hand(make_job(name="refused"), "one"), holding.finish
+
+    def refuse(claim, outcome):
+        if claim is taken:
+            raise OperationalError("a trigger raised this")
+        return original(claim, outcome)
+
+    monkeypatch.setattr(holding, "finish", refuse)
+    return taken
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_end_that_is_refused_for_good_keeps_no_other_job_from_its_run(make_job, refused, caplog):
+    one = node.Node("one", Here(), agenda.Agenda(stays=True))
+    one._unsettled.end(refused, Outcome(Status.SUCCEEDED))
+    job = make_job(due=0)
+
+    def has_run():
+        if one._go_on():
+            one._wait(wake)
+        return Log.objects.filter(job=job, status=Status.SUCCEEDED).exists() and one._has_beaten
+
+    wake = Wake()
+    until(has_run)
+    wake.close()
+    assert Node.objects.filter(name="one").exists()
+    assert not one._unsettled.is_empty()
+    assert caplog.text.count("which the database refuses to record; trying again. a trigger raised this") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_leaves_an_end_that_is_refused_for_good(refused, monkeypatch, caplog):
+    monkeypatch.setattr("cronkite.nodes.unsettled.REFUSAL_PATIENCE", 0.1)
+    one = node.Node("one", Here(), agenda.Agenda())
+    one._unsettled.end(refused, Outcome(Status.SUCCEEDED))
+    one.work()
+    assert "could not be written. a trigger raised this" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_that_gives_up_tells_of_what_an_engine_has_been_given(make_job, monkeypatch, caplog):
+    """When the database is back; and after an hour, that it is not told of."""
+    one, job = node.Node("one", Here(), agenda.Agenda()), make_job()
+    taken = claiming.claim_by_hand(job, "one")
+    one._dispatch._claims[job.pk] = taken
+    one._dispatch._found = [(Sorted(job), taken, Receipt("celery", "7"))]
+    one._outages.retry_at = time.monotonic() + 3600
+    one._give_up()
+    assert not one._is_done()
+    one._give_up()
+    assert "could not be written" not in caplog.text
+    one._tells_until = time.monotonic()
+    assert one._is_done()
+    assert one._is_done()
+    assert caplog.text.count("which could not be written, as the database is out of reach") == 1
 
 
 @pytest.mark.django_db(transaction=True)

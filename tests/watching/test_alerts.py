@@ -24,7 +24,7 @@ from cronkite import alerts, apps, conf, signals
 from cronkite.checks import setting_checks
 from cronkite.claims import claiming
 from cronkite.code import wishes
-from cronkite.database import clock
+from cronkite.database import clock, quirks
 from cronkite.database import teller as teller_module
 from cronkite.database.teller import Teller
 from cronkite.models import Alert, Job, Log, Node
@@ -456,6 +456,29 @@ def test_the_turn_comes_once_a_minute_whoever_looks(make_job, told, django_asser
     telling.look()
     with django_assert_max_num_queries(2):
         telling.look()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_turn_comes_though_the_clock_was_set_back(make_job, told):
+    run(make_job(), fails=True)
+    telling.look()
+    run(make_job(name="another"), fails=True)
+    Alert.objects.filter(about=memory.TURN).update(try_at=clock.now("default") + timedelta(days=365))
+    telling.look()
+    assert told.said() == [("failing", False)] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_too_late_for_the_turn_has_lost_it_and_nothing_else(monkeypatch):
+    """As it is at REPEATABLE READ, where another node's UPDATE can't be seen."""
+    memory.is_our_turn("default")
+
+    def refuse(execute, sql, params, many, context):
+        raise OperationalError("could not serialize access due to concurrent update")
+
+    monkeypatch.setattr(quirks, "is_conflict", lambda error: True)
+    with connection.execute_wrapper(refuse):
+        assert not memory.is_our_turn("default")
 
 
 @pytest.mark.django_db(transaction=True)

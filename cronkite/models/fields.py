@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.core.checks import CheckMessage
 from django.core.exceptions import ValidationError
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     OptionalField = models.CharField[str | Combinable | None, str | None]
     TextField = models.TextField[str | Combinable, str]
     NumberField = models.PositiveIntegerField[int | Combinable | None, int | None]
+    UUIDField = models.UUIDField[UUID | Combinable | None, UUID | None]
 else:
     CharField, TextField, NumberField = models.CharField, models.TextField, models.PositiveIntegerField
-    OptionalField = models.CharField
+    OptionalField, UUIDField = models.CharField, models.UUIDField
 
 
 def earliest(*instants: str | Combinable) -> Coalesce:
@@ -212,6 +214,25 @@ class Seconds(AsDjangos, NumberField):
         if isinstance(value, int) and not 0 <= value <= MOST_SECONDS:
             _refuse(self, f"is a number of seconds from 0 to {MOST_SECONDS}, not {value}")
         return super().get_db_prep_save(value, connection)
+
+
+class Token(AsDjangos, UUIDField):
+    """A random number that is given once, whatever MariaDB's column is.
+
+    Before MariaDB 10.7, or Django 5.0, Django makes it text of 32 characters, and then a kind of its own, for which it
+    writes hyphens. A server or a Django that is upgraded finds the old column, which has no room for these; the new one
+    takes either.
+    """
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        """Write 32 characters on MySQL and MariaDB, as the older column has them."""
+        if connection.vendor == "mysql" and value is not None:
+            return self.to_python(value).hex
+        return super().get_db_prep_value(value, connection, prepared)
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Read either."""
+        return self.to_python(value)
 
 
 class Unreadable(str):

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Case, F, When
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.models.fields import CopiedText, Json, KeptByDatabase, earliest
+from cronkite.models.fields import CopiedText, Json, KeptByDatabase, Token, earliest
 from cronkite.models.ways import RetryUntil
 
 
@@ -33,7 +33,7 @@ class Kept(models.Model):
     fence = models.PositiveBigIntegerField(
         _("fencing token"), default=0, editable=False, help_text=_("The number of claims.")
     )
-    lock = models.UUIDField(_("lock"), null=True, blank=True, editable=False, help_text=_("The claim that holds it."))
+    lock = Token(_("lock"), null=True, blank=True, editable=False, help_text=_("The claim that holds it."))
     locked_by = CopiedText(_("locked by"), max_length=255, blank=True, editable=False)
     locked_at = models.DateTimeField(
         _("locked at"), null=True, blank=True, editable=False, help_text=_("The last sign of life of the run.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from cronkite.models.fields import CopiedText
+from cronkite.models.fields import CopiedText, Token
 from cronkite.models.primary import PrimaryQuerySet
 
 
@@ -28,7 +28,7 @@ class Task(models.Model):
     engine = CopiedText(_("engine"), max_length=32)
     backend = CopiedText(_("backend"), max_length=255, blank=True)
     task_id = CopiedText(_("task"), max_length=255)
-    lock = models.UUIDField(_("lock"), null=True, blank=True, help_text=_("The claim that is kept until it has ended."))
+    lock = Token(_("lock"), null=True, blank=True, help_text=_("The claim that is kept until it has ended."))
     created = models.DateTimeField(_("created"))
     # The earliest of a job's tasks is the job's, by which it is found.
     ask_at = models.DateTimeField(_("follow at"))

@@ -15,7 +15,7 @@ from cronkite.claims.handing import Handed
 from cronkite.claims.verdicts import Receipt
 from cronkite.code.outcomes import Outcome
 from cronkite.database import clock
-from cronkite.models import Job, Log
+from cronkite.models import Job, Log, Task
 from cronkite.runs import onlookers
 
 Status = Log.Status
@@ -144,6 +144,34 @@ def test_a_run_that_ended_a_moment_ago_has_not_lost_its_lock(make_job):
     claiming.claim_by_hand(Job.objects.get(pk=followed.job_id), "node")
     assert holding.unlock(Job.objects.get(pk=lost.job_id), by="ada")
     assert holding.renew([ended, followed, lost]) == [lost]
+
+
+@pytest.fixture
+def upgraded():
+    """Have the columns of tokens that MariaDB before 10.7 has; the server was upgraded since."""
+    if connection.vendor != "mysql":
+        pytest.skip("of MySQL and MariaDB, one has had two kinds of columns for these")
+    change("char(32)")
+    yield
+    change(connection.data_types["UUIDField"])
+
+
+def change(kind):
+    with connection.cursor() as cursor:
+        for table in (Job._meta.db_table, Task._meta.db_table):
+            cursor.execute(f"ALTER TABLE {table} MODIFY `lock` {kind} NULL")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_fits_into_the_column_of_an_older_server(upgraded, make_job):
+    job = make_job(due=0)
+    taken = claim(job)
+    assert Job.objects.get().lock == taken.token
+    assert Job.objects.values_list("lock", flat=True).get() == taken.token
+    assert holding.renew([taken]) == []
+    assert claiming.settle(taken) == taken
+    assert holding.finish(taken, Outcome(Status.SUCCEEDED))
+    assert Job.objects.get().lock is None
 
 
 @pytest.mark.django_db

@@ -7,6 +7,7 @@ while, and is tried again for twice as long.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +28,8 @@ class Crowd:
         self._jobs: dict[int, Job] = {}
         #: Until when (monotonic seconds) each may wait, those included that are tried again and may have to come back.
         self._until: dict[int, float] = {}
+        #: From when on (monotonic seconds) each may have another make way.
+        self._insists_at: dict[int, float] = {}
         #: What there was none of for each, if that is why it waits.
         self._lacks: dict[int, str] = {}
         #: How often each has had its share, and its import did not end.
@@ -43,6 +46,7 @@ class Crowd:
         """Have the job wait, maybe since there was no worker; for how long it may counts from the first time."""
         self._jobs[job.pk] = job
         self._lacks[job.pk] = lack
+        self._insists_at[job.pk] = time.monotonic()
         self._until.setdefault(job.pk, time.monotonic() + PATIENCE)
 
     def given(self, job: Job) -> float:
@@ -61,10 +65,22 @@ class Crowd:
         """Have the job wait again, as its import has had its share."""
         self._shares[job.pk] += 1
         self.join(job)
+        # Else all that have had their share would make way for one another, as soon as one does.
+        self._insists_at[job.pk] += SHARE
+
+    def insists_at(self) -> float:
+        """Return from when on (monotonic seconds) one of those that wait may have another make way."""
+        return min(map(self._insists_at.__getitem__, self._jobs), default=math.inf)
+
+    def insists(self) -> bool:
+        """Tell whether one may do so now."""
+        return self.insists_at() <= time.monotonic()
 
     def take(self) -> Job:
-        """Return the one that is to be tried again."""
-        return self._jobs.pop(next(iter(self._jobs)))
+        """Return the one that is to be tried again: who has waited for longest, and insists, if anybody does."""
+        now = time.monotonic()
+        insisting = (key for key in self._jobs if self._insists_at[key] <= now)
+        return self._jobs.pop(next(insisting, next(iter(self._jobs))))
 
     def take_overdue(self) -> list[Job]:
         """Return those that have waited for too long, and wait no more."""
@@ -80,6 +96,7 @@ class Crowd:
         self._until.pop(job.pk, None)
         self._shares.pop(job.pk, None)
         self._lacks.pop(job.pk, None)
+        self._insists_at.pop(job.pk, None)
 
     def next_at(self) -> float | None:
         """Return when (monotonic seconds) one will have waited for too long, or ``None`` if none waits."""

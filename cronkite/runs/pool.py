@@ -196,7 +196,8 @@ class Pool:
         if (overdue_at := self._crowd.next_at()) is not None:
             deadlines.append(overdue_at)
             if self.has_room():
-                deadlines.append(now if self._has_place_for_slow() else self._way_is_made_at())
+                way_at = max(self._way_is_made_at(), self._crowd.insists_at())
+                deadlines.append(now if self._has_place_for_slow() else way_at)
         # Then there is room for others.
         deadlines += [each.since + LONG for each in self.workers if each.claim is not None and each.since > now - LONG]
         return min(deadlines, default=None)
@@ -498,7 +499,9 @@ class Pool:
             problem = f"it takes longer than {given or SLOW_IMPORT:g} s, and so did others for {crowd.PATIENCE:g} s"
             # Who was never given time is not to blame.
             yield self._refused(job, f"{job.function} could not be imported here yet: {problem}.", is_costly=given > 0)
-        while self._crowd and self.has_room() and (self._has_place_for_slow() or self._make_way()):
+        while self._crowd and self.has_room():
+            if not self._has_place_for_slow() and not (self._crowd.insists() and self._make_way()):
+                break
             self.offer(self._crowd.take())
 
     def _has_place_for_slow(self) -> bool:

@@ -1,6 +1,7 @@
 """The worker processes, as their node sees them."""
 
 import errno
+import math
 import os
 import signal
 import time
@@ -184,6 +185,23 @@ def test_each_time_it_goes_on_for_twice_as_long(make_job):
     assert shares == [(0, 5), (5, 10), (10, 20), (20, 40)]
     waiting.forget(job)
     assert waiting.share(job) == 5
+
+
+def test_who_has_made_way_waits_for_as_long_before_another_makes_way_for_it(make_job, monkeypatch):
+    """Or all that have had their share would be begun anew when one more job comes."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    waiting, early, late = crowd.Crowd(), make_job(), make_job()
+    waiting.make_way(early)
+    assert (waiting.insists(), waiting.insists_at()) == (False, 1005)
+    waiting.join(late)
+    assert waiting.insists()
+    assert waiting.take() is late
+    assert not waiting.insists()
+    now[0] += 5
+    assert waiting.insists()
+    assert waiting.take() is early
+    assert waiting.insists_at() == math.inf
 
 
 def test_none_makes_way_where_no_other_would_have_its_worker(crowded, pool, wake, monkeypatch):

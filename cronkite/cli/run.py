@@ -31,8 +31,9 @@ from __future__ import annotations
 import signal
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from typing import Any
 
 from django.core.management import CommandError
@@ -67,10 +68,11 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     job = jobs.find(options["job"])
     if options["ask"]:
         return _ask(job, options, terminal)
+    _look_up(job)
     guard = Guard()
     # From before the claim, which nobody would take back. SIGHUP comes when the terminal is closed.
     with guard.listening(signal.SIGTERM, signal.SIGHUP), interrupts.noted() as person:
-        claim = _claim(job)
+        claim = _claim(job, partial(_heed, job, guard, person))
         with redirect_stdout(sys.stderr) if options["json"] else _as_it_is():
             ended_by = _run(person, claim, guard)
     log = Log.objects.using(primary.alias()).get(pk=claim.log_id)
@@ -81,14 +83,23 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     return 0 if log.status == Log.Status.SUCCEEDED else FAILED
 
 
-def _claim(job: Job) -> verdicts.Claim:
+def _look_up(job: Job) -> None:
     try:
         functions.look_up(job.callee)
-        return runner.claim_by_hand(job, people.name())
-    except JobIsLocked as error:
-        raise CommandError(f"{error}{_held(job)}", returncode=LOCKED) from None
     except FunctionError as error:
         raise CommandError(f"Job {job.name!r} cannot be run here. {error}", returncode=FAILED) from None
+
+
+def _heed(job: Job, guard: Guard, person: Person) -> None:
+    if guard.is_told() or person.waits:
+        raise CommandError(f"Job {job.name!r} was not run: told to end before it could be claimed.", returncode=FAILED)
+
+
+def _claim(job: Job, heed: Callable[[], None]) -> verdicts.Claim:
+    try:
+        return runner.claim_by_hand(job, people.name(), heed)
+    except JobIsLocked as error:
+        raise CommandError(f"{error}{_held(job)}", returncode=LOCKED) from None
     except verdicts.Contention:
         raise CommandError("Others keep changing the job. Try again.", returncode=FAILED) from None
     except verdicts.OutcomeUnknown as doubt:

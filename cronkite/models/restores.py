@@ -63,10 +63,12 @@ def _retry_is_forgotten(job: Job, using: str) -> bool:
     try:
         with waits.limited(using):
             # A write first, as below: what was read before may be undone.
-            if rows.write(fence=F("fence")):
-                if not _is_made(job, _logs(job, using).select_for_update()):
-                    return False
-                rows.write(**NO_RETRY)
+            if not rows.write(fence=F("fence")):
+                # Another node was first, and made it a moment ago.
+                return True
+            if not _is_made(job, _logs(job, using).select_for_update()):
+                return False
+            rows.write(**NO_RETRY)
     except DatabaseError as error:
         if quirks.is_conflict(error):
             return True

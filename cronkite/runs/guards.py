@@ -61,8 +61,7 @@ class Guard:
         self._is_past = False
         self._word: RunEnded | None = None
         self._times_told = 0
-        #: Whether it was told to end after it had ended: what is still to be done is to take no more time.
-        self.is_hurried = False
+        self._told_late = False
         self._listens = False
         self._wake: Wake | None = None
         self._wake_before = -1
@@ -71,7 +70,7 @@ class Guard:
 
     def __enter__(self) -> None:
         self._is_within = True
-        self._interrupt()
+        self._interrupt(is_at_the_door=True)
 
     def __exit__(self, *exc_info: object) -> None:
         self._is_within, self._is_past = False, True
@@ -107,6 +106,11 @@ class Guard:
                 # None: whatever is not Python's has set it.
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
+    @property
+    def is_hurried(self) -> bool:
+        """Whether the process was told to end, so that what is to be done when the function has ended takes no time."""
+        return self._told_late or (self._word is not None and self._word.status == Log.Status.INTERRUPTED)
+
     def is_told(self) -> bool:
         """Tell whether the function has been told to end while it had not ended."""
         self._look()
@@ -134,7 +138,7 @@ class Guard:
     def interrupt(self, word: RunEnded) -> None:
         """Raise ``word`` in the function, now or when it begins; in the main thread only. The first word counts."""
         if self._is_past:
-            self.is_hurried = True
+            self._told_late = True
         else:
             self._word = self._word or word
             self._interrupt()
@@ -207,10 +211,10 @@ class Guard:
         else:
             self.interrupt(self._word_of(number))
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, *, is_at_the_door: bool = False) -> None:
         if self._is_within and self._word is not None:
-            # Once: while it cleans up, it is let alone.
-            self._is_within = False
+            # Once: while it cleans up, it is let alone. And who is not let in is not left, either.
+            self._is_within, self._is_past = False, self._is_past or is_at_the_door
             raise self._word
 
 

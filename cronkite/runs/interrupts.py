@@ -47,7 +47,12 @@ class Person:
 
     def __enter__(self) -> None:
         self._is_within = True
-        self.heed()
+        try:
+            self.heed()
+        except BaseException:
+            # Who raises here is not left again.
+            self._is_within = False
+            raise
 
     def __exit__(self, *exc_info: object) -> None:
         self._is_within = False
@@ -75,7 +80,8 @@ def noted() -> Iterator[Person]:
         # A function may have set another one, to be kept.
         if signal.getsignal(signal.SIGINT) is handler:
             signal.signal(signal.SIGINT, before)
-    person.heed()
+        # Whatever was raised, such as by the function.
+        person.heed()
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

@@ -128,7 +128,7 @@ class Pool:
             return is_strange, question not in worker.known, not worker.bound_to
 
         worker = min((worker for worker in self.workers if worker.is_idle), key=misfit)
-        if worker.bound_to in ("", question.home) or self._counting() >= self.size:
+        if worker.bound_to in ("", question.home) or self._counting() >= self.size or self._is_cramped():
             return worker
         self._fork()
         return self.workers[-1]

@@ -267,9 +267,10 @@ def run_by_hand(job: Job) -> Any:
         return run_before(person, claim_by_hand(job))
 
 
-def claim_by_hand(job: Job, by: str = "") -> Claim:
+def claim_by_hand(job: Job, by: str = "", heed: Callable[[], None] = lambda: None) -> Claim:
     """Claim ``job`` for a run in this process, and see to doubts and conflicts; ``by`` says who wants it, for the log.
 
+    ``heed`` is called before each attempt, and raises if the process is to end.
     Raises :class:`cronkite.exceptions.JobIsLocked`, :class:`cronkite.claims.verdicts.Contention` if others keep coming
     first, :class:`cronkite.claims.verdicts.OutcomeUnknown` if the doubts last, :class:`django.db.DatabaseError`, or
     :class:`django.core.exceptions.ImproperlyConfigured` where no claim would ever be committed.
@@ -278,6 +279,7 @@ def claim_by_hand(job: Job, by: str = "") -> Claim:
     commits.demand_by_hand(primary.alias())
     reason = f"asked for by {by}" if by else ""
     for attempt in range(1, CLAIM_ATTEMPTS + 1):
+        heed()
         try:
             return claiming.claim_by_hand(job, conf.get().node, reason)
         except verdicts.Contention as contention:

@@ -146,7 +146,7 @@ def test_of_an_attempt_there_is_one_log(make_job):
     Log.objects.create(attempt=2, fence=99, **same)
 
 
-def test_two_nodes_that_read_the_same_retry_make_one_attempt(make_job):
+def test_two_nodes_that_read_the_same_retry_make_one_attempt(make_job, caplog):
     make_job("app.jobs.fail", due=0, retries=2, retry_delay=0)
     tick()
     make_due()
@@ -154,6 +154,7 @@ def test_two_nodes_that_read_the_same_retry_make_one_attempt(make_job):
     assert claiming.claim_retry(one, "node-1") is not None
     assert claiming.claim_retry(other, "node-2") is None
     assert [attempt for attempt, _ in attempts()] == [1, 2]
+    assert "was to be tried again" not in caplog.text
 
 
 def test_a_retry_is_not_made_of_the_job_that_is_at_the_key_of_the_one_that_failed(make_job):

@@ -7,7 +7,7 @@ import io
 import logging
 import signal
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 
 import pytest
@@ -24,6 +24,7 @@ from cronkite.models import Job, Log
 from cronkite.nodes import ticks
 from cronkite.runs import capture, runner
 from cronkite.runs.guards import Guard
+from cronkite.runs.interrupts import Person
 
 Status = Log.Status
 
@@ -310,6 +311,72 @@ def test_who_is_interrupted_before_or_after_the_function_leaves_no_lock(make_job
         job.run() if way == "run" else cron("run", str(job.pk))
     assert Log.objects.get().status == status
     assert not Job.objects.get().is_locked
+
+
+@pytest.mark.django_db
+def test_an_interruption_is_heeded_though_the_function_has_failed(make_job, monkeypatch):
+    original = holding.finish
+
+    def interrupted_before_it(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
+
+    monkeypatch.setattr(holding, "finish", interrupted_before_it)
+    with pytest.raises(KeyboardInterrupt):
+        make_job("app.jobs.fail").run()
+    assert Log.objects.get().status == Status.FAILED
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+def test_who_has_interrupted_a_run_once_interrupts_nothing_that_comes_after_it(when):
+    came = []
+
+    def interrupt(*_):
+        came.append(None)
+        raise KeyboardInterrupt
+
+    person = Person(interrupt)
+    if when == "before":
+        person.note(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt) if when != "after" else nullcontext(), person:
+        if when == "within":
+            person.note(signal.SIGINT, None)
+    assert len(came) == (when != "after")
+    person.note(signal.SIGINT, None)
+    assert (len(came), person.waits) == (when != "after", True)
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after", "never", "lost"])
+def test_a_guard_knows_that_its_process_is_to_end(when):
+    guard = Guard()
+    if when == "before":
+        guard.stop()
+    with suppress(RunEnded), guard:
+        if when == "within":
+            guard.stop()
+        if when == "lost":
+            guard.interrupt(RunEnded(Status.LOST, "its lock was lost"))
+    if when == "after":
+        guard.stop()
+    assert guard.is_hurried is (when not in {"never", "lost"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by", ["guard", "person"])
+def test_what_is_to_end_claims_nothing(make_job, monkeypatch, by):
+    """Such as by ``timeout 10``, while others keep coming first."""
+
+    def come_first(*arguments):
+        signal.raise_signal(signal.SIGTERM if by == "guard" else signal.SIGINT)
+        raise verdicts.Contention
+
+    monkeypatch.setattr(claiming, "claim_by_hand", come_first)
+    monkeypatch.setattr(runner, "_in_transaction", lambda: False)
+    make_job()
+    with nullcontext() if by == "guard" else pytest.raises(KeyboardInterrupt):
+        result = cron("run", "ok")
+        assert (result.code, "told to end before it could be claimed" in result.err) == (1, True)
+    assert not Log.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

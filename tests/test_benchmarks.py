@@ -156,7 +156,7 @@ def test_what_nobody_can_measure_is_refused(capsys):
     assert parse([]).only == [*MEASURES, *PEERS]
 
 
-@pytest.mark.once
+@pytest.mark.single
 def test_the_benchmark_runs(tmp_path):
     """Numbers so small that they say nothing; a measure that cannot do its work fails."""
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))

@@ -437,7 +437,7 @@ def call(folder: Path, *arguments: str, settings: str = "project_settings") -> s
     )
 
 
-@pytest.mark.once
+@pytest.mark.single
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_makes_a_project_that_passes_the_checks_runs_its_jobs_and_takes_its_commands(page, tmp_path):
     demand(page)
@@ -456,7 +456,7 @@ def test_a_page_makes_a_project_that_passes_the_checks_runs_its_jobs_and_takes_i
         assert f"{line} -> {OTHER_CODES.get(line, 0)}" in done.stdout.splitlines(), done.stdout + done.stderr
 
 
-@pytest.mark.once
+@pytest.mark.single
 @each("pytest")
 def test_what_is_tested_by_pytest_passes(block, tmp_path):
     folder = write(tmp_path / "project", block.page)
@@ -466,7 +466,7 @@ def test_what_is_tested_by_pytest_passes(block, tmp_path):
     assert f"{block.body.count('def test_')} passed" in done.stdout
 
 
-@pytest.mark.once
+@pytest.mark.single
 @pytest.mark.parametrize("arguments", sorted({tuple(words) for _, words in MANAGED if "loop" in words}), ids=" ".join)
 def test_what_stays_begins_and_ends_when_it_is_told_to(arguments, tmp_path):
     folder = write(tmp_path / "project", START)
@@ -489,7 +489,7 @@ def test_what_stays_begins_and_ends_when_it_is_told_to(arguments, tmp_path):
     assert loop.returncode == 0
 
 
-@pytest.mark.once
+@pytest.mark.single
 @each("session")
 def test_what_a_command_is_shown_to_write_is_what_it_writes(block, tmp_path):
     line, _, shown = block.code.partition("\n")
@@ -503,7 +503,7 @@ def said(text: str) -> list[list[str]]:
     return [re.sub(r"\d+ d ago", "N d ago", line).split() for line in text.splitlines()]
 
 
-@pytest.mark.once
+@pytest.mark.single
 @each("settings")
 def test_settings_that_take_the_place_of_others_pass_the_checks(block, tmp_path):
     folder = write(tmp_path / "project", block.page)
@@ -547,7 +547,7 @@ def test_what_is_written_for_a_theme_is_what_is_tried_in_it(block):
     assert ast.dump(ast.parse(block.body)) == ast.dump(ast.parse(tried.partition('"""\n')[2]))
 
 
-@pytest.mark.once
+@pytest.mark.single
 def test_the_code_has_the_types_that_it_says(tmp_path):
     """As a project for each page, and each block by itself, as one copies it."""
     typed.demand_mypy()

@@ -12,7 +12,7 @@ import pytest
 
 from launcher import HERE
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.single
 
 SLOT = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 

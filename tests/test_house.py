@@ -18,7 +18,7 @@ PACKAGE = Path(cronkite.__file__).parent
 sys.path.append(str(ROOT / "docs"))
 import wings  # noqa: E402
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.single
 
 PARTS = [name for layer in wings.layers() for name in layer]
 WINGS = [name for name in PARTS if wings.is_wing(name)]

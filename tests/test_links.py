@@ -3,7 +3,7 @@
 import links
 import pytest
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.single
 
 SITE = {
     "index.html": '<h1 id="top">x</h1><a href="guides/a.html#here">a</a> <a href="#top">top</a> <img src="p.png">',

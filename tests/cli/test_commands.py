@@ -76,7 +76,7 @@ TELLING = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.once
+@pytest.mark.single
 @pytest.mark.django_db(transaction=True)
 @TELLING
 def test_where_nobody_reads_any_more_nothing_is_said(command, code, untold, make_job):
@@ -89,7 +89,7 @@ def test_where_nobody_reads_any_more_nothing_is_said(command, code, untold, make
         os.close(writing)
 
 
-@pytest.mark.once
+@pytest.mark.single
 @pytest.mark.django_db(transaction=True)
 @TELLING
 def test_a_disk_that_is_full_is_told_of(command, code, untold, make_job):
@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_is_told_of(command, code, untold, make_job):
         assert ended(command, full) == (untold, told)
 
 
-@pytest.mark.once
+@pytest.mark.single
 @pytest.mark.django_db(transaction=True)
 @TELLING
 def test_without_a_stdout_the_exit_code_is_all_there_is(command, code, untold, make_job):

@@ -20,7 +20,7 @@ from cronkite.declared import discovery
 from cronkite.exceptions import FunctionNotFound, HarmfulModule
 from cronkite.models import Job, Log
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.single
 
 #: Seconds after which an import that ends by no other means is ended, and those that one which does may take.
 SOON, LATE = 5, 60

@@ -105,7 +105,7 @@ TOLD = [
 SEEN = ("shop.seen: send: declared here, and no job.", "from shop.seen import send")
 
 
-@pytest.mark.once
+@pytest.mark.single
 def test_check_migrate_and_sync_tell_of_each_with_what_to_do(project):
     manage = project(**FILES)
     asked = {
@@ -124,7 +124,7 @@ def test_check_migrate_and_sync_tell_of_each_with_what_to_do(project):
     assert "The jobs are what the code declares" not in asked["sync"]
 
 
-@pytest.mark.once
+@pytest.mark.single
 @pytest.mark.parametrize(
     ("text", "does"),
     [
@@ -146,7 +146,7 @@ def test_the_text_of_a_module_tells_whether_it_declares_jobs(text, does):
     assert strays._declares(text) is does
 
 
-@pytest.mark.once
+@pytest.mark.single
 def test_nothing_is_told_of_what_becomes_a_job(project):
     own = "from cronkite.models import Job\nJob.auto_discover('shop.nightly')\n"
     manage = project(
@@ -171,7 +171,7 @@ def test_nothing_is_told_of_what_becomes_a_job(project):
     assert manage("cron", "sync", "--check") == "The jobs are what the code declares."
 
 
-@pytest.mark.once
+@pytest.mark.single
 def test_migrate_says_what_it_kept_and_what_it_could_not_read(project, tmp_path):
     manage = project(**{"shop/crontab": SEND})
     manage("migrate", "--verbosity", "0")
@@ -186,7 +186,7 @@ def test_migrate_says_what_it_kept_and_what_it_could_not_read(project, tmp_path)
     assert "E005" not in manage("showmigrations")
 
 
-@pytest.mark.once
+@pytest.mark.single
 def test_jobs_that_may_not_run_are_counted(project, tmp_path):
     manage = project(
         **{"shop/crontab": SEND + BY_ATTRIBUTE.replace("send", "_hidden")},

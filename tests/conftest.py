@@ -26,8 +26,17 @@ from cronkite.models import Job, Log
 hypothesis_settings.register_profile("cronkite", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("cronkite")
 
+# What takes each process of the tests its first ten seconds is kept for the next one. What tests write and then import
+# is not: two modules of the same second may be taken for one.
+_KEEPS_NO_BYTECODE = sys.dont_write_bytecode
+sys.dont_write_bytecode = False
+
 # Whatever a shell starts in the background ignores SIGINT, and so would the nodes that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    sys.dont_write_bytecode = _KEEPS_NO_BYTECODE
 
 
 @pytest.fixture(autouse=True)

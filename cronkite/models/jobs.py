@@ -148,6 +148,11 @@ class Job(Definition, Kept):
         return commands.callee(self.function, self.args)
 
     @property
+    def home(self) -> str:
+        """What is imported for what it runs: a module or, where one is called, a command."""
+        return commands.home(self.callee)
+
+    @property
     def what(self) -> str:
         """What it runs, as people read it: its function, or ``manage.py`` and the name of the command."""
         return commands.shown(self.callee)

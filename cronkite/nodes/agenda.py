@@ -13,7 +13,7 @@ from django.db import connections
 
 from cronkite import conf
 from cronkite.claims.rows import HeldRows
-from cronkite.code import commands, labels
+from cronkite.code import labels
 from cronkite.database import clock, quirks
 from cronkite.database.clock import Reading
 from cronkite.database.statements import Select, place
@@ -275,7 +275,7 @@ class Agenda:
         now = time.monotonic()
         until = now + REFUSAL
         if longer:
-            module = _module(job)
+            module = job.home
             if self._avoided.get(module, now) <= now:
                 # Of several jobs that have found it out together, the first counts.
                 refusals = self._refusals[module] = min(self._refusals[module] + 1, MOST_REFUSALS)
@@ -289,7 +289,7 @@ class Agenda:
 
     def trust(self, job: Job) -> None:
         """Take note that the module of the job's function can be imported: the next refusal is a first one again."""
-        self._refusals.pop(_module(job), None)
+        self._refusals.pop(job.home, None)
 
     def put_off(self, job: Job, *, held: str) -> None:
         """Skip the job for a moment, or for longer each time, as nobody has claimed it, and yet nobody can.
@@ -362,7 +362,7 @@ class Agenda:
         self._avoided = {module: until for module, until in self._avoided.items() if until > now}
 
     def _is_avoided(self, job: Job) -> bool:
-        until = self._avoided.get(_module(job))
+        until = self._avoided.get(job.home)
         if until is None:
             return False
         self._left_alone[job.pk] = until
@@ -380,10 +380,6 @@ class Agenda:
         )
         self.leave_alone(job)
         return True
-
-
-def _module(job: Job) -> str:
-    return commands.home(job.callee)
 
 
 # The one query, put together once.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from cronkite.models import Job
 
@@ -20,20 +20,28 @@ PATIENCE = 60.0
 SHARE = 5.0
 
 
+@dataclass
+class _Turn:
+    """What is known of a job that waits, or is tried again and may come back; instants are monotonic seconds."""
+
+    #: Until when it may wait.
+    until: float
+    #: From when on it may have another make way.
+    insists_at: float = 0.0
+    #: What there was none of, if that is why it waits.
+    lack: str = ""
+    #: How long (seconds) its import went on until it made way for another; 0 if it never did.
+    given: float = 0.0
+
+
 class Crowd:
     """The jobs that are to be offered again: their imports were broken off, or no worker could be had for them."""
 
     def __init__(self) -> None:
         #: Who has waited for longest comes first.
         self._jobs: dict[int, Job] = {}
-        #: Until when (monotonic seconds) each may wait, those included that are tried again and may have to come back.
-        self._until: dict[int, float] = {}
-        #: From when on (monotonic seconds) each may have another make way.
-        self._insists_at: dict[int, float] = {}
-        #: What there was none of for each, if that is why it waits.
-        self._lacks: dict[int, str] = {}
-        #: How often each has had its share, and its import did not end.
-        self._shares: Counter[int] = Counter()
+        #: Of these, and of those that are tried again.
+        self._turns: dict[int, _Turn] = {}
 
     def __bool__(self) -> bool:
         return bool(self._jobs)
@@ -44,18 +52,20 @@ class Crowd:
 
     def join(self, job: Job, lack: str = "") -> None:
         """Have the job wait, maybe since there was no worker; for how long it may counts from the first time."""
+        now = time.monotonic()
+        turn = self._turns.setdefault(job.pk, _Turn(now + PATIENCE))
+        turn.insists_at, turn.lack = now, lack
         self._jobs[job.pk] = job
-        self._lacks[job.pk] = lack
-        self._insists_at[job.pk] = time.monotonic()
-        self._until.setdefault(job.pk, time.monotonic() + PATIENCE)
 
     def given(self, job: Job) -> float:
         """Return how long (seconds) the job's import went on until it made way for another; 0 if it never did."""
-        return SHARE * 2.0 ** (self._shares[job.pk] - 1) if self._shares[job.pk] else 0
+        turn = self._turns.get(job.pk)
+        return turn.given if turn else 0.0
 
     def lack(self, job: Job) -> str:
         """Return what there was none of; nothing where it is imports that take too long."""
-        return self._lacks.get(job.pk, "")
+        turn = self._turns.get(job.pk)
+        return turn.lack if turn else ""
 
     def share(self, job: Job) -> float:
         """Return for how long (seconds) the job's import may go on while others wait."""
@@ -63,14 +73,16 @@ class Crowd:
 
     def make_way(self, job: Job) -> None:
         """Have the job wait again, as its import has had its share."""
-        self._shares[job.pk] += 1
+        share = self.share(job)
         self.join(job)
+        turn = self._turns[job.pk]
+        turn.given = share
         # Else all that have had their share would make way for one another, as soon as one does.
-        self._insists_at[job.pk] += SHARE
+        turn.insists_at += SHARE
 
     def insists_at(self) -> float:
         """Return from when on (monotonic seconds) one of those that wait may have another make way."""
-        return min(map(self._insists_at.__getitem__, self._jobs), default=math.inf)
+        return min((self._turns[key].insists_at for key in self._jobs), default=math.inf)
 
     def insists(self) -> bool:
         """Tell whether one may do so now."""
@@ -79,13 +91,13 @@ class Crowd:
     def take(self) -> Job:
         """Return the one that is to be tried again: who has waited for longest, and insists, if anybody does."""
         now = time.monotonic()
-        insisting = (key for key in self._jobs if self._insists_at[key] <= now)
+        insisting = (key for key in self._jobs if self._turns[key].insists_at <= now)
         return self._jobs.pop(next(insisting, next(iter(self._jobs))))
 
     def take_overdue(self) -> list[Job]:
         """Return those that have waited for too long, and wait no more."""
         now = time.monotonic()
-        return self.take_those(lambda job: self._until[job.pk] <= now)
+        return self.take_those(lambda job: self._turns[job.pk].until <= now)
 
     def take_those(self, condition: Callable[[Job], bool]) -> list[Job]:
         """Return those that meet the condition, and wait no more."""
@@ -93,11 +105,8 @@ class Crowd:
 
     def forget(self, job: Job) -> None:
         """Take note that it is known what became of the job's import."""
-        self._until.pop(job.pk, None)
-        self._shares.pop(job.pk, None)
-        self._lacks.pop(job.pk, None)
-        self._insists_at.pop(job.pk, None)
+        self._turns.pop(job.pk, None)
 
     def next_at(self) -> float | None:
         """Return when (monotonic seconds) one will have waited for too long, or ``None`` if none waits."""
-        return min((self._until[key] for key in self._jobs), default=None)
+        return min((self._turns[key].until for key in self._jobs), default=None)

@@ -334,7 +334,7 @@ class Pool:
         if message.problem is None and not message.engine and not message.retires:
             worker.deadline = None
             worker.known.add(asked_of(job))
-            worker.bound_to = asked_of(job).home if message.bound else ""
+            worker.bound_to = job.home if message.bound else ""
             yield self._ready(job)
             return
         worker.busy()
@@ -355,7 +355,7 @@ class Pool:
     def _refused(self, job: Job, problem: str, *, is_costly: bool = False) -> Refused:
         self._crowd.forget(job)
         if is_costly:
-            self._given_up[asked_of(job).home] = problem
+            self._given_up[job.home] = problem
         return Refused(job, problem, is_costly)
 
     def _bury(self, ready: set[int]) -> Iterator[Event]:
@@ -489,8 +489,8 @@ class Pool:
     def _see_to_crowd(self) -> Iterator[Event]:
         """Offer those again whose imports wait for others, if there is room; refuse who waits in vain."""
         given_up, self._given_up = self._given_up, {}
-        for job in self._crowd.take_those(lambda job: asked_of(job).home in given_up):
-            yield self._refused(job, given_up[asked_of(job).home])
+        for job in self._crowd.take_those(lambda job: job.home in given_up):
+            yield self._refused(job, given_up[job.home])
         for job in self._crowd.take_overdue():
             if lack := self._crowd.lack(job):
                 yield self._refused(job, lack)

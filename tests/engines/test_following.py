@@ -77,7 +77,7 @@ def result(value):
     return SimpleNamespace(status="SUCCESSFUL", return_value=value, errors=[], worker_ids=[], **nothing)
 
 
-def test_a_row_that_is_locked_keeps_no_other_jobs_task_from_its_end(make_tasks, monkeypatch, lock_timeout):
+def test_a_row_that_is_locked_keeps_no_other_jobs_task_from_its_end(make_tasks, lock_timeout):
     """Where there is no lock timeout, a task that goes on has its lock renewed: but not in a row of somebody else's."""
     lock_timeout(None)
     (ended,), (goes_on,) = make_tasks(1), make_tasks(1, "elsewhere")

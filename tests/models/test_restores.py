@@ -23,9 +23,9 @@ from cronkite.schedules.catch_up import CatchUp, Decision
 Status = Log.Status
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
-#: What nodes keep of a job, and so what an older row of it has otherwise.
-RETRY = ["retry_at", "retry_slot", "retry_attempt"]
+#: What nodes keep of a job, and so what an older row of it has otherwise; and what is to be tried again.
 KEPT = ["next_run", "last_slot", "fence", "lock", "locked_by", "locked_at"]
+RETRY = ["retry_at", "retry_slot", "retry_attempt"]
 
 
 def decide(job):

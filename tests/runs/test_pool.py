@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -328,7 +328,7 @@ def test_a_while_later_another_worker_is_asked_for(cramped, pool, wake):
     assert events(pool, wake) == [Ready(second)]
 
 
-def test_where_no_other_worker_can_be_had_one_of_another_module_is_asked(make_job, pool, wake, monkeypatch):
+def test_where_no_other_worker_can_be_had_one_of_another_module_is_asked(make_job, pool, wake):
     """It says that it serves another, and goes, which makes the room."""
     pool.size = 2
     bound = asked(pool, wake, make_job(function="app.arranging.tell"))
@@ -338,16 +338,22 @@ def test_where_no_other_worker_can_be_had_one_of_another_module_is_asked(make_jo
     assert (pool.workers, bound.job) == ([bound], asked_for)
 
 
+@contextmanager
+def crippled():
+    """A pool of a nursery of its own, forked now: its workers are what the classes are made to be until then."""
+    one = Pool(1, Nursery(lambda: serve))
+    try:
+        yield one
+    finally:
+        one.close(by=None)
+
+
 def test_a_worker_that_can_have_no_thread_blames_no_function(make_job, monkeypatch, wake):
     monkeypatch.setattr(_Clerk, "start", no_thread)
-    nursery = Nursery(lambda: serve)
-    crippled = Pool(1, nursery)
     job = make_job()
-    try:
-        crippled.offer(job)
-        assert events(crippled, wake) == [Refused(job, "can't start new thread")]
-    finally:
-        crippled.close(by=None)
+    with crippled() as pool:
+        pool.offer(job)
+        assert events(pool, wake) == [Refused(job, "can't start new thread")]
 
 
 def no_thread(_):
@@ -371,14 +377,10 @@ def test_a_worker_ends_with_the_thread_that_tells_of_its_runs(make_job, monkeypa
         raise MemoryError
 
     monkeypatch.setattr(_Clerk, "_pass_on", fail)
-    crippled = Pool(1, Nursery(lambda: serve))
-    job = make_job()
-    try:
-        crippled.offer(job)
-        (refused,) = events(crippled, wake)
+    with crippled() as pool:
+        pool.offer(make_job())
+        (refused,) = events(pool, wake)
         assert "its process exited with code 1" in refused.problem
-    finally:
-        crippled.close(by=None)
 
 
 def test_a_burst_of_requests_is_no_end_of_the_nursery(pool):

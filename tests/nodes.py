@@ -23,6 +23,9 @@ from launcher import Launcher
 HERE = Path(__file__).parent
 #: Seconds until a wait is given up: far more than a busy machine needs, so that only a hang reaches it.
 PATIENCE = 120
+#: For a node whose main thread is in a C library when a signal comes, and stays there: while Python 3.11 traces, as it
+#: does to measure coverage, no other thread calls a function any more until the main one has seen to the signal.
+UNTRACED = {"COVERAGE_PROCESS_CONFIG": None}
 
 
 def manage(*arguments, **environment):
@@ -47,7 +50,8 @@ class Node:
     """A node's process. It is ended when the test is over, with all the workers it made.
 
     What it says goes into the file ``log``, if that is given: a pipe that nobody reads would stop it before long. Then
-    it is also started quickly (see :mod:`launcher`), for the storms.
+    it is also started quickly (see :mod:`launcher`), for the storms. It has no variable of ``environment`` that is
+    ``None``.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Node:
             "PYTHONUNBUFFERED": "1",
             **environment,
         }
+        environment = {name: value for name, value in environment.items() if value is not None}
         self.name = name
         self.log = log
         command = [str(HERE / script), *arguments]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from conftest import make_due
 from django.db import InterfaceError, connections
-from nodes import nodes, until
+from nodes import UNTRACED, nodes, until
 
 from cronkite.claims import holding
 from cronkite.models import Job, Log
@@ -28,11 +28,16 @@ def unlock(job):
     assert holding.unlock(Job.objects.get(pk=job.pk), "anna")
 
 
+def around(function):
+    """Return what is to be in the environment of a node that runs the function."""
+    return UNTRACED if function == "wait_in_the_system" else {}
+
+
 @contextmanager
 def losing(make_job, begun, *arguments, function="hang", args=(), **environment):
     """Have a process of its own run the job; once the run has begun, clear its lock."""
     job = make_job(f"app.jobs.{function}", args=[str(begun), *map(str, args)], due=0)
-    with nodes(("cron", *arguments), lock_timeout=SOON, **environment) as (each,):
+    with nodes(("cron", *arguments), lock_timeout=SOON, **around(function), **environment) as (each,):
         until(begun.exists)
         unlock(job)
         yield each
@@ -130,7 +135,7 @@ def test_a_word_that_comes_before_the_function_ends_it_at_its_beginning():
 def stopped(make_job, begun, *arguments, function="hang", numbers=(signal.SIGTERM,)):
     """Have a process of its own run the job; once the run has begun, send the process these signals."""
     make_job(f"app.jobs.{function}", name="job", args=[str(begun)], due=0)
-    with nodes(("cron", *arguments)) as (each,):
+    with nodes(("cron", *arguments), **around(function)) as (each,):
         until(begun.exists)
         pid = int(until(begun.read_text))
         for number in numbers:

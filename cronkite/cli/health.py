@@ -1,11 +1,11 @@
 """Tell if all is well, as monitoring plugins do: one line first, and an exit
 code.
 
-Critical: no node ticks, or a job is stuck, which nobody but a person unlocks.
-A warning: jobs that fail, come late, or had slots that were missed within 24
-hours, a node that ticked within a day and is silent, too few nodes, a clock
-that is wrong. The options say from which number on. WARNING and CRITICAL are
-numbers, or "never".
+Critical: no node ticks, a job is stuck, which nobody but a person unlocks, or
+one has failed three times in a row. A warning: jobs that failed less often,
+come late, or had slots that were missed within 24 hours, a node that ticked
+within a day and is silent, too few nodes, a clock that is wrong. The options
+say from which number on. WARNING and CRITICAL are numbers, or "never".
 
 With --format prometheus it writes numbers that Prometheus reads, as from a
 file that the textfile collector of its node_exporter finds.

@@ -3,11 +3,12 @@ it is enabled.
 
 What it writes is shown as it comes, and kept in its log. It holds the job's
 lock, so that no node runs the job meanwhile; where a run holds it already,
-nothing is run. The job's timeout is not enforced. Ctrl-C, SIGTERM and SIGHUP
-end the run, which is recorded as interrupted. So does the loss of its lock,
-when a person unlocks the job: then it is recorded as lost. What it has started
-ends with it, and if it has not ended 5 seconds later, or is told by a second
-SIGTERM, its process ends.
+nothing is run. The job's timeout is not enforced. SIGTERM and SIGHUP end the
+run, which is recorded as interrupted. So does the loss of its lock, when a
+person unlocks the job: then it is recorded as lost. What it has started ends
+with it, and if it has not ended 5 seconds later, or is told by a second
+SIGTERM, its process ends. Ctrl-C interrupts it as it does any script: if it
+heeds that, it is recorded as interrupted, and if not, it goes on.
 
 With --ask it is not run here, but by the next node that looks: a tick, or
 within 12 seconds a loop.
@@ -23,7 +24,7 @@ exit codes:
   0   it succeeded; with --ask: somebody's request waits
   1   it failed, lost its lock, or could not be run
   2   the command line makes no sense, or names no job, or several
-  3   it is locked: a run is going on
+  3   it is locked, by a run or by somebody's transaction, or its group is full
 """
 
 from __future__ import annotations

@@ -324,13 +324,14 @@ def test_a_number_is_that_of_the_code(words):
 
 def test_times_that_it_puts_into_words_are_those_of_the_code():
     assert (pool.LONG, "a run that takes longer than a minute no longer counts" in WORDS) == (60, True)
-    assert (pool.SLOW_IMPORT, "An import that takes longer than a second no longer counts" in WORDS) == (1, True)
-    assert (pool.IMPORT_PATIENCE, "One that takes longer than a minute" in WORDS) == (60, True)
-    assert (pool.SLOW_IMPORTS, "unless more of them do than there are workers (or than two)" in WORDS) == (2, True)
-    assert (crowd.SHARE, "or to make way after five seconds" in WORDS) == (5, True)
-    assert (crowd.PATIENCE, "who has waited for a minute is left to whoever looks next" in WORDS) == (60, True)
+    assert (pool.SLOW_IMPORT, "Imports that take longer than a second don't count either" in WORDS) == (1, True)
+    assert (pool.IMPORT_PATIENCE, "one whose import takes a minute at a stretch" in WORDS) == (60, True)
+    assert (pool.IMPORT_PATIENCE / 2, "If its import went on for half a minute meanwhile" in WORDS) == (30, True)
+    assert (pool.SLOW_IMPORTS, "as long as there are no more of them than workers (or than two)" in WORDS) == (2, True)
+    assert (crowd.SHARE, "an import makes way after 15 seconds" in WORDS) == (15, True)
+    assert (crowd.PATIENCE, "A job that still waits a minute after it first had to" in WORDS) == (60, True)
     assert (agenda.LONGEST_REFUSAL, "for half an hour at most" in WORDS) == (1800, True)
-    assert (kin.PATIENCE, "SIGTERM comes first, and a second later SIGKILL" in WORDS) == (1, True)
+    assert (kin.PATIENCE, "SIGTERM comes, and a second later SIGKILL" in WORDS) == (1, True)
     assert (runner.RECORD_PATIENCE, "if that is within an hour" in WORDS) == (3600, True)
     assert (conf.RENEWALS_PER_TIMEOUT, "every quarter of the timeout" in WORDS) == (4, True)
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cronkite.models import Job
 
 #: How long (seconds) a job may wait for the imports of others, before it is left to other nodes, or to a later look.
 PATIENCE = 60.0
-#: How long (seconds) an import may go on while others wait, at the first time; each further time twice as long.
-SHARE = 5.0
+#: How long (seconds) an import may go on while others wait, at the first time; each further time twice as long. It begins
+#: anew each time, so most imports that only take their time should be through by then.
+SHARE = 15.0
 
 
 @dataclass
@@ -30,8 +31,10 @@ class _Turn:
     insists_at: float = 0.0
     #: What there was none of, if that is why it waits.
     lack: str = ""
-    #: How long (seconds) its import went on until it made way for another; 0 if it never did.
-    given: float = 0.0
+    #: How long (seconds) its import may go on the next time, while others wait; 0 before it has made way.
+    share: float = 0.0
+    #: How long (seconds) its import went on, each time until it made way for another, together.
+    had: float = 0.0
 
 
 class Crowd:
@@ -57,10 +60,10 @@ class Crowd:
         turn.insists_at, turn.lack = now, lack
         self._jobs[job.pk] = job
 
-    def given(self, job: Job) -> float:
-        """Return how long (seconds) the job's import went on until it made way for another; 0 if it never did."""
+    def had(self, job: Job) -> float:
+        """Return how long (seconds) the job's import went on, each time until it made way for another, together."""
         turn = self._turns.get(job.pk)
-        return turn.given if turn else 0.0
+        return turn.had if turn else 0.0
 
     def lack(self, job: Job) -> str:
         """Return what there was none of; nothing where it is imports that take too long."""
@@ -69,30 +72,39 @@ class Crowd:
 
     def share(self, job: Job) -> float:
         """Return for how long (seconds) the job's import may go on while others wait."""
-        return 2 * self.given(job) or SHARE
+        turn = self._turns.get(job.pk)
+        return (turn and turn.share) or SHARE
 
-    def make_way(self, job: Job) -> None:
-        """Have the job wait again, as its import has had its share."""
+    def make_way(self, job: Job, had: float) -> None:
+        """Have the job wait again, as its import has had its share: it went on for ``had`` seconds."""
         share = self.share(job)
         self.join(job)
         turn = self._turns[job.pk]
-        turn.given = share
+        turn.had += had
+        turn.share = 2 * max(share, had)
         # Else all that have had their share would make way for one another, as soon as one does.
         turn.insists_at += SHARE
 
-    def insists_at(self) -> float:
-        """Return from when on (monotonic seconds) one of those that wait may have another make way."""
-        return min((self._turns[key].insists_at for key in self._jobs), default=math.inf)
+    def insists_at(self, imported: Collection[str] = ()) -> float:
+        """Return from when on (monotonic seconds) one of those that wait may have another make way.
 
-    def insists(self) -> bool:
+        Whose module is just being ``imported`` waits for that: else jobs of one module would break off each other's.
+        """
+        others = (key for key, job in self._jobs.items() if job.home not in imported)
+        return min((self._turns[key].insists_at for key in others), default=math.inf)
+
+    def insists(self, imported: Collection[str] = ()) -> bool:
         """Tell whether one may do so now."""
-        return self.insists_at() <= time.monotonic()
+        return self.insists_at(imported) <= time.monotonic()
 
-    def take(self) -> Job:
+    def take(self, imported: Collection[str] = ()) -> Job:
         """Return the one that is to be tried again: who has waited for longest, and insists, if anybody does."""
         now = time.monotonic()
-        insisting = (key for key in self._jobs if self._turns[key].insists_at <= now)
-        return self._jobs.pop(next(insisting, next(iter(self._jobs))))
+
+        def rank(key: int) -> tuple[bool, bool]:
+            return self._turns[key].insists_at > now, self._jobs[key].home in imported
+
+        return self._jobs.pop(min(self._jobs, key=rank))
 
     def take_overdue(self) -> list[Job]:
         """Return those that have waited for too long, and wait no more."""

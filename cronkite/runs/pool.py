@@ -196,7 +196,7 @@ class Pool:
         if (overdue_at := self._crowd.next_at()) is not None:
             deadlines.append(overdue_at)
             if self.has_room():
-                way_at = max(self._way_is_made_at(), self._crowd.insists_at())
+                way_at = max(self._way_is_made_at(), self._crowd.insists_at(self._imported()))
                 deadlines.append(now if self._has_place_for_slow() else way_at)
         # Then there is room for others.
         deadlines += [each.since + LONG for each in self.workers if each.claim is not None and each.since > now - LONG]
@@ -495,14 +495,16 @@ class Pool:
             if lack := self._crowd.lack(job):
                 yield self._refused(job, lack)
                 continue
-            given = self._crowd.given(job)
-            problem = f"it takes longer than {given or SLOW_IMPORT:g} s, and so did others for {crowd.PATIENCE:g} s"
-            # Who was never given time is not to blame.
-            yield self._refused(job, f"{job.function} could not be imported here yet: {problem}.", is_costly=given > 0)
+            had = self._crowd.had(job)
+            problem = f"it takes longer than {had or SLOW_IMPORT:.0f} s, and for {crowd.PATIENCE:g} s others came first"
+            said = f"{job.function} could not be imported here yet: {problem}."
+            # Who was given little time, or none, is not to blame.
+            yield self._refused(job, said, is_costly=had >= IMPORT_PATIENCE / 2)
         while self._crowd and self.has_room():
-            if not self._has_place_for_slow() and not (self._crowd.insists() and self._make_way()):
+            imported = self._imported()
+            if not self._has_place_for_slow() and not (self._crowd.insists(imported) and self._make_way()):
                 break
-            self.offer(self._crowd.take())
+            self.offer(self._crowd.take(imported))
 
     def _has_place_for_slow(self) -> bool:
         return sum(worker.is_resolving for worker in self.workers) < self._room_for_slow()
@@ -512,9 +514,10 @@ class Pool:
         oldest = min(self._importing(), key=self._share_ends, default=None)
         if oldest is None or oldest.job is None or self._share_ends(oldest) > time.monotonic():
             return False
-        said = "Job %r waits: the import of %s has taken %g s, and other imports wait for their turn."
-        logger.info(said, oldest.job.name, oldest.job.function, self._crowd.share(oldest.job))
-        self._crowd.make_way(oldest.job)
+        had = time.monotonic() - oldest.since
+        said = "Job %r waits: the import of %s has taken %.0f s, and other imports wait for their turn."
+        logger.info(said, oldest.job.name, oldest.job.function, had)
+        self._crowd.make_way(oldest.job, had)
         oldest.job = None
         oldest.kill()
         return True
@@ -525,6 +528,10 @@ class Pool:
 
     def _importing(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.is_resolving and not worker.is_killed]
+
+    def _imported(self) -> set[str]:
+        """Return the modules whose imports go on."""
+        return {worker.job.home for worker in self._importing() if worker.job is not None}
 
     def _share_ends(self, worker: Worker) -> float:
         """Return when (monotonic) the import is to make way, if others wait."""

@@ -129,12 +129,12 @@ def test_a_worker_that_dies_is_replaced_though_slow_imports_made_room_for_others
 # More imports that take long than there may be at a time.
 
 
-@pytest.fixture
-def crowded(make_job, pool, wake, monkeypatch):
+@pytest.fixture(params=[["h0.anything", "h1.anything", "h2.anything"]], ids=["modules"])
+def crowded(request, make_job, pool, wake, monkeypatch):
     """Two hang, and the third has been broken off."""
     monkeypatch.setattr("cronkite.runs.pool.SLOW_IMPORT", 0.1)
     monkeypatch.setattr(crowd, "SHARE", 1_000_000)
-    jobs = [make_job(f"app.hung.h{number}.anything", name=f"hung {number}") for number in range(3)]
+    jobs = [make_job(f"app.hung.{each}", name=f"hung {number}") for number, each in enumerate(request.param)]
     deadline = time.monotonic() + PATIENCE
     for job in jobs:
         while not pool.has_room():
@@ -174,17 +174,44 @@ def test_an_import_that_goes_on_for_long_makes_way_for_those_that_wait(make_job,
     assert events(pool, wake) == [Ready(late)]
 
 
+@pytest.mark.parametrize("crowded", [["h0.a", "h0.b", "h0.c"]], ids=["siblings"], indirect=True)
+def test_an_import_makes_no_way_for_one_of_the_same_module(make_job, crowded, pool, wake, monkeypatch):
+    """Or jobs of one module that takes its time would break off each other's imports of it, for ever."""
+    first, second, third = crowded
+    monkeypatch.setattr(crowd, "SHARE", 0.3)
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        assert list(pool.wait(0.1, wake)) == []
+    assert imports_in(pool) == [first, second]
+    # It waits, and does not ask again and again whether it still has to.
+    assert pool.next_deadline() > time.monotonic() + 1
+    other = make_job("app.hung.h1.anything", name="other")
+    pool._crowd.join(other)
+    until(lambda: list(pool.wait(0.1, wake)) == [] and other in imports_in(pool))
+    assert third not in imports_in(pool)
+
+
 def test_each_time_it_goes_on_for_twice_as_long(make_job):
     """Or one that needs its time would begin again for ever."""
     job, waiting = make_job(), crowd.Crowd()
-    shares = [(waiting.given(job), waiting.share(job))]
-    for _ in range(3):
-        waiting.make_way(job)
+    shares = [(waiting.had(job), waiting.share(job))]
+    for had in (15, 31, 62):
+        waiting.make_way(job, had)
         assert waiting.take() is job
-        shares.append((waiting.given(job), waiting.share(job)))
-    assert shares == [(0, 5), (5, 10), (10, 20), (20, 40)]
+        shares.append((waiting.had(job), waiting.share(job)))
+    assert shares == [(0, 15), (15, 30), (46, 62), (108, 124)]
     waiting.forget(job)
-    assert waiting.share(job) == 5
+    assert (waiting.had(job), waiting.share(job)) == (0, 15)
+
+
+def test_one_that_went_on_alone_for_long_goes_on_for_twice_that(crowded, pool, monkeypatch, caplog):
+    monkeypatch.setattr(crowd, "SHARE", 15)
+    caplog.set_level("INFO")
+    (first,) = [worker for worker in pool.workers if worker.job is crowded[0]]
+    first.since -= 45
+    assert pool._make_way()
+    assert 90 <= pool._crowd.share(crowded[0]) < 90 + PATIENCE
+    assert "has taken 45 s" in caplog.text or "has taken 46 s" in caplog.text
 
 
 def test_who_has_made_way_waits_for_as_long_before_another_makes_way_for_it(make_job, monkeypatch):
@@ -192,13 +219,13 @@ def test_who_has_made_way_waits_for_as_long_before_another_makes_way_for_it(make
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     waiting, early, late = crowd.Crowd(), make_job(), make_job()
-    waiting.make_way(early)
-    assert (waiting.insists(), waiting.insists_at()) == (False, 1005)
+    waiting.make_way(early, crowd.SHARE)
+    assert (waiting.insists(), waiting.insists_at()) == (False, 1000 + crowd.SHARE)
     waiting.join(late)
     assert waiting.insists()
     assert waiting.take() is late
     assert not waiting.insists()
-    now[0] += 5
+    now[0] += crowd.SHARE
     assert waiting.insists()
     assert waiting.take() is early
     assert waiting.insists_at() == math.inf
@@ -234,17 +261,19 @@ def test_who_has_waited_for_too_long_is_left_to_other_nodes(crowded, pool, wake,
     assert crowded[2].pk not in pool.offered()
 
 
-def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake, monkeypatch):
-    """And who was given time counts as one that can't be imported here: it is the one that others waited for."""
+@pytest.mark.parametrize(("patience", "is_costly"), [(0.2, True), (60, False)])
+def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake, monkeypatch, patience, is_costly):
+    """And who was given much of it counts as one that can't be imported here: it is the one that others waited for."""
     monkeypatch.setattr(crowd, "PATIENCE", 1_000_000)
     monkeypatch.setattr(crowd, "SHARE", 0.3)
     until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
     until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] not in imports_in(pool))
-    monkeypatch.setattr(crowd, "SHARE", 1_000_000)
+    monkeypatch.setattr("cronkite.runs.pool.IMPORT_PATIENCE", patience)
     soon = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: soon)
-    refused = [event for event in events(pool, wake) if event.job is crowded[2]]
-    assert [each.is_costly for each in refused] == [True]
+    pool.size = 0
+    refused = [event for event in pool._see_to_crowd() if event.job is crowded[2]]
+    assert [each.is_costly for each in refused] == [is_costly]
 
 
 def test_it_is_tried_again_when_a_worker_was_released(make_job, pool, wake):

@@ -18,7 +18,7 @@ from cronkite.code import functions, tasks
 from cronkite.exceptions import FunctionError
 from cronkite.models import Job
 from cronkite.processes import kin, owner
-from cronkite.runs import runner
+from cronkite.runs import interrupts, runner
 from cronkite.runs.events import Ended, Event, ForEngine, Ready, Refused
 from cronkite.runs.guards import Guard
 
@@ -56,8 +56,12 @@ class Here:
         """Run the claim; return when it has ended."""
         self._guard = Guard("its node was stopped")
         try:
-            with self._guard.listening(signal.SIGTERM, signal.SIGINT, handled=True):
-                runner.run_here(claim, self._guard)
+            # In this order: the guard is to know what handles SIGINT during the run.
+            with (
+                interrupts.noted() as person,
+                self._guard.listening(signal.SIGTERM, signal.SIGINT, handled=True),
+            ):
+                runner.run_before(person, claim, self._guard)
         except BaseException:
             logger.debug("%s raised.", claim, exc_info=True)
         self._guard = None

@@ -30,7 +30,7 @@ def unlock(job):
 
 def around(function):
     """Return what is to be in the environment of a node that runs the function."""
-    return UNTRACED if function == "wait_in_the_system" else {}
+    return UNTRACED if function in {"wait_in_the_system", "wait_in_a_library"} else {}
 
 
 @contextmanager
@@ -156,6 +156,14 @@ def test_what_a_run_has_started_ends_with_it_when_its_process_is_told_to_end(mak
     until(lambda: is_gone(pid))
     log = Log.objects.get()
     assert log.status == Status.INTERRUPTED, each.output
+    assert Job.objects.get().lock is None
+
+
+def test_a_node_without_workers_hears_of_ctrl_c_while_its_run_is_in_a_library(make_job, tmp_path):
+    how = {"function": "wait_in_a_library", "numbers": (signal.SIGINT,)}
+    with stopped(make_job, tmp_path / "begun", "--workers", "0", **how) as (each, _):
+        assert each.wait() == 1, each.output
+    assert Log.objects.get().status == Status.INTERRUPTED, each.output
     assert Job.objects.get().lock is None
 
 

@@ -16,8 +16,8 @@ from cronkite.models import Job
 
 #: How long (seconds) a job may wait for the imports of others, before it is left to other nodes, or to a later look.
 PATIENCE = 60.0
-#: How long (seconds) an import may go on while others wait, at the first time; each further time twice as long. It begins
-#: anew each time, so most imports that only take their time should be through by then.
+#: How long (seconds) an import may go on while others wait, at the first time; each further time twice as long. It
+#: begins anew each time, so most imports that only take their time should be through by then.
 SHARE = 15.0
 
 

@@ -29,7 +29,7 @@ from cronkite.exceptions import RunEnded
 from cronkite.models import Log
 from cronkite.processes import forks, kin, owner
 from cronkite.processes.wakes import Wake
-from cronkite.runs import farewell
+from cronkite.runs import farewell, interrupts
 from cronkite.runs.messages import KILL_AFTER
 
 logger = logging.getLogger("cronkite")
@@ -212,7 +212,7 @@ class Guard:
             self.interrupt(self._word_of(number))
 
     def _interrupt(self, *, is_at_the_door: bool = False) -> None:
-        if self._is_within and self._word is not None:
+        if self._is_within and self._word is not None and not interrupts.puts_off(self._interrupt):
             # Once: while it cleans up, it is let alone. And who is not let in is not left, either.
             self._is_within, self._is_past = False, self._is_past or is_at_the_door
             raise self._word

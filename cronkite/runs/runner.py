@@ -250,7 +250,7 @@ def run_before(person: Person, claim: Claim, guard: Guard | None = None, call: C
             ending = Ending(Outcome(Log.Status.FAILED, reason=f"it could not begin: {error}"), error=error)
 
     def is_to_leave() -> bool:
-        return person.waits or (guard is not None and guard.is_hurried)
+        return person.waits or interrupts.is_awaited() or (guard is not None and guard.is_hurried)
 
     if record(claim, replace(ending.outcome, output=written()), is_to_leave=is_to_leave):
         told.finished(claim.log_id)
@@ -264,7 +264,7 @@ def run_by_hand(job: Job) -> Any:
     """Run ``job`` now, here, without a slot: the code behind :meth:`Job.run`."""
     functions.resolve(job.callee)
     with interrupts.noted() as person:
-        return run_before(person, claim_by_hand(job))
+        return run_before(person, claim_by_hand(job, heed=interrupts.hear))
 
 
 def claim_by_hand(job: Job, by: str = "", heed: Callable[[], None] = lambda: None) -> Claim:

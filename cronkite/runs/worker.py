@@ -33,7 +33,7 @@ from cronkite.database import inherited, leftovers, teller
 from cronkite.exceptions import RunEnded
 from cronkite.models import Log, primary
 from cronkite.processes import forks, kin
-from cronkite.runs import capture, channels, farewell, runner
+from cronkite.runs import capture, channels, farewell, interrupts, runner
 from cronkite.runs.channels import Channel, HungUp
 from cronkite.runs.heirs import Heir
 from cronkite.runs.imports import Imports
@@ -234,7 +234,7 @@ class _Clerk(threading.Thread):
         self._interrupt()
 
     def _interrupt(self) -> None:
-        if self._interruptible and self._end is not None:
+        if self._interruptible and self._end is not None and not interrupts.puts_off(self._interrupt):
             self._interruptible = False
             raise RunEnded(self._end.status, self._end.reason)
 

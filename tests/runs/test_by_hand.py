@@ -313,6 +313,55 @@ def test_who_is_interrupted_before_or_after_the_function_leaves_no_lock(make_job
     assert not Job.objects.get().is_locked
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("where", "status"),
+    [
+        ("before", None),
+        ("claim_by_hand", Status.INTERRUPTED),
+        ("within", Status.INTERRUPTED),
+        ("finish", Status.SUCCEEDED),
+        ("never", Status.SUCCEEDED),
+    ],
+)
+def test_where_the_run_around_it_is_told_to_end_a_run_leaves_no_lock(make_job, monkeypatch, where, status):
+    """A job may run another one by hand, and be told to end meanwhile: what we do for the inner one is done first."""
+    claim, finish, tries = claiming.claim_by_hand, holding.finish, []
+
+    def claiming_(*arguments):
+        if where == "before" and not tries:
+            tries.append(None)
+            signal.raise_signal(signal.SIGTERM)
+            raise verdicts.Contention
+        claimed = claim(*arguments)
+        if where == "claim_by_hand":
+            signal.raise_signal(signal.SIGTERM)
+        return claimed
+
+    def finishing(*arguments):
+        if where == "finish" and not tries:
+            tries.append(None)
+            signal.raise_signal(signal.SIGTERM)
+            raise DatabaseError("the row is locked")
+        return finish(*arguments)
+
+    monkeypatch.setattr(claiming, "claim_by_hand", claiming_)
+    monkeypatch.setattr(holding, "finish", finishing)
+    monkeypatch.setattr(runner.quirks, "is_conflict", lambda _: True)
+    guard = Guard()
+    job = make_job("app.jobs.die", args=[int(signal.SIGTERM)]) if where == "within" else make_job("app.jobs.ok")
+    with guard.listening(signal.SIGTERM), pytest.raises(RunEnded) if where != "never" else nullcontext(), guard:
+        job.run()
+        assert where == "never"
+    assert [log.status for log in Log.objects.all()] == [status] * (status is not None)
+    assert not Job.objects.get().is_locked
+    # And nothing of it is left for a run that comes after it.
+    with guard.listening(signal.SIGTERM):
+        job.function, job.args = "app.jobs.ok", []
+        job.save()
+        job.run()
+
+
 @pytest.mark.django_db
 def test_an_interruption_is_heeded_though_the_function_has_failed(make_job, monkeypatch):
     original = holding.finish

@@ -59,6 +59,14 @@ class _End:
     refused_since: float | None = None
 
 
+class _RefusedEnd(Exception):
+    """The database refuses an end, and answers; it has not been told with ``error`` that it is away, or is back."""
+
+    def __init__(self, error: DatabaseError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Unsettled:
     """What is to be found out, and what is to be written.
 
@@ -177,23 +185,31 @@ class Unsettled:
 
     def _write(self, end: _End) -> bool:
         """Write how a run ended; return ``False`` if that was waited for in vain: then the others come before it."""
-        with self._database():
-            try:
-                is_kept = holding.finish(end.claim, end.outcome)
-            except DatabaseError as error:
-                self._ends.append(self._ends.pop(self._ends.index(end)))
-                if not self._is_refused(error):
-                    raise
-                self._bear_refusal(end, error)
-                return True
-            self._ends.remove(end)
-            if is_kept:
-                told.finished(end.claim.log_id)
-            # Until now, it had its lock still, and its seat.
-            if end.claim.next_run is not None:
-                self._agenda.look_for(end.claim.next_run)
-            self._agenda.have_room(end.claim.group)
+        try:
+            with self._database():
+                self._write_one(end)
+        except _RefusedEnd as refusal:
+            # Another server may be behind the name by now, and take it: this one, as where it has become a replica.
+            connections[primary.alias()].close()
+            self._bear_refusal(end, refusal.error)
+            return True
         return end not in self._ends
+
+    def _write_one(self, end: _End) -> None:
+        try:
+            is_kept = holding.finish(end.claim, end.outcome)
+        except DatabaseError as error:
+            self._ends.append(self._ends.pop(self._ends.index(end)))
+            if self._is_refused(error):
+                raise _RefusedEnd(error) from error
+            raise
+        self._ends.remove(end)
+        if is_kept:
+            told.finished(end.claim.log_id)
+        # Until now, it had its lock still, and its seat.
+        if end.claim.next_run is not None:
+            self._agenda.look_for(end.claim.next_run)
+        self._agenda.have_room(end.claim.group)
 
     @staticmethod
     def _is_refused(error: DatabaseError) -> bool:

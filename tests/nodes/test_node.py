@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from types import SimpleNamespace
@@ -545,6 +546,33 @@ def test_a_tick_leaves_an_end_that_is_refused_for_good(refused, monkeypatch, cap
     one._unsettled.end(refused, Outcome(Status.SUCCEEDED))
     one.work()
     assert "could not be written. a trigger raised this" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_end_that_a_server_refuses_is_tried_over_another_connection(make_job, monkeypatch, caplog):
+    """After a switch-over, the server that was the primary may answer still, and take nothing."""
+    taken = replace(claiming.claim_by_hand(make_job(), "one"), next_run=None)
+    original, first = holding.finish, []
+
+    def refuse(claim, outcome):
+        connection.ensure_connection()
+        first.append(connection.connection)
+        if first[-1] is first[0]:
+            raise OperationalError("read only")
+        return original(claim, outcome)
+
+    monkeypatch.setattr(holding, "finish", refuse)
+    # Not during the test.
+    monkeypatch.setattr("cronkite.nodes.unsettled.REFUSAL_PATIENCE", 1_000_000)
+    one = node.Node("one", Here(), agenda.Agenda())
+    one._outages._away_since = time.monotonic()
+    one._unsettled.end(taken, Outcome(Status.SUCCEEDED))
+    one._unsettled._write(one._unsettled._ends[0])
+    # It is not back by refusing something.
+    assert one._outages.is_away
+    one.work()
+    assert Log.objects.get().status == Status.SUCCEEDED
+    assert Job.objects.get().lock is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -126,7 +126,8 @@ def test_of_a_task_whose_worker_was_killed_the_log_goes_on_saying_handed_over(st
 def test_with_the_slot_committed_before_its_task_is_enqueued_a_death_loses_the_task(storm, tally):
     """The saboteur."""
     hand_over_each_second(storm, 8)
-    options = {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SABOTAGE": "early-commit die=before-enqueue:0.1"}
+    # In this order: the later one stands around the earlier one, and who dies is to have committed its slot before.
+    options = {"lock_timeout": LOCK_TIMEOUT, "CRONKITE_TEST_SABOTAGE": "die=before-enqueue:0.1 early-commit"}
     with fleet(storm.folder, 1, "cron", "loop", options=options) as nodes:
         storm.drive(nodes, lambda: nodes.kills >= 3)
         nodes.stop()

@@ -40,12 +40,14 @@ def puts_off(say: Callable[[], None]) -> bool:
 
 
 def is_awaited() -> bool:
-    """Tell whether a run is to be ended as soon as what we do is done."""
-    return bool(_words.waiting)
+    """Tell whether a run is to be ended as soon as what this thread does is done."""
+    return _is_main() and bool(_words.waiting)
 
 
 def hear() -> None:
-    """Raise what was put off, if anything was."""
+    """Raise what was put off, if anything was, and this is the thread that it is meant for."""
+    if not _is_main():
+        return
     waiting, _words.waiting = _words.waiting, []
     were_put_off, _words.are_put_off = _words.are_put_off, False
     try:
@@ -109,7 +111,7 @@ def noted() -> Iterator[Person]:
     Only in the main thread, the only one that Python interrupts, and where SIGINT is Python's to handle. Words to end
     are put off so, too.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main():
         yield Person(_do_nothing)
         return
     were_put_off, _words.are_put_off = _words.are_put_off, True
@@ -144,6 +146,10 @@ def _sigint_noted() -> Iterator[Person]:
             signal.signal(signal.SIGINT, before)
         # Whatever was raised, such as by the function.
         person.heed()
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

@@ -22,7 +22,7 @@ from cronkite.database import clock, leftovers
 from cronkite.exceptions import FunctionNotAllowed, JobIsLocked, RunEnded
 from cronkite.models import Job, Log
 from cronkite.nodes import ticks
-from cronkite.runs import capture, runner
+from cronkite.runs import capture, interrupts, runner
 from cronkite.runs.guards import Guard
 from cronkite.runs.interrupts import Person
 
@@ -360,6 +360,25 @@ def test_where_the_run_around_it_is_told_to_end_a_run_leaves_no_lock(make_job, m
         job.function, job.args = "app.jobs.ok", []
         job.save()
         job.run()
+
+
+def test_a_word_that_was_put_off_is_for_the_main_thread_alone():
+    """A function may run other jobs by hand from threads of its own."""
+    said = []
+
+    def hear():
+        assert not interrupts.is_awaited()
+        interrupts.hear()
+
+    with interrupts.noted():
+        assert interrupts.puts_off(lambda: said.append("end"))
+        thread = threading.Thread(target=hear)
+        thread.start()
+        thread.join(60)
+        assert interrupts.is_awaited()
+        assert said == []
+    assert said == ["end"]
+    assert not interrupts.puts_off(said.clear)
 
 
 @pytest.mark.django_db

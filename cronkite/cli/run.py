@@ -64,6 +64,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
+#: What is said where the database does not answer whether the job is claimed, and nobody waits for it any longer.
+UNANSWERED = (
+    "Job {job.name!r} was not run: the database does not answer. If it has taken the claim, the job is locked: see "
+    "`manage.py cron list`, and say `manage.py cron unlock {job.pk}`."
+)
+
+
 def run(options: dict[str, Any], terminal: Terminal) -> int:
     """Run the job, and tell how it ended."""
     job = jobs.find(options["job"])
@@ -73,7 +80,8 @@ def run(options: dict[str, Any], terminal: Terminal) -> int:
     guard = Guard()
     # From before the claim, which nobody would take back. SIGHUP comes when the terminal is closed.
     with guard.listening(signal.SIGTERM, signal.SIGHUP), interrupts.noted() as person:
-        claim = _claim(job, partial(_heed, job, guard, person))
+        with guard.attended(UNANSWERED.format(job=job)):
+            claim = _claim(job, partial(_heed, job, guard, person))
         with redirect_stdout(sys.stderr) if options["json"] else _as_it_is():
             ended_by = _run(person, claim, guard)
     log = Log.objects.using(primary.alias()).get(pk=claim.log_id)

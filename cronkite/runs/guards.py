@@ -111,6 +111,33 @@ class Guard:
         """Whether the process was told to end, so that what is to be done when the function has ended takes no time."""
         return self._told_late or (self._word is not None and self._word.status == Log.Status.INTERRUPTED)
 
+    @contextmanager
+    def attended(self, said: str) -> Iterator[None]:
+        """See that the block ends, which comes before the function, once this process is told to end.
+
+        It may wait for a database that does not answer, deep in a driver, and hears of nothing there. ``said`` is told
+        if the process, which is ours, has to be ended.
+        """
+        over = threading.Event()
+        thread = threading.Thread(target=self._attend, args=(said, over), daemon=True)
+        # Where no thread is to be had, there will be none for the run either, which tells of that.
+        with suppress(RuntimeError):
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if thread.ident is not None:
+                thread.join()
+
+    def _attend(self, said: str, over: threading.Event) -> None:
+        while not over.wait(LOOK_EVERY):
+            if self.is_told():
+                if not self._heeds(over) and owner.is_ours():
+                    _try_for(LAST_WORDS, _say, said)
+                    os._exit(FAILED)
+                return
+
     def is_told(self) -> bool:
         """Tell whether the function has been told to end while it had not ended."""
         self._look()
@@ -227,7 +254,10 @@ def _try_for(seconds: float, function: Callable[..., None], *args: Any) -> None:
 
 def _say_last_words(claim: Claim, word: RunEnded) -> None:
     """Tell that the process is ended, whoever listens."""
-    said = f"{claim}: {word.reason}, and it does not end, so its process is ended."
+    _say(f"{claim}: {word.reason}, and it does not end, so its process is ended.")
+
+
+def _say(said: str) -> None:
     # Not the present stderr: what goes there is the function's output.
     if sys.__stderr__ is not None:
         with suppress(OSError, ValueError):

@@ -221,6 +221,14 @@ def early_commit():
     handing._enqueue = commit_and_enqueue
 
 
+def unanswered(path):
+    """Have a claim by hand wait for an answer in a C library, as drivers do."""
+    from app import jobs
+    from cronkite.claims import claiming
+
+    claiming.claim_by_hand = lambda *_: jobs.wait_in_a_library(path)
+
+
 #: The steps of a claim and of an end, and how to stand between two of them: (function, before or after).
 STEPS = {
     "before-claim": ("claim_all", "before"),  # read and decided; nothing is sent yet
@@ -294,4 +302,5 @@ SABOTAGES = {
     "die": die,
     "untried": untried,
     "bound": bound,
+    "unanswered": unanswered,
 }

@@ -181,6 +181,18 @@ def test_a_run_that_heeds_no_word_ends_with_its_process_when_that_is_told_to_end
     assert Job.objects.get().lock is None
 
 
+def test_a_run_by_hand_whose_claim_is_not_answered_ends_when_it_is_told_to(make_job, tmp_path):
+    """A driver waits for a server for as long as the network does, and hears of no signal."""
+    make_job(name="job")
+    begun = tmp_path / "begun"
+    with nodes(("cron", "run", "job"), CRONKITE_TEST_SABOTAGE=f"unanswered={begun}", **UNTRACED) as (each,):
+        until(begun.exists)
+        each.signal(signal.SIGTERM)
+        assert each.wait() == 1, each.output
+    assert "Job 'job' was not run: the database does not answer." in each.output
+    assert not Log.objects.exists()
+
+
 def test_what_was_written_before_a_run_is_told_to_end_is_kept(make_job, tmp_path):
     with stopped(make_job, tmp_path / "begun", "run", "job", function="say_and_heed_nobody") as (each, _):
         assert each.wait() == 1

@@ -50,10 +50,11 @@ class Outages:
         return True
 
     @contextmanager
-    def lived_through(self, *, reads: bool = False) -> Iterator[None]:
+    def lived_through(self, *, reads: bool = False, locks: bool = False) -> Iterator[None]:
         """Live through errors of the database: what could not be done is tried again when it is back.
 
-        That is not so when it answers who only ``reads``, as one whose disk is full does, if it has refused a write.
+        That is not so when it answers who only ``reads``, as one whose disk is full does, if it has refused a write;
+        nor if it answers who only ``locks`` rows, for which not all are even asked.
         """
         try:
             yield
@@ -75,6 +76,6 @@ class Outages:
             elif not self._agenda.stays and now - self._away_since > OUTAGE_PATIENCE:
                 self._give_up()
         else:
-            if self._away_since is not None and not (reads and self._refuses_writes):
+            if self._away_since is not None and not ((reads or locks) and self._refuses_writes):
                 self._away_since, self._refuses_writes = None, False
                 logger.warning("The database is back.")

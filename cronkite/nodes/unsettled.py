@@ -70,10 +70,11 @@ class _RefusedEnd(Exception):
 class Unsettled:
     """What is to be found out, and what is to be written.
 
-    ``database()`` is a context in which the database may fail; what was to be done then stays to be done.
+    ``database()`` is a context in which the database may fail; what was to be done then stays to be done. If that only
+    ``locks`` rows, it says so.
     """
 
-    def __init__(self, runs: Starts, agenda: Agenda, database: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, runs: Starts, agenda: Agenda, database: Callable[..., AbstractContextManager[None]]) -> None:
         self._runs = runs
         self._agenda = agenda
         self._database = database
@@ -177,7 +178,7 @@ class Unsettled:
         """Write those ends that no other transaction is in the way of; wait for one at most, if any."""
         ends: list[_End] = []
         if self._ends:
-            with self._database():
+            with self._database(locks=True):
                 ends = self._writable()
         for end in ends:
             if not self._write(end):

@@ -102,7 +102,7 @@ class _Surfacing(Outages):
     """No errors of the database are lived through: they are the test's."""
 
     @contextmanager
-    def lived_through(self, *, reads: bool = False) -> Iterator[None]:
+    def lived_through(self, *, reads: bool = False, locks: bool = False) -> Iterator[None]:
         """Do nothing about errors."""
         yield
 

@@ -549,6 +549,28 @@ def test_a_tick_leaves_an_end_that_is_refused_for_good(refused, monkeypatch, cap
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_tick_gives_up_an_end_though_its_row_can_be_locked(make_job, monkeypatch, caplog):
+    """Or need not be: not all databases are asked for that, and then nothing tells that one is back."""
+    taken, now = claiming.claim_by_hand(make_job(), "one"), [time.monotonic()]
+
+    def fail(claim, outcome):
+        connection.close()
+        raise OperationalError("the server is gone")
+
+    monkeypatch.setattr(holding, "finish", fail)
+    monkeypatch.setattr("cronkite.database.quirks.lives", lambda _: False)
+    one = node.Node("one", Here(), agenda.Agenda())
+    one._unsettled.end(taken, Outcome(Status.SUCCEEDED))
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for _ in range(40):
+        one._unsettled.go_on(stopping=False)
+        now[0] += 1
+    assert one._unsettled.is_empty()
+    assert "is back" not in caplog.text
+    assert "could not be written" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_end_that_a_server_refuses_is_tried_over_another_connection(make_job, monkeypatch, caplog):
     """After a switch-over, the server that was the primary may answer still, and take nothing."""
     taken = replace(claiming.claim_by_hand(make_job(), "one"), next_run=None)
@@ -565,9 +587,10 @@ def test_an_end_that_a_server_refuses_is_tried_over_another_connection(make_job,
     # Not during the test.
     monkeypatch.setattr("cronkite.nodes.unsettled.REFUSAL_PATIENCE", 1_000_000)
     one = node.Node("one", Here(), agenda.Agenda())
-    one._outages._away_since = time.monotonic()
+    one._outages._away_since, one._outages._refuses_writes = time.monotonic(), True
     one._unsettled.end(taken, Outcome(Status.SUCCEEDED))
-    one._unsettled._write(one._unsettled._ends[0])
+    one._unsettled.go_on(stopping=False)
+    assert len(first) == 1
     # It is not back by refusing something.
     assert one._outages.is_away
     one.work()

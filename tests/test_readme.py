@@ -326,7 +326,6 @@ def test_times_that_it_puts_into_words_are_those_of_the_code():
     assert (pool.LONG, "a run that takes longer than a minute no longer counts" in WORDS) == (60, True)
     assert (pool.SLOW_IMPORT, "Imports that take longer than a second don't count either" in WORDS) == (1, True)
     assert (pool.IMPORT_PATIENCE, "one whose import takes a minute at a stretch" in WORDS) == (60, True)
-    assert (pool.IMPORT_PATIENCE / 2, "If its import went on for half a minute meanwhile" in WORDS) == (30, True)
     assert (pool.SLOW_IMPORTS, "as long as there are no more of them than workers (or than two)" in WORDS) == (2, True)
     assert (crowd.SHARE, "an import makes way after 15 seconds" in WORDS) == (15, True)
     assert (crowd.PATIENCE, "A job that still waits a minute after it first had to" in WORDS) == (60, True)

@@ -498,8 +498,8 @@ class Pool:
             had = self._crowd.had(job)
             problem = f"it takes longer than {had or SLOW_IMPORT:.0f} s, and for {crowd.PATIENCE:g} s others came first"
             said = f"{job.function} could not be imported here yet: {problem}."
-            # Who was given little time, or none, is not to blame.
-            yield self._refused(job, said, is_costly=had >= IMPORT_PATIENCE / 2)
+            # Who was never given time is not to blame.
+            yield self._refused(job, said, is_costly=had > 0)
         while self._crowd and self.has_room():
             imported = self._imported()
             if not self._has_place_for_slow() and not (self._crowd.insists(imported) and self._make_way()):

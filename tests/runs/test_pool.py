@@ -261,19 +261,17 @@ def test_who_has_waited_for_too_long_is_left_to_other_nodes(crowded, pool, wake,
     assert crowded[2].pk not in pool.offered()
 
 
-@pytest.mark.parametrize(("patience", "is_costly"), [(0.2, True), (60, False)])
-def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake, monkeypatch, patience, is_costly):
-    """And who was given much of it counts as one that can't be imported here: it is the one that others waited for."""
+def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake, monkeypatch):
+    """And who was given time counts as one that can't be imported here: it is the one that others waited for."""
     monkeypatch.setattr(crowd, "PATIENCE", 1_000_000)
     monkeypatch.setattr(crowd, "SHARE", 0.3)
     until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
     until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] not in imports_in(pool))
-    monkeypatch.setattr("cronkite.runs.pool.IMPORT_PATIENCE", patience)
     soon = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: soon)
     pool.size = 0
     refused = [event for event in pool._see_to_crowd() if event.job is crowded[2]]
-    assert [each.is_costly for each in refused] == [is_costly]
+    assert [each.is_costly for each in refused] == [True]
 
 
 def test_it_is_tried_again_when_a_worker_was_released(make_job, pool, wake):

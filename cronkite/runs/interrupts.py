@@ -114,10 +114,12 @@ def noted() -> Iterator[Person]:
     if not _is_main():
         yield Person(_do_nothing)
         return
-    were_put_off, _words.are_put_off = _words.are_put_off, True
-    if not were_put_off:
-        _words.waiting.clear()
+    were_put_off = _words.are_put_off
+    # Whatever a handler of the function's may raise meanwhile: else no later run could be told to end.
     try:
+        if not were_put_off:
+            _words.waiting.clear()
+        _words.are_put_off = True
         with _sigint_noted() as person:
             yield person
     finally:

@@ -381,6 +381,19 @@ def test_a_word_that_was_put_off_is_for_the_main_thread_alone():
     assert not interrupts.puts_off(said.clear)
 
 
+def test_what_a_handler_raises_while_words_are_put_off_leaves_them_as_they_were(monkeypatch):
+    """An alarm of the function's, say, which comes as it calls ``job.run()``."""
+
+    class Alarming(list):
+        def clear(self):
+            raise TimeoutError
+
+    monkeypatch.setattr(interrupts._words, "waiting", Alarming())
+    with pytest.raises(TimeoutError), interrupts.noted():
+        raise AssertionError("it has begun")
+    assert not interrupts.puts_off(list)
+
+
 @pytest.mark.django_db
 def test_an_interruption_is_heeded_though_the_function_has_failed(make_job, monkeypatch):
     original = holding.finish

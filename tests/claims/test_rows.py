@@ -503,7 +503,7 @@ class Nobody:
 def ends(make_job):
     """Two runs whose processes have died, of which a node has to write that: ``held`` and ``other``."""
     held, other = (claim(make_job(name=name, due=0)) for name in ("held", "other"))
-    todo = unsettled.Unsettled(Nobody(), Nobody(), lambda: suppress(DatabaseError))
+    todo = unsettled.Unsettled(Nobody(), Nobody(), lambda **_: suppress(DatabaseError))
     for each in (held, other):
         todo.end(each, Outcome(Status.LOST, reason="its process was killed"))
     return held, other, todo

@@ -66,7 +66,7 @@ def test_room_is_had_when_an_end_is_written_and_not_before(make_job):
     """Where the node writes it, as the run's process has died."""
     told = []
     agenda = SimpleNamespace(look_for=told.append, have_room=told.append)
-    todo = unsettled.Unsettled(None, agenda, nullcontext)
+    todo = unsettled.Unsettled(None, agenda, lambda **_: nullcontext())
     (job,) = reports(make_job, 1)
     taken = claiming.claim_by_hand(job, "here")
     todo.end(taken, Outcome(Status.LOST))

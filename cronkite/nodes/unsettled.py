@@ -60,7 +60,7 @@ class _End:
 
 
 class _RefusedEnd(Exception):
-    """The database refuses an end, and answers; it has not been told with ``error`` that it is away, or is back."""
+    """The database answers, and refuses an end with ``error``: so it counts neither as away nor as back."""
 
     def __init__(self, error: DatabaseError) -> None:
         super().__init__(str(error))

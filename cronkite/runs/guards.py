@@ -134,7 +134,7 @@ class Guard:
         while not over.wait(LOOK_EVERY):
             if self.is_told():
                 if not self._heeds(over) and owner.is_ours():
-                    _try_for(LAST_WORDS, _say, said)
+                    _try_for(LAST_WORDS, _say_last_words, said)
                     os._exit(FAILED)
                 return
 
@@ -201,7 +201,8 @@ class Guard:
         self._end_started(kin.PATIENCE if heeded else 0.0)
         if not heeded:
             # Its lock, if it has that still, is free as soon as the end is recorded: so that comes last.
-            _try_for(LAST_WORDS, _say_last_words, claim, self._word)
+            said = f"{claim}: {self._word.reason}, and it does not end, so its process is ended."
+            _try_for(LAST_WORDS, _say_last_words, said)
             _try_for(LAST_WORDS, _record, claim, self._word, output)
             os._exit(FAILED)
 
@@ -252,12 +253,8 @@ def _try_for(seconds: float, function: Callable[..., None], *args: Any) -> None:
     thread.join(seconds)
 
 
-def _say_last_words(claim: Claim, word: RunEnded) -> None:
+def _say_last_words(said: str) -> None:
     """Tell that the process is ended, whoever listens."""
-    _say(f"{claim}: {word.reason}, and it does not end, so its process is ended.")
-
-
-def _say(said: str) -> None:
     # Not the present stderr: what goes there is the function's output.
     if sys.__stderr__ is not None:
         with suppress(OSError, ValueError):

@@ -219,13 +219,13 @@ def test_who_has_made_way_waits_for_as_long_before_another_makes_way_for_it(make
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     waiting, early, late = crowd.Crowd(), make_job(), make_job()
-    waiting.make_way(early, crowd.SHARE)
-    assert (waiting.insists(), waiting.insists_at()) == (False, 1000 + crowd.SHARE)
+    waiting.make_way(early, 15)
+    assert (waiting.insists(), waiting.insists_at()) == (False, 1015)
     waiting.join(late)
     assert waiting.insists()
     assert waiting.take() is late
     assert not waiting.insists()
-    now[0] += crowd.SHARE
+    now[0] += 15
     assert waiting.insists()
     assert waiting.take() is early
     assert waiting.insists_at() == math.inf
@@ -267,10 +267,10 @@ def test_for_how_long_it_may_wait_counts_from_the_first_time(crowded, pool, wake
     monkeypatch.setattr(crowd, "SHARE", 0.3)
     until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] in imports_in(pool))
     until(lambda: list(pool.wait(0.1, wake)) == [] and crowded[2] not in imports_in(pool))
+    monkeypatch.setattr(crowd, "SHARE", 1_000_000)
     soon = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: soon)
-    pool.size = 0
-    refused = [event for event in pool._see_to_crowd() if event.job is crowded[2]]
+    refused = [event for event in events(pool, wake) if event.job is crowded[2]]
     assert [each.is_costly for each in refused] == [True]
 
 

@@ -8,7 +8,8 @@ from settings import *  # noqa: F403 - as Django's own docs do it
 from settings import INSTALLED_APPS as APPS
 from settings import MIDDLEWARE as BELOW
 
-sys.path.insert(0, str(Path(__file__).parent))
+# At the end: another settings.py is in there.
+sys.path.append(str(Path(__file__).parent))
 # Playwright has an event loop in the thread of the tests, which Django would take for async code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from admin_pages import LOGS, change, make_log
+from admin_pages import JOBS, LOGS, change, make_log
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
@@ -76,3 +76,22 @@ def test_a_preview_that_gets_no_answer_says_so(visit, boss, shop, status):
     page.get_by_label("Schedule:").fill("0 6 * * *")
     expect(page.locator("#cronkite-ahead")).to_contain_text("06:00")
     expect(said).to_be_hidden()
+
+
+def test_what_is_typed_before_the_scripts_are_there_is_previewed(visit, boss, shop):
+    """As on a slow line; and as by a browser that fills in again what was typed before the page was loaded anew."""
+    page = visit(boss, JOBS)
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    # The form's last script: the page's own ones wait for it.
+    last = "**/prepopulate_init.js"
+    page.route(last, hold)
+    with page.expect_request(last):
+        page.goto(change(shop["Send invoices"]), wait_until="commit")
+    page.get_by_label("Schedule:").fill("0 5 * * *")
+    assert page.evaluate("document.readyState") == "loading"
+    held.pop().continue_()
+    expect(page.locator("#cronkite-ahead")).to_contain_text("05:00")

@@ -77,4 +77,8 @@ document.addEventListener("DOMContentLoaded", () => {
             timer = setTimeout(ask, 250);
         });
     }
+    // Typed before this script was there, or filled in again by the browser: the page was made for other values.
+    if (fields.some((field) => field.value !== field.defaultValue)) {
+        ask();
+    }
 });

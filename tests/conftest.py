@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import zoneinfo
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
 
@@ -56,16 +56,16 @@ def _signals():
 def make_job(db):
     """Make a job; with ``due`` (seconds), its next slot is the newest that is at least so old.
 
-    Unless the schedule says otherwise there is one slot a year, so that none falls due while a test looks on.
+    Unless the schedule says otherwise there is one slot a year, not near, so that none falls due while a test looks on.
     """
 
     made = []
 
-    def make(function="app.jobs.ok", *, due=None, schedule="0 0 1 1 *", **columns):
+    def make(function="app.jobs.ok", *, due=None, schedule=None, **columns):
         made.append(function)
         again = f" {len(made)}" if function in made[:-1] else ""
         columns.setdefault("name", function.rpartition(".")[2] + again)
-        job = Job(function=function, schedule=schedule, **columns)
+        job = Job(function=function, schedule=yearly() if schedule is None else schedule, **columns)
         job.planned_at = clock.now("default")
         job.next_run = job.get_schedule().next_after(job.planned_at)
         # Not by save(): it would refuse a function that does not exist, and some tests are about those.
@@ -87,6 +87,16 @@ def nursery():
     one = Nursery(lambda: import_module("cronkite.runs.worker").serve)
     yield one
     one.close()
+
+
+def yearly():
+    """An expression of one slot a year, five to seven months from now at any time of the year."""
+    return f"0 0 1 {(datetime.now(timezone.utc).month + 5) % 12 + 1} *"
+
+
+def hourly():
+    """An expression of one slot an hour, half an hour from now at any minute."""
+    return f"{(datetime.now(timezone.utc).minute + 30) % 60} * * * *"
 
 
 def make_due(job, seconds=0):

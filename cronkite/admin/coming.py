@@ -25,8 +25,8 @@ from cronkite.schedules.zones import SECOND, UTC, Change, WallClock
 
 #: How many runs are told.
 RUNS = 10
-#: How far ahead clock changes are looked for.
-YEAR = timedelta(days=366)
+#: How far ahead clock changes are looked for: from a last Sunday in March to the next one it is up to 371 days.
+AHEAD = timedelta(days=372)
 DAY = timedelta(days=1)
 #: So many runs a day are worth a warning; and a first run that is so far away.
 OFTEN, FAR = 1440, timedelta(days=366)
@@ -146,7 +146,7 @@ def _clock_changes(says: Expression, zone: str, now: datetime) -> Iterator[str]:
     """Tell of the next change of the zone's clock in either direction that a run falls into."""
     told = set()
     start = now.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-    for change in WallClock(zone).changes_between(start, start + YEAR):
+    for change in WallClock(zone).changes_between(start, start + AHEAD):
         sentence = _change(says, change)
         if sentence and change.is_gap not in told:
             told.add(change.is_gap)

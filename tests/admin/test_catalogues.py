@@ -372,7 +372,7 @@ PAGES = {
 @pytest.mark.django_db
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_pages_of_the_admin_speak_the_language(admin_client, make_job, language):
-    job = make_job(name="Report")
+    job = make_job(name="Report", schedule="0 0 1 1 *")
     lock(job, age=10**6)
     failed = make_log(job, status=Log.Status.FAILED, result="half of it")
     with translation.override(LANGUAGES[language]):

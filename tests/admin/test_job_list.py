@@ -506,6 +506,8 @@ def test_warnings(expression, zone, warning):
             (2011, 12, 29),
             "runs once at 2011-12-31 00:00, for all 3 times that it names.",
         ),
+        # The day after one such change, and 371 days before the next.
+        ("30 2 * * *", "Europe/Berlin", (2029, 3, 26), "On 2030-03-31 the clock skips the time from 02:00 to 03:00"),
     ],
 )
 def test_it_is_said_when_and_how_often_a_job_runs_for_times_that_the_clock_skips(expression, zone, day, warning):

@@ -33,6 +33,9 @@ def ill(shop):
         )
         return list(Job.objects.filter(name__startswith=kind).order_by("id"))
 
+    # Of the shop's own jobs none fails: how the last run of each ended goes by the day and the hour.
+    ended = Log.objects.filter(status__in=[Log.Status.FAILED, Log.Status.TIMED_OUT])
+    ended.update(status=Log.Status.SUCCEEDED, exc_info="")
     for job in make("failing", 128):
         Job.objects.filter(pk=job.pk).write(fence=1)
         make_log(job, fence=1, status=Log.Status.FAILED)

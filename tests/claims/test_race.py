@@ -6,6 +6,7 @@ Each race has its saboteur: the same race without the protection must be lost, o
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -64,15 +65,21 @@ def tell(started, word):
 
 
 def expect(node, line):
-    """Read the node's output up to ``line``."""
-    while (said := node.process.stdout.readline().rstrip("\n")) != line:
-        node.output += f"{said}\n"
-        assert said or node.process.poll() is None, f"{node.name} ended, and said:\n{node.output}"
+    """Read the node's output up to ``line``. A node that does not say it in time is ended."""
+    late = threading.Timer(PATIENCE, node.process.kill)
+    late.start()
+    try:
+        while (said := node.process.stdout.readline().rstrip("\n")) != line:
+            node.output += f"{said}\n"
+            assert said or node.process.poll() is None, f"{node.name} ended, and said:\n{node.output}"
+    finally:
+        late.cancel()
 
 
 def slots():
     """Slots that are due, each an hour after the one before."""
-    first = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    # The next one at the same day and hour is as far away as this one.
+    first = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0) - timedelta(days=183)
     return (first + n * timedelta(hours=1) for n in count())
 
 

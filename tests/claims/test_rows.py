@@ -192,7 +192,7 @@ def test_a_request_whose_job_is_locked_waits_alone(make_job, evidence):
 
 
 def test_missed_slots_of_a_job_that_is_locked_wait_alone(make_job, evidence):
-    held = make_job("app.jobs.note", name="held", due=3600, catch_up="none", grace=60, schedule="0 0 1 1 *")
+    held = make_job("app.jobs.note", name="held", due=3600, catch_up="none", grace=60)
     make_job("app.jobs.note", name="other", due=0, args=[str(evidence), "other"])
     with rival(lambda: lock_row(held)) as holder, nodes(("cron", "--workers", "1"), **LOG) as (node,):
         until(evidence.texts)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from conftest import hourly
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from nodes import cron, manage
@@ -44,7 +45,7 @@ def test_a_failed_job_is_an_error_line_and_no_exit_code(make_job):
 @pytest.mark.django_db
 def test_a_dry_run_says_what_would_be_claimed_and_changes_nothing(make_job):
     make_job(name="nightly", due=0)
-    make_job("app.jobs.note", name="often", schedule="0 * * * *", due=7 * 3600)
+    make_job("app.jobs.note", name="often", schedule=hourly(), due=7 * 3600)
     make_job("app.jobs.not_there", due=0)
     make_job(name="too old", due=3600, grace=60)
     before = list(Job.objects.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import hold
+from conftest import hold, hourly
 from terminals import cron, time_of
 
 from cronkite import requests
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 @pytest.mark.django_db
 def test_why_tells_which_node_took_a_slot(make_job):
-    job = make_job("app.jobs.fail", name="nightly", due=0)
+    job = make_job("app.jobs.fail", name="nightly", schedule="0 0 1 1 *", due=0)
     slot = job.next_run
     ticks.tick(workers=0)
     said = cron("why", "nightly", time_of(slot))
@@ -46,7 +46,7 @@ def test_why_tells_of_a_run_that_goes_on(make_job):
 
 @pytest.mark.django_db
 def test_why_tells_of_missed_slots_also_within_a_stretch(make_job):
-    job = make_job(schedule="0 * * * *", due=5 * 3600, catch_up="none", grace=0)
+    job = make_job(schedule=hourly(), due=5 * 3600, catch_up="none", grace=0)
     first = job.next_run
     ticks.tick(workers=0)
     log = Log.objects.get()
@@ -62,7 +62,7 @@ def test_why_tells_of_missed_slots_also_within_a_stretch(make_job):
 
 @pytest.mark.django_db
 def test_why_tells_of_slots_that_were_missed_before_one_that_ran(make_job):
-    job = make_job(schedule="0 * * * *", due=5 * 3600)
+    job = make_job(schedule=hourly(), due=5 * 3600)
     first = job.next_run
     ticks.tick(workers=0)
     said = cron("why", "ok", time_of(first))
@@ -213,8 +213,9 @@ def test_why_without_a_time_is_about_the_last_slot(make_job):
     ticks.tick(workers=0)
     said = cron("why", "ok")
     assert said.lines[1] == f"{absolute(slot, 'UTC')}: succeeded"
-    # Its schedule is another one since then, whose last slot came earlier.
-    Job.objects.filter(pk=job.pk).write(schedule="0 0 1 1 *", last_slot=slot + timedelta(seconds=1))
+    # Its schedule is another one since then, whose last slot came a month earlier.
+    edited = f"0 0 1 {(slot.month - 2) % 12 + 1} *"
+    Job.objects.filter(pk=job.pk).write(schedule=edited, last_slot=slot + timedelta(seconds=1))
     assert absolute(slot + timedelta(seconds=1), "UTC") in cron("why", "ok").lines[1]
 
 

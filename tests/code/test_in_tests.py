@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from unittest import mock
 
 import pytest
+from conftest import yearly
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import TestCase
@@ -20,7 +21,7 @@ class Ticking(TestCase):
     """A project's TestCase, whose transaction no other process sees."""
 
     def setUp(self):
-        self.job = Job(name="nightly", function="app.jobs.ok", schedule="0 0 1 1 *")
+        self.job = Job(name="nightly", function="app.jobs.ok", schedule=yearly())
         self.job.save()
         Job.objects.filter(pk=self.job.pk).write(next_run=datetime(2020, 1, 1, tzinfo=timezone.utc))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from conftest import yearly
 from django.db import DatabaseError, router
 from django_tasks_db.models import DBTaskResult
 from nodes import cron as tick
@@ -20,7 +21,7 @@ from cronkite.models.primary import PrimaryQuerySet
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("replica")]
 
 #: Once a year, so that no slot falls due while a test looks on.
-JOB = {"function": "app.jobs.ok", "schedule": "0 0 1 1 *"}
+JOB = {"function": "app.jobs.ok", "schedule": yearly()}
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_jobs_are_made_in_bulk_by_the_clock_of_where_they_are_made():
 
 def test_an_edit_rests_on_what_is(job):
     newest = owed(job, 3)
-    job.schedule = "0 0 1 2 *"
+    job.schedule = "0 0 2 2 *"
     job.save()
     assert (Log.objects.get().slot, Log.objects.get().missed) == (newest, 2)
     job.refresh_from_db()
@@ -109,7 +110,7 @@ def test_slots_and_requests_are_run_once(job):
 
 
 def test_a_task_is_asked_about_where_it_was_handed_over():
-    Job.objects.create(name="job", function="app.handed.bill", schedule="0 0 1 1 *")
+    Job.objects.create(name="job", function="app.handed.bill", schedule=yearly())
     job = Job.objects.get()
     assert requests.ask(job, by="anna")
     tick()

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 from admin_pages import act
-from conftest import make_due
+from conftest import hourly, make_due
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from documents import table
@@ -83,7 +83,7 @@ def test_a_node_tells_of_the_beginning_and_the_end_of_a_run(make_job, heard, wor
         "log_id": log.pk,
         "node": "told",
         "started_at": str(log.started_at),
-        "schedule": "0 0 1 1 *",
+        "schedule": job.schedule,
         "timezone": "",
         "grace": GRACE,
         "timeout": None,
@@ -118,7 +118,7 @@ def test_an_end_is_told_once_whoever_has_written_it(make_job, heard, function, s
 
 @pytest.mark.django_db(transaction=True)
 def test_missed_slots_are_told_of_once_for_each_record(make_job, listening):
-    job = make_job(schedule="0 * * * *")
+    job = make_job(schedule=hourly())
     last = make_due(job, 3600)
     first = last - timedelta(hours=4)
     Job.objects.filter(pk=job.pk).write(next_run=first)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from conftest import make_due
+from conftest import hourly, make_due
 from django.db import OperationalError, ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, cut_connections, nodes, until, until_seen
@@ -120,7 +120,7 @@ def test_a_tick_does_not_wait_for_a_slot_that_is_far(make_job, settings):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_tick_catches_up_on_each_slot_in_turn_if_all_is_wanted(make_job, evidence):
-    job = make_job("app.jobs.note", schedule="0 * * * *", catch_up="all", due=5 * 3600, args=[str(evidence)])
+    job = make_job("app.jobs.note", schedule=hourly(), catch_up="all", due=5 * 3600, args=[str(evidence)])
     first = job.next_run
     cron("--workers", "2")
     slots = [datetime.fromisoformat(slot) for _, slot in evidence.starts()]
@@ -901,7 +901,7 @@ def test_a_node_whose_own_clock_is_wrong_changes_nothing(make_job, monkeypatch):
 
     now = clocks.time
     monkeypatch.setattr(clocks, "time", lambda: now() + 9 * 3600)
-    make_job(schedule="0 0 1 1 *")
+    make_job()
     due = make_job(name="due", due=0)
     ticks.tick(workers=0)
     assert Log.objects.get().job == due

@@ -6,6 +6,7 @@ import logging
 from contextlib import contextmanager
 
 import pytest
+from conftest import hourly
 from deciding import claim
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -104,7 +105,7 @@ def tick():
 
 
 def test_why_a_module_can_not_be_imported_is_recorded_and_other_jobs_run(make_job, kept, caplog):
-    bad = make_job("app.ill_spoken.never", due=7200, schedule="0 * * * *", catch_up="none", grace=1)
+    bad = make_job("app.ill_spoken.never", due=7200, schedule=hourly(), catch_up="none", grace=1)
     good = make_job(due=0)
     tick()
     log = Log.objects.get(job=bad)

@@ -156,7 +156,7 @@ def test_it_tells_what_is_wrong_and_with_which_jobs(make_job):
     see("ended", ago=60, stopped_at=clock.now("default"))
     fails = make_job(name='the "worst"\none')
     end(fails, Status.FAILED, Status.LOST)
-    late = make_job(name="late", schedule="0 0 1 1 *", due=600)
+    late = make_job(name="late", due=600)
     stuck = make_job(name="stuck")
     claiming.claim_by_hand(stuck, "web-9")
     Job.objects.filter(pk=stuck.pk).write(locked_at=clock.Now() - timedelta(hours=3))

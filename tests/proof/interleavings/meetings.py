@@ -131,7 +131,7 @@ def claim_against_deletion(world: World) -> Actions:
 def claim_against_discovery_that_keeps(world: World) -> Actions:
     """A node starts, whose code declares the job as it is, while another ticks."""
     world.reset(declared_as=FUNCTION)
-    return {"a": lambda: world.claim("a"), "start": lambda: discover("0 0 1 1 *")}
+    return {"a": lambda: world.claim("a"), "start": lambda: discover(world.job.schedule)}
 
 
 def claim_against_discovery_that_changes(world: World) -> Actions:

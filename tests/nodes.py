@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from deadlines import PATIENCE
 from django.db import OperationalError, connection
 
 import families
@@ -21,8 +22,6 @@ from databases.processes import die_with_parent
 from launcher import Launcher
 
 HERE = Path(__file__).parent
-#: Seconds until a wait is given up: far more than a busy machine needs, so that only a hang reaches it.
-PATIENCE = 120
 #: For a node whose main thread is in a C library when a signal comes, and stays there: while Python 3.11 traces, as it
 #: does to measure coverage, no other thread calls a function any more until the main one has seen to the signal.
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": None}

@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from deadlines import in_time
 from django.db import connection
 
 HERE = Path(__file__).parent
@@ -47,13 +47,11 @@ class Racer:
 def racers(count, patience, *arguments, **environment):
     """Start so many; end them at the end of the block, or after so many seconds, so that no wait lasts longer."""
     started = []
-    deadline = threading.Timer(patience, lambda: [racer.process.kill() for racer in started])
-    deadline.start()
     try:
         started.extend(Racer(*arguments, **environment) for _ in range(count))
-        assert [racer.hear() for racer in started] == ["ready"] * count
-        yield started
+        with in_time(*(racer.process for racer in started), patience=patience):
+            assert [racer.hear() for racer in started] == ["ready"] * count
+            yield started
     finally:
-        deadline.cancel()
         for racer in started:
             racer.end()

@@ -21,6 +21,7 @@ import django
 import pytest
 import typed
 import yaml
+from deadlines import in_time
 from django.core.management import get_commands
 from django.db import ConnectionHandler, connection
 from documents import BLOCKS, README, ROOT, TEXTS, WORDS, Block, table
@@ -480,7 +481,8 @@ def test_what_stays_begins_and_ends_when_it_is_told_to(arguments, tmp_path):
         text=True,
     ) as loop:
         assert loop.stderr is not None
-        first = loop.stderr.readline()
+        with in_time(loop):
+            first = loop.stderr.readline()
         until(ready.exists)
         loop.send_signal(signal.SIGTERM)
         loop.communicate()

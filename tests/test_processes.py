@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from deadlines import in_time
 
 from databases.processes import NoServer, accepts_connections, free_port, prepare, running
 
@@ -55,9 +56,16 @@ def test_a_server_is_stopped_when_its_runner_is_killed(tmp_path):
     runner = [sys.executable, "-c", RUNNER, str(port), str(tmp_path), LISTEN]
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
     with subprocess.Popen(runner, stdout=subprocess.PIPE, env=environment) as process:
-        assert process.stdout.readline() == b"ready\n"
+        with in_time(process):
+            assert process.stdout.readline() == b"ready\n"
         process.kill()
     wait_until_closed(port)
+
+
+def test_who_waits_for_words_that_never_come_reads_their_end():
+    silent = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(silent, stdout=subprocess.PIPE) as process, in_time(process, patience=0.1):
+        assert process.stdout.readline() == b""
 
 
 def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path):

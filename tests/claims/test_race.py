@@ -6,13 +6,13 @@ Each race has its saboteur: the same race without the protection must be lost, o
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import count
 
 import pytest
+from deadlines import in_time
 from nodes import PATIENCE, Node, nodes, until, until_seen
 
 from cronkite.database import clock
@@ -65,15 +65,11 @@ def tell(started, word):
 
 
 def expect(node, line):
-    """Read the node's output up to ``line``. A node that does not say it in time is ended."""
-    late = threading.Timer(PATIENCE, node.process.kill)
-    late.start()
-    try:
+    """Read the node's output up to ``line``."""
+    with in_time(node.process):
         while (said := node.process.stdout.readline().rstrip("\n")) != line:
             node.output += f"{said}\n"
             assert said or node.process.poll() is None, f"{node.name} ended, and said:\n{node.output}"
-    finally:
-        late.cancel()
 
 
 def slots():

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from conftest import hold
+from deadlines import in_time
 from nodes import nodes, until
 from terminals import cron
 
@@ -104,7 +105,8 @@ def test_run_shows_the_output_as_it_comes(make_job, tmp_path):
     go = tmp_path / "go"
     make_job("app.jobs.say_and_wait", args=["first", str(go)])
     with nodes(("cron", "run", "say_and_wait")) as (each,):
-        assert each.process.stdout.readline() == "first\n"
+        with in_time(each.process):
+            assert each.process.stdout.readline() == "first\n"
         go.touch()
         assert each.wait() == 0
     assert "succeeded" in each.output

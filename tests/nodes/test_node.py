@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import hourly, make_due
+from deadlines import in_time
 from django.db import OperationalError, ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
 from nodes import cron, cut_connections, nodes, until, until_seen
@@ -337,8 +338,9 @@ def test_a_second_signal_ends_the_runs_at_once(make_job, tmp_path):
     with nodes(("cron", "-v", "2"), CRONKITE_TEST_SHUTDOWN_GRACE="3600", CRONKITE_TEST_LOG="1") as (each,):
         until(begun.exists)
         each.signal(signal.SIGTERM)
-        while "stops: it claims no more" not in each.process.stdout.readline():
-            assert each.process.poll() is None
+        with in_time(each.process):
+            while "stops: it claims no more" not in (said := each.process.stdout.readline()):
+                assert said or each.process.poll() is None
         each.signal(signal.SIGINT)
         assert each.wait() == 0
     assert statuses() == {Status.INTERRUPTED: 1}

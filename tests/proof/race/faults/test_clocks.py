@@ -8,6 +8,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from deadlines import in_time
 
 from proof.race.faults.clocks import clock
 
@@ -36,7 +37,8 @@ def misled():
             def ask():
                 process.stdin.write("\n")
                 process.stdin.flush()
-                *clocks, stopwatch = map(float, process.stdout.readline().split())
+                with in_time(process):
+                    *clocks, stopwatch = map(float, process.stdout.readline().split())
                 return clocks, stopwatch
 
             yield its_clock, ask

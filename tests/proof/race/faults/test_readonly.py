@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import threading
 
 import pytest
+from deadlines import in_time
 from django.db import DatabaseError, connection
-from nodes import PATIENCE, nodes, until
+from nodes import nodes, until
 
 from cronkite.models import Job, Log
 from proof.race.faults import readonly
@@ -28,15 +27,11 @@ REFUSED = re.compile("does not answer as it should|The connection died at the cl
 
 
 def wait_until_refused(node):
-    """Read the node's output up to its complaint. A node that makes none is killed after a while, which ends it."""
-    deadline = threading.Timer(PATIENCE, node.signal, [signal.SIGKILL])
-    deadline.start()
-    try:
+    """Read the node's output up to its complaint."""
+    with in_time(node.process):
         while not REFUSED.search(said := node.process.stdout.readline()):
             node.output += said
             assert said, f"{node.name} ended, and said:\n{node.output}"
-    finally:
-        deadline.cancel()
 
 
 def test_a_connection_that_was_open_can_read_and_not_write(make_job, plain):
